@@ -1,0 +1,2 @@
+//! The ground floor of [Tidings](https://docs.rs/tidings).
+pub mod contract;
