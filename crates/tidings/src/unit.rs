@@ -85,10 +85,6 @@ async fn until_wanted<T>(
     slot: &TxSlot,
     wait: Duration,
 ) -> First<T> {
-    // Most handlers want their transaction at the first poll: no timer is made for them.
-    if let Some(first) = futures_util::poll!(&mut *future).map_or_wanted(slot) {
-        return first;
-    }
     let polls = std::future::poll_fn(|cx| match Pin::new(&mut *future).poll(cx).map_or_wanted(slot) {
         Some(first) => Poll::Ready(first),
         None => Poll::Pending,

@@ -18,7 +18,7 @@ pub use borders::Contradiction;
 pub use build::{AppBuilder, BuildError};
 pub use dead_letters::DeadLetters;
 pub use manifest::{Consumes, Manifest, ModuleManifest, Publishes};
-pub(crate) use shared::{Consumer, Shared};
+pub(crate) use shared::{Consumer, ConsumerWork, Shared};
 
 use crate::command::{Caller, SendCommand};
 use crate::consumer::Control;

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use tidings_core::error::{Error, ErrorKind, Rejection, Result as HandlerResult};
 use tidings_core::ids::MessageId;
 use tidings_core::store::{
-    IdempotencyScope, Inspect, Limits, OutcomeRecord, OutcomeStatus, StoreError, Tx,
+    IdempotencyScope, Limits, OutcomeRecord, OutcomeStatus, StoreError, Tx,
 };
 use tidings_core::trace::TraceContext;
 use tracing::Instrument;

@@ -116,13 +116,16 @@ impl Worker {
             self.write_cursor().await?;
         }
         let due = self.next_due.unwrap_or(Timestamp::MAX);
-        tokio::select! {
-            () = watch.changed(), if !self.blocked => {}
-            () = self.shared.clock.sleep_until(due), if self.next_due.is_some() => {}
-            Some(order) = control.recv() => self.obey(order).await?,
-            _ = self.stop.wait_for(|stop| *stop) => {}
+        let order = tokio::select! {
+            () = watch.changed(), if !self.blocked => None,
+            () = self.shared.clock.sleep_until(due), if self.next_due.is_some() => None,
+            order = control.recv() => order,
+            _ = self.stop.wait_for(|stop| *stop) => None,
+        };
+        match order {
+            Some(order) => self.obey(order).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Writes the cursor if it has moved past messages of others.
