@@ -51,3 +51,11 @@ pub use tidings_core::retry::RetrySchedule;
 pub use tidings_core::store::Migration;
 pub use tidings_core::trace::{TraceContext, TraceParent};
 pub use tidings_core::{envelope, key, store, value};
+pub use tidings_macros::{Command, Query, Reads, contracts, migrations};
+
+/// What generated code names; not for people.
+#[doc(hidden)]
+pub mod __private {
+    pub use tidings_core as core;
+    pub use {jiff, serde, serde_json, uuid};
+}

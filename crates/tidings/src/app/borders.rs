@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tidings_core::contract::ContractInfo;
 
+use crate::contracts::ContractBook;
 use crate::module::Module;
 
 /// Something the declarations of the modules say that cannot all be true.
@@ -248,7 +249,9 @@ fn readers(modules: &[Module], contracts: &[ContractInfo], found: &mut Vec<Contr
 /// Tries the reader on payloads that a version it was not compiled against allows.
 fn cannot_read(listener: &str, route: &crate::handler::Route, contract: &ContractInfo) -> Option<Contradiction> {
     let samples = tidings_contracts::samples(contract.schema).unwrap_or_default();
-    samples.into_iter().find_map(|sample| {
+    let book = ContractBook::compile([*contract]).ok()?;
+    let allowed = samples.into_iter().filter(|sample| book.check(contract.name, contract.version, sample).is_ok());
+    allowed.into_iter().find_map(|sample| {
         let witness = sample.to_string();
         let problem = (route.probe)(&witness).err()?.to_string();
         Some(Contradiction::CannotRead {

@@ -1,0 +1,155 @@
+//! Whether a Rust type decodes every value that a schema accepts at one place.
+
+use super::path::{items_of, values_of};
+use super::{IntegerType, Type};
+use crate::shape::{Integer, SAFE_INTEGER_MAX, Shape, Typed};
+
+/// Why a type does not fit, from "`path` of `event` v1 ..." on, and what to do.
+pub(super) struct Misfit {
+    pub(super) path: String,
+    pub(super) why: String,
+    pub(super) help: String,
+}
+
+/// Checks a value that is there. Answers with the path of the part that the type must be, if the
+/// contract has an object where the type is the user's own.
+pub(super) fn fits(typed: &Typed, ty: &Type, path: &str) -> Result<Option<String>, Misfit> {
+    let misfit = |why: String, help: String| {
+        Err(Misfit {
+            path: path.to_owned(),
+            why,
+            help,
+        })
+    };
+    if *ty == Type::Value {
+        return Ok(None);
+    }
+    if let Type::Option(inner) = ty {
+        let present = Typed {
+            nullable: false,
+            ..typed.clone()
+        };
+        return fits(&present, inner, path);
+    }
+    if typed.nullable {
+        return misfit(
+            "can be null".to_owned(),
+            format!("read it as `Option<{ty}>`"),
+        );
+    }
+    let wrong_type = || {
+        let suggestion = suggestion(&typed.shape, path);
+        misfit(
+            format!("is {}, which `{ty}` does not hold", typed.shape.describe()),
+            format!("read it as {suggestion}"),
+        )
+    };
+    match (&*typed.shape, ty) {
+        (Shape::Array(items), Type::Vec(inner)) => fits(items, inner, &items_of(path)),
+        (Shape::Map(values), Type::Map(inner)) => fits(values, inner, &values_of(path)),
+        (Shape::Object(_), Type::Map(inner)) if **inner == Type::Value => Ok(None),
+        (Shape::Object(_), Type::Other(_)) => Ok(Some(path.to_owned())),
+        (Shape::Array(_), Type::Other(_)) => wrong_type(),
+        (_, Type::Other(_)) => Ok(None),
+        (Shape::Integer(range), Type::Integer(integer)) => {
+            in_range(*range, *integer).or_else(|(why, help)| misfit(why, help))
+        }
+        (Shape::Integer(_), Type::F32) => misfit(
+            "is an integer that `f32` does not hold exactly".to_owned(),
+            format!("read it as {}", suggestion(&typed.shape, path)),
+        ),
+        (Shape::Number, Type::Integer(_)) => misfit(
+            format!("is a number that may have a fraction, which `{ty}` does not hold"),
+            "read it as `f64`".to_owned(),
+        ),
+        (Shape::Integer(_), Type::F64)
+        | (Shape::Number, Type::F64 | Type::F32)
+        | (Shape::Boolean, Type::Bool)
+        | (Shape::Uuid, Type::Uuid)
+        | (Shape::Timestamp, Type::Timestamp)
+        | (Shape::Date, Type::Date)
+        | (
+            Shape::String | Shape::Enum(_) | Shape::Uuid | Shape::Timestamp | Shape::Date,
+            Type::String,
+        ) => Ok(None),
+        _ => wrong_type(),
+    }
+}
+
+fn in_range(range: Integer, ty: IntegerType) -> Result<Option<String>, (String, String)> {
+    let name = ty.name;
+    let (why, declared) = if range.maximum > ty.maximum {
+        let why = format!(
+            "can be as large as {}, which exceeds `{name}`",
+            range.maximum
+        );
+        (why, range.declares_maximum)
+    } else if range.minimum < ty.minimum {
+        let why = format!(
+            "can be as small as {}, which `{name}` does not hold",
+            range.minimum
+        );
+        (why, range.declares_minimum)
+    } else {
+        return Ok(None);
+    };
+    let fitting = integer_type(range);
+    let help = if declared {
+        format!("read it as `{fitting}`")
+    } else {
+        format!(
+            "read it as `{fitting}`; the contract declares no bound, so it may be any integer \
+             within ±{SAFE_INTEGER_MAX}"
+        )
+    };
+    Err((why, help))
+}
+
+/// The narrowest of the usual types that holds a range.
+fn integer_type(range: Integer) -> &'static str {
+    ["u32", "i32", "u64", "i64", "u128"]
+        .into_iter()
+        .find(|name| {
+            IntegerType::named(name)
+                .is_some_and(|ty| range.minimum >= ty.minimum && range.maximum <= ty.maximum)
+        })
+        .unwrap_or("i128")
+}
+
+/// A type that reads a shape, for a hint.
+fn suggestion(shape: &Shape, path: &str) -> String {
+    match shape {
+        Shape::Object(_) => {
+            format!("a struct of your own that derives `Reads` with `at = \"{path}\"`")
+        }
+        shape => match type_for(shape) {
+            Some(ty) => format!("`{ty}`"),
+            None => "a `Vec` or map of your own types".to_owned(),
+        },
+    }
+}
+
+/// The plain type for a shape; `None` if it holds objects.
+pub(super) fn type_for(shape: &Shape) -> Option<String> {
+    let inner = |typed: &Typed| {
+        let ty = type_for(&typed.shape)?;
+        Some(if typed.nullable {
+            format!("Option<{ty}>")
+        } else {
+            ty
+        })
+    };
+    Some(match shape {
+        Shape::String | Shape::Enum(_) => "String".to_owned(),
+        Shape::Uuid => "Uuid".to_owned(),
+        Shape::Timestamp => "jiff::Timestamp".to_owned(),
+        Shape::Date => "jiff::civil::Date".to_owned(),
+        Shape::Integer(range) => integer_type(*range).to_owned(),
+        Shape::Number => "f64".to_owned(),
+        Shape::Boolean => "bool".to_owned(),
+        Shape::Array(items) => format!("Vec<{}>", inner(items)?),
+        Shape::Map(values) => format!("BTreeMap<String, {}>", inner(values)?),
+        Shape::Any => "serde_json::Value".to_owned(),
+        Shape::Object(_) => return None,
+    })
+}
