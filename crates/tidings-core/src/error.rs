@@ -101,6 +101,12 @@ impl Error {
         }
     }
 
+    /// The error below, for code that wants a `std::error::Error`.
+    #[must_use]
+    pub fn into_source(self) -> Box<dyn StdError + Send + Sync> {
+        self.source
+    }
+
     /// The first cause of type `T`, the error itself included.
     #[must_use]
     pub fn find<T: StdError + 'static>(&self) -> Option<&T> {

@@ -101,9 +101,16 @@ pub struct Holding {
     pub unclean: bool,
     /// What a careful holder had begun and not finished.
     pub begun: Option<Begun>,
-    /// The keys that hold back later events, each with the number of its parked messages.
-    pub parked_keys: Vec<(Key, usize)>,
-    /// The earliest time at which a parked message is due.
+    /// What is parked.
+    pub parked: ParkedKeys,
+}
+
+/// The keys that hold back later messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ParkedKeys {
+    /// Each key with the number of its messages that are retrying, behind, or dead without having released it.
+    pub keys: Vec<(Key, usize)>,
+    /// The earliest time at which a parked message, with a key or without, is due.
     pub next_due: Option<Timestamp>,
 }
 

@@ -12,13 +12,14 @@ mod retention;
 mod tx;
 mod work;
 
+use std::any::Any;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use consumers::{
-    Batch, Begun, ConsumerKind, ConsumerSpec, Filter, Holding, Lease, Parked, ParkedMessage, ParkedState,
+    Batch, Begun, ConsumerKind, ConsumerSpec, Filter, Holding, Lease, Parked, ParkedKeys, ParkedMessage, ParkedState,
     Receipt, Settled, Start,
 };
 pub use error::StoreError;
@@ -78,6 +79,9 @@ pub trait Store: Inspect + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<ParkedMessage>, StoreError>;
 
+    /// Which keys of a consumer are held by parked messages, and when the next of them is due.
+    async fn parked_keys(&self, consumer: &str) -> Result<ParkedKeys, StoreError>;
+
     /// Returns when a message that matches may have been appended since the last return, or since the call that
     /// made this waiter. May return without cause; never misses one for longer than the store's poll interval.
     fn watch(&self, filter: &Filter) -> Box<dyn Watch>;
@@ -88,6 +92,9 @@ pub trait Store: Inspect + Send + Sync + 'static {
     /// Whether the error, or one of its causes, is this store's or its driver's word for "nothing is wrong with the
     /// work, run it again".
     fn is_transient(&self, error: &crate::error::Error) -> bool;
+
+    /// The concrete store, for the typed access that it offers beyond this port.
+    fn as_any(&self) -> &dyn Any;
 
     /// Ends cleanly: running transactions finish, the store is marked as closed in order, and the file or the
     /// connections are given back. Later calls fail with [`StoreError::Closed`].
