@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// Known to read deny.toml as it is written.
 const VERSION: &str = "0.20.2";
-const INSTALL_LIMIT: Duration = Duration::from_secs(30 * 60);
+const INSTALL_LIMIT: Duration = Duration::from_secs(15 * 60);
 const FETCH_LIMIT: Duration = Duration::from_secs(2 * 60);
 
 pub(super) fn run(workspace: &Workspace, may_install: bool, limit: Limit) -> Result<Outcome> {
