@@ -27,10 +27,7 @@ impl Files {
     /// No files yet. `root` is what problems put in front of a file's path.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self {
-            root: root.into(),
-            texts: BTreeMap::new(),
-        }
+        Self { root: root.into(), texts: BTreeMap::new() }
     }
 
     /// Adds a file; `path` is below the root, with `/` between folders.
@@ -109,13 +106,7 @@ impl Files {
         }
     }
 
-    fn read_folder(
-        &mut self,
-        folder: &str,
-        real_root: &Path,
-        depth: usize,
-        problems: &mut Vec<Problem>,
-    ) {
+    fn read_folder(&mut self, folder: &str, real_root: &Path, depth: usize, problems: &mut Vec<Problem>) {
         let shown = self.shown(folder);
         let entries = match fs::read_dir(&shown) {
             Ok(entries) => entries,
@@ -133,11 +124,7 @@ impl Files {
             .collect();
         names.sort();
         for name in names {
-            let path = if folder.is_empty() {
-                name.clone()
-            } else {
-                format!("{folder}/{name}")
-            };
+            let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
             let is_json = name.ends_with(".json");
             match real_kind(&self.shown(&path), real_root) {
                 Ok(Kind::Folder) if depth < FOLDER_DEPTH_MAX => {
@@ -168,9 +155,8 @@ enum Kind {
 
 /// What a path is once links are followed; refuses links that leave the registry.
 fn real_kind(path: &Path, real_root: &Path) -> Result<Kind, Problem> {
-    let unreadable = |error: std::io::Error| {
-        Problem::of_file(path.to_owned(), format!("cannot be read: {error}"), "")
-    };
+    let unreadable =
+        |error: std::io::Error| Problem::of_file(path.to_owned(), format!("cannot be read: {error}"), "");
     let real = fs::canonicalize(path).map_err(unreadable)?;
     if !real.starts_with(real_root) {
         return Err(Problem::of_file(
@@ -180,18 +166,13 @@ fn real_kind(path: &Path, real_root: &Path) -> Result<Kind, Problem> {
         ));
     }
     let kind = fs::metadata(&real).map_err(unreadable)?.file_type();
-    Ok(if kind.is_dir() {
-        Kind::Folder
-    } else {
-        Kind::File
-    })
+    Ok(if kind.is_dir() { Kind::Folder } else { Kind::File })
 }
 
 fn read_text(path: &Path) -> Result<String, Problem> {
     let failed = |what: String| Problem::of_file(path.to_owned(), what, "");
     // A pipe or a device would block or never end.
-    let metadata =
-        fs::metadata(path).map_err(|error| failed(format!("cannot be read: {error}")))?;
+    let metadata = fs::metadata(path).map_err(|error| failed(format!("cannot be read: {error}")))?;
     if !metadata.is_file() {
         return Err(failed("is not a regular file".to_owned()));
     }
@@ -206,12 +187,8 @@ fn read_text(path: &Path) -> Result<String, Problem> {
             "a contract names facts; put large definitions into several shared files",
         ));
     }
-    String::from_utf8(bytes).map_err(|error| {
-        failed(format!(
-            "is not UTF-8, from byte {} on",
-            error.utf8_error().valid_up_to()
-        ))
-    })
+    String::from_utf8(bytes)
+        .map_err(|error| failed(format!("is not UTF-8, from byte {} on", error.utf8_error().valid_up_to())))
 }
 
 pub(crate) enum FileKind {

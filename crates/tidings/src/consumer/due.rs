@@ -93,7 +93,8 @@ fn chains(due: Vec<ParkedMessage>) -> Vec<Vec<ParkedMessage>> {
     let mut chains: Vec<Vec<ParkedMessage>> = Vec::new();
     for parked in due {
         let key = parked.message.envelope.key.as_ref();
-        let same = |chain: &&mut Vec<ParkedMessage>| key.is_some() && chain[0].message.envelope.key.as_ref() == key;
+        let same =
+            |chain: &&mut Vec<ParkedMessage>| key.is_some() && chain[0].message.envelope.key.as_ref() == key;
         match chains.iter_mut().rev().find(same) {
             Some(chain) => chain.push(parked),
             None => chains.push(vec![parked]),
