@@ -15,18 +15,17 @@
 //! Two VFS shims written in C, `forgetful` and `bounded`, make a killed process look like a power failure, and a disk look
 //! full; see `vfs/faults.c`.
 //!
-//! ```no_run
-//! use tidings_kill_tests::harness::{Campaign, Setting};
+//! The harness is in `tests/it`; this library holds what it shares with the victim.
 //!
-//! let mut campaign = Campaign::new("an example", Setting::default(), 42);
-//! for _ in 0..10 {
-//!     campaign.round();
-//! }
-//! assert!(campaign.audit().is_clean());
+//! ```
+//! use tidings_kill_tests::words::Word;
+//!
+//! let said = Word::Rejected { account: "a1".into(), seq: 36 }.to_string();
+//! assert_eq!(said, "rejected a1 36");
+//! assert!(Word::parse(&said).is_some());
 //! ```
 
 pub mod app;
-pub mod harness;
 pub mod plan;
 pub mod random;
 pub mod twins;
