@@ -65,6 +65,13 @@ impl Files {
         self.texts.get(path).map(String::as_str)
     }
 
+    /// The text of a file by its path as problems show it.
+    #[must_use]
+    pub fn text_at(&self, shown: &Path) -> Option<&str> {
+        let path = shown.strip_prefix(&self.root).ok()?;
+        self.text(&path.to_str()?.replace('\\', "/"))
+    }
+
     /// The path of a file as problems show it.
     #[must_use]
     pub fn shown(&self, path: &str) -> PathBuf {
