@@ -65,6 +65,10 @@ pub(crate) fn read(
         document,
         problems: Vec::new(),
     };
+    if !document.is_object() {
+        reader.root(builder);
+        return Err(reader.problems);
+    }
     let owner = reader.owner();
     let kind = reader.kind();
     reader.title(title);

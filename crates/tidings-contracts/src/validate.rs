@@ -36,7 +36,11 @@ impl Validator {
             .build(&schema);
         match validator {
             Ok(validator) => Ok(Self(validator)),
-            Err(error) => Err(violation(&error)),
+            // What stands in a schema is no secret.
+            Err(error) => Err(Violation {
+                message: format!("cannot be checked against: {error}"),
+                ..violation(&error)
+            }),
         }
     }
 

@@ -137,7 +137,7 @@ impl Checker<'_> {
             let help = meant.map(|meant| format!("did you mean `{meant}`?"));
             self.report(
                 Blame::At,
-                format!("event `{event}` {versions} has no field `{path}`"),
+                no_field(event, &versions, &path),
                 help.unwrap_or_default(),
             );
         }
@@ -227,10 +227,19 @@ impl Checker<'_> {
         };
         ReadError {
             blame: Blame::FieldName(index),
-            message: format!("event `{event}` {versions} has no field `{path}`"),
+            message: no_field(event, &versions, path),
             help,
         }
     }
+}
+
+fn no_field(event: &str, versions: &str, path: &str) -> String {
+    let has = if versions.contains(' ') {
+        "have"
+    } else {
+        "has"
+    };
+    format!("event `{event}` {versions} {has} no field `{path}`")
 }
 
 fn is_snake_case(name: &str) -> bool {
