@@ -3,6 +3,8 @@
 //! Each case is a snapshot in `tests/snapshots`. After a change of wording:
 //! `UPDATE=1 cargo test -p tidings-cli`, and read the diff.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
