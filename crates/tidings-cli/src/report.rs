@@ -35,9 +35,7 @@ fn render(problem: &Problem, loaded: &Loaded, renderer: &Renderer) -> String {
             .into(),
         _ => Origin::path(path).into(),
     };
-    let mut group = Level::ERROR
-        .primary_title(problem.message.as_str())
-        .element(place);
+    let mut group = Level::ERROR.primary_title(problem.message.as_str()).element(place);
     if !problem.help.is_empty() {
         group = group.element(Level::HELP.message(problem.help.as_str()));
     }

@@ -27,10 +27,7 @@ impl Files {
     /// No files yet. `root` is what problems put in front of a file's path.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self {
-            root: root.into(),
-            texts: BTreeMap::new(),
-        }
+        Self { root: root.into(), texts: BTreeMap::new() }
     }
 
     /// Adds a file; `path` is below the root, with `/` between folders.
@@ -116,13 +113,7 @@ impl Files {
         }
     }
 
-    fn read_folder(
-        &mut self,
-        folder: &str,
-        real_root: &Path,
-        depth: usize,
-        problems: &mut Vec<Problem>,
-    ) {
+    fn read_folder(&mut self, folder: &str, real_root: &Path, depth: usize, problems: &mut Vec<Problem>) {
         let shown = self.shown(folder);
         let entries = match fs::read_dir(&shown) {
             Ok(entries) => entries,
@@ -140,11 +131,7 @@ impl Files {
             .collect();
         names.sort();
         for name in names {
-            let path = if folder.is_empty() {
-                name.clone()
-            } else {
-                format!("{folder}/{name}")
-            };
+            let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
             let shown = self.shown(&path);
             match read_entry(&shown, real_root) {
                 Ok(Entry::Folder) if depth < FOLDER_DEPTH_MAX => {
@@ -188,10 +175,7 @@ impl From<std::io::Error> for Refusal {
 
 impl Refusal {
     fn because(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            help: "",
-        }
+        Self { message: message.into(), help: "" }
     }
 
     fn with_help(self, help: &'static str) -> Self {
@@ -204,9 +188,8 @@ fn read_entry(path: &Path, real_root: &Path) -> Result<Entry, Refusal> {
     let real = fs::canonicalize(path)?;
     if !real.starts_with(real_root) {
         let refusal = Refusal::because("is a symbolic link to a place outside of the registry");
-        return Err(refusal.with_help(
-            "copy the file into the registry: a contract must not change without a commit here",
-        ));
+        return Err(refusal
+            .with_help("copy the file into the registry: a contract must not change without a commit here"));
     }
     let metadata = fs::metadata(&real)?;
     if metadata.is_dir() {
@@ -228,8 +211,9 @@ fn read_text(path: &Path) -> Result<String, Refusal> {
     file.take(FILE_SIZE_MAX + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > FILE_SIZE_MAX {
         let refusal = Refusal::because(format!("is larger than {FILE_SIZE_MAX} bytes"));
-        return Err(refusal
-            .with_help("a contract names facts; put large definitions into several shared files"));
+        return Err(
+            refusal.with_help("a contract names facts; put large definitions into several shared files")
+        );
     }
     String::from_utf8(bytes).map_err(|error| {
         let place = error.utf8_error().valid_up_to();

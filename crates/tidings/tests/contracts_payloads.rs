@@ -34,12 +34,7 @@ struct Order {
 }
 
 #[derive(Reads)]
-#[reads(
-    "orders.placed",
-    versions = "1..=2",
-    schemas = "tests/schemas",
-    at = "total"
-)]
+#[reads("orders.placed", versions = "1..=2", schemas = "tests/schemas", at = "total")]
 #[allow(dead_code, reason = "only decoded")]
 struct Total {
     cents: i64,
@@ -54,9 +49,7 @@ fn accepted_payloads_survive_the_generated_types() {
     check::<shipping::parcel::sent::V1>(|_| Ok(()));
 }
 
-fn check<E: Event + DeserializeOwned + Serialize>(
-    read: impl Fn(&str) -> Result<(), serde_json::Error>,
-) {
+fn check<E: Event + DeserializeOwned + Serialize>(read: impl Fn(&str) -> Result<(), serde_json::Error>) {
     let contract = contract::<E>();
     assert_eq!(E::SCHEMA, contract.schema, "the generated file is stale");
     let validator = Validator::new(E::SCHEMA).unwrap();
@@ -73,23 +66,14 @@ fn check<E: Event + DeserializeOwned + Serialize>(
         }
         accepted += 1;
         let json = payload.to_string();
-        let event: E =
-            serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"));
+        let event: E = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"));
         let written = serde_json::to_value(&event).unwrap();
-        assert_eq!(
-            validator.violations(&written),
-            [],
-            "{json} became {written}"
-        );
+        assert_eq!(validator.violations(&written), [], "{json} became {written}");
         read(&json).unwrap_or_else(|error| panic!("{error}: {json}"));
         assert_eq!(event.key().is_some(), E::KEY.is_some());
     }
     // A mutation that breaks every payload would prove nothing.
-    assert!(
-        accepted > MUTANTS / 20,
-        "{}: only {accepted} payloads",
-        E::NAME
-    );
+    assert!(accepted > MUTANTS / 20, "{}: only {accepted} payloads", E::NAME);
 }
 
 fn contract<E: Event>() -> Contract {
@@ -104,11 +88,7 @@ fn mutate(value: &mut Value, random: &mut Random, depth: usize) {
     let go_on = depth == 0 || random.below(4) > 0;
     match value {
         Value::Object(members) if go_on && !members.is_empty() => {
-            let key = members
-                .keys()
-                .nth(random.below(members.len()))
-                .unwrap()
-                .clone();
+            let key = members.keys().nth(random.below(members.len())).unwrap().clone();
             match random.below(12) {
                 0 => {
                     members.remove(&key);

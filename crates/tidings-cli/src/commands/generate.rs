@@ -82,11 +82,7 @@ fn first_difference(have: &str, want: &str) -> String {
                     Some(text) => text.trim().chars().take(100).collect(),
                     None => "(end of file)".to_owned(),
                 };
-                return format!(
-                    "line {line} differs\n  have: {}\n  want: {}",
-                    shown(have),
-                    shown(want)
-                );
+                return format!("line {line} differs\n  have: {}\n  want: {}", shown(have), shown(want));
             }
         }
     }

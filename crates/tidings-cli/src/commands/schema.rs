@@ -23,10 +23,6 @@ pub(crate) fn lint(arguments: &Lint) -> anyhow::Result<Verdict> {
         return Ok(Verdict::Clean);
     }
     report::problems(&loaded, &mut stdout().lock())?;
-    writeln!(
-        stderr(),
-        "{}",
-        report::count(loaded.problems.len(), "problem")
-    )?;
+    writeln!(stderr(), "{}", report::count(loaded.problems.len(), "problem"))?;
     Ok(Verdict::Findings)
 }

@@ -28,22 +28,13 @@ const BROKEN: &str = r#"{
 #[test]
 fn help() {
     let folder = Folder::new("help", &[]);
-    folder.check(&[
-        &["--help"],
-        &["gen", "--help"],
-        &["schema", "lint", "--help"],
-    ]);
+    folder.check(&[&["--help"], &["gen", "--help"], &["schema", "lint", "--help"]]);
 }
 
 #[test]
 fn usage() {
     let folder = Folder::new("usage", &[]);
-    folder.check(&[
-        &[],
-        &["gen", "--chekc"],
-        &["gen"],
-        &["schema", "lint", "--schemas", "nowhere"],
-    ]);
+    folder.check(&[&[], &["gen", "--chekc"], &["gen"], &["schema", "lint", "--schemas", "nowhere"]]);
 }
 
 #[test]
@@ -60,10 +51,7 @@ fn lint_broken() {
             ("schemas/orders.placed/v1.json", BROKEN),
             ("schemas/orders.placed/v3.json", "{\n  \"x-owner\": }\n"),
             ("schemas/orders.paid/v1.json", SOUND),
-            (
-                "schemas/orders.paid/v1.examples.json",
-                "[{ \"order_id\": \"é\" }]\n",
-            ),
+            ("schemas/orders.paid/v1.examples.json", "[{ \"order_id\": \"é\" }]\n"),
         ],
     );
     folder.check(&[&["schema", "lint"]]);
@@ -71,10 +59,7 @@ fn lint_broken() {
 
 #[test]
 fn generate() {
-    let folder = Folder::new(
-        "generate",
-        &[("schemas/orders.placed/v1.json", SOUND), ("src/lib.rs", "")],
-    );
+    let folder = Folder::new("generate", &[("schemas/orders.placed/v1.json", SOUND), ("src/lib.rs", "")]);
     folder.check(&[
         &["gen", "--check"],
         &["gen"],
@@ -84,29 +69,19 @@ fn generate() {
     ]);
     let out = folder.path.join("src/contracts.rs");
     let text = fs::read_to_string(&out).unwrap();
-    assert!(
-        text.contains("pub type Placed = self::placed::V1;"),
-        "{text}"
-    );
+    assert!(text.contains("pub type Placed = self::placed::V1;"), "{text}");
     let left: Vec<_> = fs::read_dir(folder.path.join("src")).unwrap().collect();
     assert_eq!(left.len(), 2, "a draft was left behind: {left:?}");
 
     fs::write(&out, text.replace('\n', "\r\n")).unwrap();
-    assert_eq!(
-        folder.run(&["gen", "--check"]).0,
-        0,
-        "line ends are no difference"
-    );
+    assert_eq!(folder.run(&["gen", "--check"]).0, 0, "line ends are no difference");
 }
 
 #[test]
 fn generate_stale() {
     let folder = Folder::new(
         "generate_stale",
-        &[
-            ("schemas/orders.placed/v1.json", SOUND),
-            ("contracts.rs", "// by hand\n"),
-        ],
+        &[("schemas/orders.placed/v1.json", SOUND), ("contracts.rs", "// by hand\n")],
     );
     folder.check(&[&["gen", "--out", "contracts.rs", "--check"]]);
     let text = fs::read_to_string(folder.path.join("contracts.rs")).unwrap();
@@ -115,14 +90,8 @@ fn generate_stale() {
 
 #[test]
 fn generate_broken() {
-    let folder = Folder::new(
-        "generate_broken",
-        &[("schemas/orders.placed/v1.json", BROKEN), ("out.rs", "")],
-    );
-    folder.check(&[
-        &["gen", "--out", "out.rs"],
-        &["gen", "--out", "out.rs", "--check"],
-    ]);
+    let folder = Folder::new("generate_broken", &[("schemas/orders.placed/v1.json", BROKEN), ("out.rs", "")]);
+    folder.check(&[&["gen", "--out", "out.rs"], &["gen", "--out", "out.rs", "--check"]]);
     let text = fs::read_to_string(folder.path.join("out.rs")).unwrap();
     assert_eq!(text, "", "broken contracts write nothing");
 }
@@ -132,22 +101,11 @@ fn generate_broken() {
 fn the_checked_in_file_is_fresh() {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tidings/tests");
     let output = Command::new(env!("CARGO_BIN_EXE_tidings"))
-        .args([
-            "gen",
-            "--check",
-            "--schemas",
-            "schemas",
-            "--out",
-            "generated/contracts.rs",
-        ])
+        .args(["gen", "--check", "--schemas", "schemas", "--out", "generated/contracts.rs"])
         .current_dir(tests)
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 struct Folder {
@@ -186,11 +144,7 @@ impl Folder {
             let (code, stdout, stderr) = self.run(arguments);
             writeln!(found, "$ tidings {}", arguments.join(" ")).unwrap();
             writeln!(found, "exit code: {code}").unwrap();
-            writeln!(
-                found,
-                "----- stdout -----\n{stdout}----- stderr -----\n{stderr}"
-            )
-            .unwrap();
+            writeln!(found, "----- stdout -----\n{stdout}----- stderr -----\n{stderr}").unwrap();
         }
         let file = format!("tests/snapshots/{}.txt", self.name);
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);

@@ -36,19 +36,11 @@ fn shared_definitions_move_in_and_keep_their_meaning() {
     let contract = &loaded.registry.event("orders.placed").unwrap()[&1];
     assert_eq!(
         contract.files,
-        [
-            "orders.placed/v1.json",
-            "_shared/money.json",
-            "_shared/tree.json",
-            "orders.paid/v1.json"
-        ]
+        ["orders.placed/v1.json", "_shared/money.json", "_shared/tree.json", "orders.paid/v1.json"]
     );
     let validator = Validator::new(&contract.schema).unwrap();
     for (payload, is_valid) in [
-        (
-            json!({"a": {"in": "EUR"}, "b": 5, "c": true, "f": {"$ref": "data"}, "$ref": null}),
-            true,
-        ),
+        (json!({"a": {"in": "EUR"}, "b": 5, "c": true, "f": {"$ref": "data"}, "$ref": null}), true),
         (json!({"a": {"in": "USD"}}), false),
         (json!({"b": {"in": "EUR"}}), false),
         (json!({"c": 1}), false),
@@ -69,11 +61,9 @@ fn the_text_does_not_depend_on_spelling() {
     let one = load(
         "--- a.b/v1.json\n{\"x-owner\": \"a\", \"type\": \"object\",\n \"additionalProperties\": false}",
     );
-    let other = load(
-        "--- a.b/v1.json\n{\"additionalProperties\":false,\"type\":\"object\",\"x-owner\":\"a\"}",
-    );
-    let schema = |loaded: &tidings_contracts::Loaded| {
-        loaded.registry.contracts().next().unwrap().schema.clone()
-    };
+    let other =
+        load("--- a.b/v1.json\n{\"additionalProperties\":false,\"type\":\"object\",\"x-owner\":\"a\"}");
+    let schema =
+        |loaded: &tidings_contracts::Loaded| loaded.registry.contracts().next().unwrap().schema.clone();
     assert_eq!(schema(&one), schema(&other));
 }

@@ -24,12 +24,7 @@ fn foreign_schemas_never_panic() {
     };
     let mut texts = Vec::new();
     json_texts(&corpora, &mut texts);
-    assert!(
-        texts.len() > 100,
-        "only {} files in {}",
-        texts.len(),
-        corpora.display()
-    );
+    assert!(texts.len() > 100, "only {} files in {}", texts.len(), corpora.display());
     let mut contracts = 0;
     for (path, text) in texts {
         for schema in schemas_in(&text) {
@@ -46,27 +41,19 @@ fn foreign_schemas_never_panic() {
             let parsed = syn::parse2::<syn::File>(types);
             assert!(parsed.is_ok(), "{}: {schema}", path.display());
             let found = loaded.registry.contracts().count();
-            assert!(
-                found > 0 || !loaded.problems.is_empty(),
-                "{}: {schema}",
-                path.display()
-            );
+            assert!(found > 0 || !loaded.problems.is_empty(), "{}: {schema}", path.display());
             contracts += found;
         }
     }
-    assert!(
-        contracts > 100,
-        "only {contracts} contracts could be loaded"
-    );
+    assert!(contracts > 100, "only {contracts} contracts could be loaded");
 }
 
 /// The schema itself, or those of a test suite's groups.
 fn schemas_in(text: &str) -> Vec<serde_json::Value> {
     match serde_json::from_str(text) {
-        Ok(serde_json::Value::Array(groups)) => groups
-            .iter()
-            .filter_map(|group| group.get("schema").cloned())
-            .collect(),
+        Ok(serde_json::Value::Array(groups)) => {
+            groups.iter().filter_map(|group| group.get("schema").cloned()).collect()
+        }
         Ok(schema) => vec![schema],
         Err(_) => Vec::new(),
     }
@@ -87,17 +74,12 @@ fn closed(schema: &serde_json::Value) -> String {
 }
 
 fn json_texts(folder: &Path, texts: &mut Vec<(PathBuf, String)>) {
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     for path in paths {
         if path.is_dir() {
             json_texts(&path, texts);
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "json")
+        } else if path.extension().is_some_and(|extension| extension == "json")
             && fs::metadata(&path).is_ok_and(|metadata| metadata.len() < FILE_SIZE_MAX)
             && let Ok(text) = fs::read_to_string(&path)
         {

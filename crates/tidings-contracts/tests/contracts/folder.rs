@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use tidings_contracts::{FILE_SIZE_MAX, Registry};
 
-const CONTRACT: &str =
-    r#"{ "x-owner": "orders", "type": "object", "additionalProperties": false }"#;
+const CONTRACT: &str = r#"{ "x-owner": "orders", "type": "object", "additionalProperties": false }"#;
 
 #[test]
 fn what_is_not_a_plain_small_file_inside_is_refused() {
@@ -47,10 +46,7 @@ fn what_is_not_a_plain_small_file_inside_is_refused() {
         #[cfg(unix)]
         "out.side: is a symbolic link to a place outside of the registry",
     ] {
-        assert!(
-            found.iter().any(|line| line.contains(expected)),
-            "{expected}: {found:#?}"
-        );
+        assert!(found.iter().any(|line| line.contains(expected)), "{expected}: {found:#?}");
     }
     let versions: Vec<u32> = loaded.registry.contracts().map(|it| it.version).collect();
     assert_eq!(versions, if cfg!(unix) { vec![1, 5] } else { vec![1] });
@@ -59,12 +55,7 @@ fn what_is_not_a_plain_small_file_inside_is_refused() {
 #[test]
 fn a_missing_folder_is_a_problem() {
     let error = Registry::load(&folder("missing").join("schemas")).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("cannot open the registry's folder"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("cannot open the registry's folder"), "{error}");
 }
 
 fn folder(name: &str) -> PathBuf {

@@ -1,8 +1,6 @@
 //! Readers as data: which field, read as which type, over which versions, and the answer.
 
-use tidings_contracts::reads::{
-    Blame, Checked, Field, IntegerType, Reader, Type, check, parse_versions,
-};
+use tidings_contracts::reads::{Blame, Checked, Field, IntegerType, Reader, Type, check, parse_versions};
 
 use crate::{contract, load};
 
@@ -26,22 +24,14 @@ fn checked(at: Option<&str>, versions: &str, fields: &[(&str, &str)]) -> Checked
         "camelCase": {"type": "string"}"##;
     let required = r#"["id", "day", "color", "small", "any", "share", "mixed", "maybe", "point",
         "points", "grid", "named", "prices", "camelCase""#;
-    let v1 = contract(
-        &format!(r#"{common}, "gone": {{"type": "string"}}"#),
-        &format!("{required}]"),
-    );
+    let v1 = contract(&format!(r#"{common}, "gone": {{"type": "string"}}"#), &format!("{required}]"));
     let v2 = contract(
         &format!(r#"{common}, "new": {{"type": "string"}}"#),
         &format!(r#"{required}, "late", "new"]"#),
     );
-    let loaded = load(&format!(
-        "--- things.made/v1.json\n{v1}\n--- things.made/v2.json\n{v2}"
-    ));
+    let loaded = load(&format!("--- things.made/v1.json\n{v1}\n--- things.made/v2.json\n{v2}"));
     assert_eq!(loaded.problems, []);
-    let fields = fields.iter().map(|(name, ty)| Field {
-        name: (*name).to_owned(),
-        ty: parse(ty),
-    });
+    let fields = fields.iter().map(|(name, ty)| Field { name: (*name).to_owned(), ty: parse(ty) });
     let reader = Reader {
         event: "things.made".to_owned(),
         versions: parse_versions(versions).unwrap(),
@@ -53,10 +43,7 @@ fn checked(at: Option<&str>, versions: &str, fields: &[(&str, &str)]) -> Checked
 
 fn parse(text: &str) -> Type {
     let inner = |name: &str| {
-        let rest = text
-            .strip_prefix(name)?
-            .strip_prefix('<')?
-            .strip_suffix('>')?;
+        let rest = text.strip_prefix(name)?.strip_prefix('<')?.strip_suffix('>')?;
         Some(Box::new(parse(rest)))
     };
     if let Some(inner) = inner("Option") {
@@ -125,13 +112,7 @@ fn fields_that_fit() {
 #[test]
 fn fields_that_do_not_fit() {
     for (name, ty, blames_name, message, help) in [
-        (
-            "ld",
-            "Uuid",
-            true,
-            "event `things.made` v1 and v2 have no field `ld`",
-            "did you mean `id`?",
-        ),
+        ("ld", "Uuid", true, "event `things.made` v1 and v2 have no field `ld`", "did you mean `id`?"),
         (
             "camel_case",
             "String",
@@ -139,41 +120,11 @@ fn fields_that_do_not_fit() {
             "have no field `camel_case`",
             "write `#[reads(rename = \"camelCase\")]`",
         ),
-        (
-            "id",
-            "u64",
-            false,
-            "`id` of `things.made` v1 is a string of format uuid",
-            "read it as `Uuid`",
-        ),
-        (
-            "camelCase",
-            "Uuid",
-            false,
-            "is a string, which `Uuid` does not hold",
-            "read it as `String`",
-        ),
-        (
-            "day",
-            "Timestamp",
-            false,
-            "is a string of format date, which `Timestamp`",
-            "`jiff::civil::Date`",
-        ),
-        (
-            "color",
-            "bool",
-            false,
-            "is one of a list of strings",
-            "read it as `String`",
-        ),
-        (
-            "small",
-            "i8",
-            false,
-            "can be as large as 255, which exceeds `i8`",
-            "read it as `u32`",
-        ),
+        ("id", "u64", false, "`id` of `things.made` v1 is a string of format uuid", "read it as `Uuid`"),
+        ("camelCase", "Uuid", false, "is a string, which `Uuid` does not hold", "read it as `String`"),
+        ("day", "Timestamp", false, "is a string of format date, which `Timestamp`", "`jiff::civil::Date`"),
+        ("color", "bool", false, "is one of a list of strings", "read it as `String`"),
+        ("small", "i8", false, "can be as large as 255, which exceeds `i8`", "read it as `u32`"),
         (
             "any",
             "u32",
@@ -181,48 +132,12 @@ fn fields_that_do_not_fit() {
             "can be as large as 9007199254740991, which exceeds `u32`",
             "declares no maximum",
         ),
-        (
-            "any",
-            "u64",
-            false,
-            "can be as small as -9007199254740991",
-            "declares no minimum",
-        ),
-        (
-            "any",
-            "f32",
-            false,
-            "is an integer that `f32` does not hold exactly",
-            "read it as `i64`",
-        ),
-        (
-            "any",
-            "String",
-            false,
-            "is an integer, which `String` does not hold",
-            "read it as `i64`",
-        ),
-        (
-            "share",
-            "i64",
-            false,
-            "may have a fraction",
-            "read it as `f64`",
-        ),
-        (
-            "mixed",
-            "String",
-            false,
-            "is not pinned to one type",
-            "read it as `serde_json::Value`",
-        ),
-        (
-            "maybe",
-            "bool",
-            false,
-            "`maybe` of `things.made` v1 can be null",
-            "read it as `Option<bool>`",
-        ),
+        ("any", "u64", false, "can be as small as -9007199254740991", "declares no minimum"),
+        ("any", "f32", false, "is an integer that `f32` does not hold exactly", "read it as `i64`"),
+        ("any", "String", false, "is an integer, which `String` does not hold", "read it as `i64`"),
+        ("share", "i64", false, "may have a fraction", "read it as `f64`"),
+        ("mixed", "String", false, "is not pinned to one type", "read it as `serde_json::Value`"),
+        ("maybe", "bool", false, "`maybe` of `things.made` v1 can be null", "read it as `Option<bool>`"),
         (
             "late",
             "String",
@@ -230,13 +145,7 @@ fn fields_that_do_not_fit() {
             "`late` is not required in `things.made` v1",
             "read it as `Option<String>`",
         ),
-        (
-            "gone",
-            "String",
-            false,
-            "`gone` is not in `things.made` v2 (only in v1)",
-            "name fewer versions",
-        ),
+        ("gone", "String", false, "`gone` is not in `things.made` v2 (only in v1)", "name fewer versions"),
         (
             "new",
             "String",
@@ -244,20 +153,8 @@ fn fields_that_do_not_fit() {
             "`new` is not in `things.made` v1 (only in v2)",
             "read it as `Option<String>`",
         ),
-        (
-            "point",
-            "String",
-            false,
-            "is an object",
-            "derives `Reads` with `at = \"point\"`",
-        ),
-        (
-            "point",
-            "Map<f64>",
-            false,
-            "is an object",
-            "derives `Reads` with `at = \"point\"`",
-        ),
+        ("point", "String", false, "is an object", "derives `Reads` with `at = \"point\"`"),
+        ("point", "Map<f64>", false, "is an object", "derives `Reads` with `at = \"point\"`"),
         (
             "points",
             "Point",
@@ -265,43 +162,17 @@ fn fields_that_do_not_fit() {
             "is an array, which `Point` does not hold",
             "a `Vec` or map of your own types",
         ),
-        (
-            "points",
-            "Vec<f64>",
-            false,
-            "`points[]` of `things.made` v1 is an object",
-            "at = \"points[]\"",
-        ),
-        (
-            "prices",
-            "Map<u8>",
-            false,
-            "`prices.*` of `things.made` v1 can be null",
-            "read it as `Option<u8>`",
-        ),
-        (
-            "prices",
-            "Vec<u8>",
-            false,
-            "is an object with free keys",
-            "`BTreeMap<String, Option<u32>>`",
-        ),
+        ("points", "Vec<f64>", false, "`points[]` of `things.made` v1 is an object", "at = \"points[]\""),
+        ("prices", "Map<u8>", false, "`prices.*` of `things.made` v1 can be null", "read it as `Option<u8>`"),
+        ("prices", "Vec<u8>", false, "is an object with free keys", "`BTreeMap<String, Option<u32>>`"),
     ] {
         let errors = checked(None, "1..=2", &[(name, ty)]).errors;
         let [error] = errors.as_slice() else {
             panic!("{name}: {ty}: {errors:#?}");
         };
-        let blame = if blames_name {
-            Blame::FieldName(0)
-        } else {
-            Blame::FieldType(0)
-        };
+        let blame = if blames_name { Blame::FieldName(0) } else { Blame::FieldType(0) };
         assert_eq!(error.blame, blame, "{name}: {ty}");
-        assert!(
-            error.message.contains(message),
-            "{name}: {ty}: {}",
-            error.message
-        );
+        assert!(error.message.contains(message), "{name}: {ty}: {}", error.message);
         assert!(error.help.contains(help), "{name}: {ty}: {}", error.help);
     }
 }
@@ -312,75 +183,25 @@ fn parts_and_versions() {
         (Some("points[]"), "1..=2", ("x", "f64"), None),
         (Some("named.*"), "1", ("y", "Option<f64>"), None),
         (Some("grid[][]"), "2", ("x", "f64"), None),
-        (
-            Some("points[]"),
-            "1",
-            ("y", "f64"),
-            Some((Blame::FieldType(0), "`points[].y` is not required")),
-        ),
-        (
-            Some("points[]"),
-            "1",
-            ("z", "f64"),
-            Some((Blame::FieldName(0), "v1 has no field `points[].z`")),
-        ),
+        (Some("points[]"), "1", ("y", "f64"), Some((Blame::FieldType(0), "`points[].y` is not required"))),
+        (Some("points[]"), "1", ("z", "f64"), Some((Blame::FieldName(0), "v1 has no field `points[].z`"))),
         (
             Some("points"),
             "1",
             ("x", "f64"),
-            Some((
-                Blame::At,
-                "`points` is an array; its elements are `points[]`",
-            )),
+            Some((Blame::At, "`points` is an array; its elements are `points[]`")),
         ),
-        (
-            Some("named"),
-            "1",
-            ("x", "f64"),
-            Some((Blame::At, "its values are `named.*`")),
-        ),
-        (
-            Some("pionts[]"),
-            "1",
-            ("x", "f64"),
-            Some((Blame::At, "has no field `pionts`")),
-        ),
-        (
-            Some("any"),
-            "1",
-            ("x", "f64"),
-            Some((Blame::At, "`any` is an integer")),
-        ),
-        (
-            Some(""),
-            "1",
-            ("x", "f64"),
-            Some((Blame::At, "has no field")),
-        ),
-        (
-            Some("[]"),
-            "1",
-            ("x", "f64"),
-            Some((Blame::At, "has no field")),
-        ),
-        (
-            None,
-            "2..=3",
-            ("id", "Uuid"),
-            Some((Blame::Versions, "`things.made` has no v3")),
-        ),
-        (
-            None,
-            "1..=4000000000",
-            ("id", "Uuid"),
-            Some((Blame::Versions, "`things.made` has no v3")),
-        ),
+        (Some("named"), "1", ("x", "f64"), Some((Blame::At, "its values are `named.*`"))),
+        (Some("pionts[]"), "1", ("x", "f64"), Some((Blame::At, "has no field `pionts`"))),
+        (Some("any"), "1", ("x", "f64"), Some((Blame::At, "`any` is an integer"))),
+        (Some(""), "1", ("x", "f64"), Some((Blame::At, "has no field"))),
+        (Some("[]"), "1", ("x", "f64"), Some((Blame::At, "has no field"))),
+        (None, "2..=3", ("id", "Uuid"), Some((Blame::Versions, "`things.made` has no v3"))),
+        (None, "1..=4000000000", ("id", "Uuid"), Some((Blame::Versions, "`things.made` has no v3"))),
         (None, "2", ("late", "String"), None),
     ] {
         let errors = checked(at, versions, &[field]).errors;
-        let found = errors
-            .first()
-            .map(|error| (error.blame, error.message.as_str()));
+        let found = errors.first().map(|error| (error.blame, error.message.as_str()));
         match error {
             None => assert_eq!(found, None, "{at:?} {field:?}"),
             Some((blame, message)) => {

@@ -12,10 +12,7 @@ fn schemas_become_the_types_that_hold_them() {
         (r#"{"type": "string", "format": "uuid"}"#, "Uuid"),
         (r#"{"type": "string", "format": "date-time"}"#, "Timestamp"),
         (r#"{"type": "string", "format": "date"}"#, "Date"),
-        (
-            r#"{"type": "string", "format": "date", "pattern": "^2"}"#,
-            "String",
-        ),
+        (r#"{"type": "string", "format": "date", "pattern": "^2"}"#, "String"),
         (r#"{"type": "string", "format": "email"}"#, "String"),
         (r#"{"format": "date"}"#, "Value"),
         (r#"{"enum": ["a", "b"]}"#, "v1::P"),
@@ -30,38 +27,14 @@ fn schemas_become_the_types_that_hold_them() {
         (r#"{"type": "integer", "exclusiveMinimum": -1}"#, "u64"),
         (r#"{"type": "integer", "maximum": 10}"#, "i64"),
         (r#"{"type": "integer", "minimum": 0, "maximum": 10}"#, "u32"),
-        (
-            r#"{"type": "integer", "minimum": 0, "maximum": 4294967295}"#,
-            "u32",
-        ),
-        (
-            r#"{"type": "integer", "minimum": 0, "exclusiveMaximum": 4294967296}"#,
-            "u32",
-        ),
-        (
-            r#"{"type": "integer", "minimum": 0, "maximum": 4294967296}"#,
-            "u64",
-        ),
-        (
-            r#"{"type": "integer", "minimum": -1, "maximum": 10}"#,
-            "i32",
-        ),
-        (
-            r#"{"type": "integer", "minimum": -1, "maximum": 1e10}"#,
-            "i64",
-        ),
-        (
-            r#"{"type": "integer", "minimum": 0.5, "maximum": 1.5}"#,
-            "u32",
-        ),
-        (
-            r#"{"type": "integer", "minimum": 0, "maximum": 1e30}"#,
-            "Value",
-        ),
-        (
-            r#"{"type": "integer", "maximum": 18446744073709551615}"#,
-            "Value",
-        ),
+        (r#"{"type": "integer", "minimum": 0, "maximum": 4294967295}"#, "u32"),
+        (r#"{"type": "integer", "minimum": 0, "exclusiveMaximum": 4294967296}"#, "u32"),
+        (r#"{"type": "integer", "minimum": 0, "maximum": 4294967296}"#, "u64"),
+        (r#"{"type": "integer", "minimum": -1, "maximum": 10}"#, "i32"),
+        (r#"{"type": "integer", "minimum": -1, "maximum": 1e10}"#, "i64"),
+        (r#"{"type": "integer", "minimum": 0.5, "maximum": 1.5}"#, "u32"),
+        (r#"{"type": "integer", "minimum": 0, "maximum": 1e30}"#, "Value"),
+        (r#"{"type": "integer", "maximum": 18446744073709551615}"#, "Value"),
         (r#"{"type": "number"}"#, "f64"),
         (r#"{"type": ["integer", "number"]}"#, "f64"),
         (r#"{"enum": [1, 1.5]}"#, "f64"),
@@ -69,64 +42,31 @@ fn schemas_become_the_types_that_hold_them() {
         (r#"{"type": ["string", "null"]}"#, "Option<String>"),
         (r#"{"type": ["string", "integer"]}"#, "Value"),
         (r#"{"type": "null"}"#, "Value"),
-        (
-            r#"{"type": "array", "items": {"type": "string"}}"#,
-            "Vec<String>",
-        ),
+        (r#"{"type": "array", "items": {"type": "string"}}"#, "Vec<String>"),
         (r#"{"type": "array"}"#, "Vec<Value>"),
         (r#"{"type": "array", "prefixItems": [true]}"#, "Value"),
-        (
-            r#"{"type": "array", "items": {"enum": ["a"]}}"#,
-            "Vec<v1::PItem>",
-        ),
+        (r#"{"type": "array", "items": {"enum": ["a"]}}"#, "Vec<v1::PItem>"),
         (r#"{"type": "object"}"#, "BTreeMap<String, Value>"),
         (
             r#"{"type": "object", "additionalProperties": {"type": ["integer", "null"]}}"#,
             "BTreeMap<String, Option<i64>>",
         ),
-        (
-            r#"{"type": "object", "additionalProperties": false}"#,
-            "v1::P",
-        ),
-        (
-            r#"{"type": "object", "properties": {"q": {"type": "string"}}}"#,
-            "v1::P",
-        ),
+        (r#"{"type": "object", "additionalProperties": false}"#, "v1::P"),
+        (r#"{"type": "object", "properties": {"q": {"type": "string"}}}"#, "v1::P"),
         (r#"{"type": "object", "required": ["q"]}"#, "Value"),
         (
             r#"{"type": "object", "properties": {"q": true}, "additionalProperties": {"type": "string"}}"#,
             "Value",
         ),
-        (
-            r#"{"type": "object", "properties": {"q": true}, "minProperties": 2}"#,
-            "Value",
-        ),
-        (
-            r#"{"type": "object", "patternProperties": {"^q": true}}"#,
-            "Value",
-        ),
+        (r#"{"type": "object", "properties": {"q": true}, "minProperties": 2}"#, "Value"),
+        (r#"{"type": "object", "patternProperties": {"^q": true}}"#, "Value"),
         (r##"{"$ref": "#/$defs/point"}"##, "v1::Point"),
-        (
-            r##"{"$ref": "#/$defs/point", "description": "Here."}"##,
-            "v1::Point",
-        ),
+        (r##"{"$ref": "#/$defs/point", "description": "Here."}"##, "v1::Point"),
         (r##"{"$ref": "#/$defs/point", "required": ["y"]}"##, "Value"),
-        (
-            r##"{"allOf": [{"$ref": "#/$defs/point"}], "title": "Here"}"##,
-            "v1::Point",
-        ),
-        (
-            r##"{"anyOf": [{"$ref": "#/$defs/point"}, {"type": "null"}]}"##,
-            "Option<v1::Point>",
-        ),
-        (
-            r##"{"oneOf": [{"type": "null"}, {"type": "string"}]}"##,
-            "Option<String>",
-        ),
-        (
-            r##"{"oneOf": [{"type": "integer"}, {"type": "string"}]}"##,
-            "Value",
-        ),
+        (r##"{"allOf": [{"$ref": "#/$defs/point"}], "title": "Here"}"##, "v1::Point"),
+        (r##"{"anyOf": [{"$ref": "#/$defs/point"}, {"type": "null"}]}"##, "Option<v1::Point>"),
+        (r##"{"oneOf": [{"type": "null"}, {"type": "string"}]}"##, "Option<String>"),
+        (r##"{"oneOf": [{"type": "integer"}, {"type": "string"}]}"##, "Value"),
         (r##"{"$ref": "#/$defs/email"}"##, "String"),
         (r##"{"$ref": "#/$defs/node"}"##, "v1::Node"),
         ("true", "Value"),
@@ -134,9 +74,7 @@ fn schemas_become_the_types_that_hold_them() {
         let found = field_type(&contract(&format!(r#""p": {schema}"#), r#"["p"]"#));
         assert_eq!(found, field, "{schema}");
         let optional = field_type(&contract(&format!(r#""p": {schema}"#), "[]"));
-        let unwrapped = field
-            .strip_prefix("Option<")
-            .and_then(|rest| rest.strip_suffix('>'));
+        let unwrapped = field.strip_prefix("Option<").and_then(|rest| rest.strip_suffix('>'));
         let expected = format!("Option<{}>", unwrapped.unwrap_or(field));
         assert_eq!(optional, expected, "{schema}, not required");
     }
@@ -151,16 +89,9 @@ fn field_type(contract: &str) -> String {
     let field = structure.fields.iter().next().unwrap();
     let text = field.ty.to_token_stream().to_string().replace(' ', "");
     let text = text.replace(',', ", ").replace("self::", "");
-    [
-        "::tidings::__private::",
-        "uuid::",
-        "jiff::",
-        "civil::",
-        "serde_json::",
-        "::std::collections::",
-    ]
-    .iter()
-    .fold(text, |text, prefix| text.replace(prefix, ""))
+    ["::tidings::__private::", "uuid::", "jiff::", "civil::", "serde_json::", "::std::collections::"]
+        .iter()
+        .fold(text, |text, prefix| text.replace(prefix, ""))
 }
 
 fn find<'i>(items: &'i [syn::Item], path: &[&str]) -> Option<&'i syn::ItemStruct> {
