@@ -60,6 +60,10 @@ pub(crate) fn read(
     builder: &mut Builder<'_>,
 ) -> Result<(Annotations, Object), Vec<Problem>> {
     let mut reader = Reader { files, file, document, problems: Vec::new() };
+    if !document.is_object() {
+        reader.root(builder);
+        return Err(reader.problems);
+    }
     let owner = reader.owner();
     let kind = reader.kind();
     reader.title(title);

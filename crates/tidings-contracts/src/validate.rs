@@ -34,7 +34,10 @@ impl Validator {
             jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true).build(&schema);
         match validator {
             Ok(validator) => Ok(Self(validator)),
-            Err(error) => Err(violation(&error)),
+            // What stands in a schema is no secret.
+            Err(error) => {
+                Err(Violation { message: format!("cannot be checked against: {error}"), ..violation(&error) })
+            }
         }
     }
 

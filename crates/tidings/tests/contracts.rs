@@ -1,5 +1,7 @@
 //! The macros over the fixture registry in `tests/schemas`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;

@@ -121,11 +121,7 @@ impl Checker<'_> {
         if let Some((path, meant)) = absent.filter(|_| sources.is_empty()) {
             let versions = list(contracts.iter().map(|contract| contract.version));
             let help = meant.map(|meant| format!("did you mean `{meant}`?"));
-            self.report(
-                Blame::At,
-                format!("event `{event}` {versions} has no field `{path}`"),
-                help.unwrap_or_default(),
-            );
+            self.report(Blame::At, no_field(event, &versions, &path), help.unwrap_or_default());
         }
         sources
     }
@@ -199,12 +195,13 @@ impl Checker<'_> {
                 format!("it has {}", names.join(", "))
             }
         };
-        ReadError {
-            blame: Blame::FieldName(index),
-            message: format!("event `{event}` {versions} has no field `{path}`"),
-            help,
-        }
+        ReadError { blame: Blame::FieldName(index), message: no_field(event, &versions, path), help }
     }
+}
+
+fn no_field(event: &str, versions: &str, path: &str) -> String {
+    let has = if versions.contains(' ') { "have" } else { "has" };
+    format!("event `{event}` {versions} {has} no field `{path}`")
 }
 
 fn is_snake_case(name: &str) -> bool {

@@ -64,25 +64,23 @@ pub(super) fn fits(typed: &Typed, ty: &Type, path: &str) -> Result<Option<String
 }
 
 fn in_range(range: Integer, ty: IntegerType) -> Result<Option<String>, (String, String)> {
+    let Integer { minimum, maximum, .. } = range;
     let name = ty.name;
-    let (why, declared) = if range.maximum > ty.maximum {
-        let why = format!("can be as large as {}, which exceeds `{name}`", range.maximum);
-        (why, range.declares_maximum)
-    } else if range.minimum < ty.minimum {
-        let why = format!("can be as small as {}, which `{name}` does not hold", range.minimum);
-        (why, range.declares_minimum)
+    let (why, undeclared) = if maximum > ty.maximum {
+        let why = format!("can be as large as {maximum}, which exceeds `{name}`");
+        (why, (!range.declares_maximum).then_some("maximum"))
+    } else if minimum < ty.minimum {
+        let why = format!("can be as small as {minimum}, which `{name}` does not hold");
+        (why, (!range.declares_minimum).then_some("minimum"))
     } else {
         return Ok(None);
     };
-    let fitting = integer_type(range);
-    let help = if declared {
-        format!("read it as `{fitting}`")
-    } else {
-        format!(
-            "read it as `{fitting}`; the contract declares no bound, so it may be any integer \
-             within ±{SAFE_INTEGER_MAX}"
-        )
-    };
+    let mut help = format!("read it as `{}`", integer_type(range));
+    if let Some(bound) = undeclared {
+        help += &format!(
+            "; the contract declares no {bound}, so that any integer within ±{SAFE_INTEGER_MAX} may come"
+        );
+    }
     Err((why, help))
 }
 

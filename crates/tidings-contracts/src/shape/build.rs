@@ -49,9 +49,12 @@ impl<'d> Builder<'d> {
             return any(Some(node));
         }
         self.depth += 1;
-        let typed = match self.referred(node, &home.place) {
-            Some(target) => self.reference(node, &target),
-            None => self.inline(node, home),
+        let typed = if let Some(target) = self.referred(node, &home.place) {
+            self.reference(node, &target)
+        } else if let Some((keyword, index)) = or_null(node) {
+            self.or_null(node, keyword, index, &home)
+        } else {
+            self.inline(node, home)
         };
         self.depth -= 1;
         typed
@@ -82,6 +85,24 @@ impl<'d> Builder<'d> {
         typed.docs.description = own.description.or(typed.docs.description);
         typed.pii |= is_pii(node);
         typed
+    }
+
+    /// `{"anyOf": [X, {"type": "null"}]}`, which tools write to make a reference nullable.
+    fn or_null(&mut self, node: &Node, keyword: &str, index: usize, home: &Home) -> Typed {
+        let Some(present) = node.get(keyword).and_then(|list| list.items().get(index)) else {
+            return any(Some(node));
+        };
+        let typed = self.schema(present, inner(home, &[keyword, &index.to_string()]));
+        let own = docs(node);
+        Typed {
+            nullable: !matches!(*typed.shape, Shape::Any),
+            pii: typed.pii || is_pii(node),
+            docs: Docs {
+                title: own.title.or(typed.docs.title),
+                description: own.description.or(typed.docs.description),
+            },
+            shape: typed.shape,
+        }
     }
 
     fn inline(&mut self, node: &Node, home: Home) -> Typed {
@@ -160,6 +181,20 @@ impl<'d> Builder<'d> {
         }
         Shape::Object(Object { home, properties, docs: docs(node) })
     }
+}
+
+/// The keyword and index of the schema that stands beside `null`, if that is all there is.
+fn or_null(node: &Node) -> Option<(&'static str, usize)> {
+    let restrictions = node.members().iter().filter(|member| !is_annotation(&member.key));
+    if restrictions.count() != 1 {
+        return None;
+    }
+    let is_null = |node: &Node| node.get("type").and_then(Node::as_str) == Some("null");
+    ["anyOf", "oneOf"].into_iter().find_map(|keyword| match node.get(keyword)?.items() {
+        [_, null] if is_null(null) => Some((keyword, 0)),
+        [null, _] if is_null(null) => Some((keyword, 1)),
+        _ => None,
+    })
 }
 
 fn inner(home: &Home, tokens: &[&str]) -> Home {

@@ -5,8 +5,8 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
-use syn::Type;
 use syn::spanned::Spanned;
+use syn::{DeriveInput, Type};
 use tidings_contracts::reads::Checked;
 
 use super::input::{Input, InputField};
@@ -42,6 +42,25 @@ pub(super) fn placeholder(input: &Input, checked: &Checked) -> TokenStream {
     quote! {
         use ::tidings::__private::serde as __serde;
         #traits
+    }
+}
+
+/// Like [`placeholder`], where not even the attribute could be read.
+pub(super) fn stand_in(derive: &DeriveInput) -> TokenStream {
+    let ident = &derive.ident;
+    let (generics, arguments, bounds) = derive.generics.split_for_impl();
+    quote! {
+        #[automatically_derived]
+        impl #generics ::tidings::Reads for #ident #arguments #bounds {
+            const EVENT: &'static str = "";
+            const VERSIONS: &'static [u32] = &[];
+            const FIELDS: &'static [&'static str] = &[];
+            fn decode(
+                _: &str,
+            ) -> ::core::result::Result<Self, ::tidings::__private::serde_json::Error> {
+                ::core::unreachable!("the build of this reader failed")
+            }
+        }
     }
 }
 
