@@ -84,7 +84,7 @@ async fn live(app: App, plan: Plan) -> Result<(), Failure> {
 
 /// Returns when standard input ends.
 async fn told() {
-    let (end, ended) = tokio::sync::oneshot::channel();
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
     std::thread::spawn(move || {
         let mut rest = Vec::new();
         let read = std::io::stdin().read_to_end(&mut rest);
