@@ -77,7 +77,13 @@ async fn a_group_ends_where_the_driver_changes_and_at_its_bounds() {
     .await;
     temp.table(STOCK).await;
     let before = temp.store.stats();
-    let works = vec![insert_on("sqlx", "a"), insert_on("sqlx", "b"), insert("c"), insert("d"), insert_on("sqlx", "e")];
+    let works = vec![
+        insert_on("sqlx", "a"),
+        insert_on("sqlx", "b"),
+        insert("c"),
+        insert("d"),
+        insert_on("sqlx", "e"),
+    ];
     let results = together(&temp, works).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
     let after = temp.store.stats();
@@ -121,12 +127,13 @@ async fn nothing_is_answered_before_the_commit() {
     let store = temp.store.clone();
     let its_answered = answered.clone();
     let mut watch = store.watch(&filter("x"));
-    let group = async {
-        together(&temp, vec![insert("a"), append_work("x"), insert("a"), last]).await
-    };
+    let group = async { together(&temp, vec![insert("a"), append_work("x"), insert("a"), last]).await };
     let opener = async {
         until("the last work runs", || running.load(Ordering::SeqCst)).await;
-        assert!(tokio::time::timeout(Duration::from_millis(30), watch.changed()).await.is_err(), "woken early");
+        assert!(
+            tokio::time::timeout(Duration::from_millis(30), watch.changed()).await.is_err(),
+            "woken early"
+        );
         assert!(!its_answered.load(Ordering::SeqCst));
         assert_eq!(temp.count("SELECT count(*) FROM stock"), 0, "visible early");
         gate.notify_one();
@@ -167,7 +174,8 @@ async fn undo_gives_back_a_clean_transaction_on_both_drivers() {
                 })
             })
         };
-        let results = together(&temp, vec![undoing("a", "b"), insert_on(driver, "x"), undoing("c", "d")]).await;
+        let results =
+            together(&temp, vec![undoing("a", "b"), insert_on(driver, "x"), undoing("c", "d")]).await;
         assert!(results.iter().all(Result::is_ok), "{driver}: {results:?}");
         assert_eq!(temp.count("SELECT count(*) FROM stock WHERE sku IN ('b', 'd', 'x')"), 3, "{driver}");
         assert_eq!(temp.count("SELECT count(*) FROM stock"), 3, "{driver}");
