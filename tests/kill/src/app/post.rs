@@ -6,7 +6,7 @@ use tidings::{Command, Ctx, Module, Outcome, reject, sql};
 /// Delivers an entry.
 #[derive(Clone, Debug, Serialize, Deserialize, Command)]
 #[command("post.deliver", output = bool)]
-pub struct Deliver {
+pub(super) struct Deliver {
     /// The account.
     pub account: String,
     /// The entry.

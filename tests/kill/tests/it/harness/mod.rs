@@ -7,4 +7,4 @@ mod figures;
 mod victim;
 
 pub(crate) use campaign::{Campaign, Setting};
-pub(crate) use victim::{PATIENCE, Victim};
+pub(crate) use victim::Victim;

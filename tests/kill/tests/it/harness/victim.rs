@@ -11,7 +11,7 @@ use tidings_kill_tests::plan::Plan;
 use tidings_kill_tests::words::Word;
 
 /// How long anything may take that has to happen. Only a failing test waits this long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 const SIGABRT: i32 = 6;
 

@@ -244,7 +244,7 @@ fn matching<'f>(facts: &'f Facts, consumer: &'f Consumer) -> impl Iterator<Item 
         "command handler" => "command",
         _ => "reply",
     };
-    let reads = |message: &&Message| message.kind == kind && consumer.reads.contains(&message.name);
+    let reads = move |message: &&Message| message.kind == kind && consumer.reads.contains(&message.name);
     facts.log.iter().filter(reads).map(|message| message.position)
 }
 
