@@ -3,3 +3,4 @@
 mod basics;
 mod groups;
 mod support;
+mod traps;
