@@ -117,7 +117,8 @@ async fn typed_statements_can_be_checked_before_they_run() {
 #[tokio::test]
 async fn the_transaction_is_not_a_modules_to_control() {
     let temp = two_modules().await;
-    for sql in ["COMMIT", "ROLLBACK", "SAVEPOINT a", "ATTACH ':memory:' AS other", "PRAGMA synchronous = OFF"] {
+    for sql in ["COMMIT", "ROLLBACK", "SAVEPOINT a", "ATTACH ':memory:' AS other", "PRAGMA synchronous = OFF"]
+    {
         for driver in ["native", "sqlx"] {
             let error = temp.run(as_module(driver, "shop", sql)).await.unwrap_err();
             assert!(error.to_string().contains("module `shop` may not run"), "{driver}: {sql}: {error}");
