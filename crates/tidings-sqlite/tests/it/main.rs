@@ -1,4 +1,6 @@
 //! The store against real files.
 
 mod basics;
+mod groups;
 mod support;
+mod traps;
