@@ -108,3 +108,6 @@ mod caught {
         }
     }
 }
+tidings_testkit::conformance!(work, Fresh(Reader::BetweenSnapshots), if server_is_there());
+tidings_testkit::conformance!(read, Fresh(Reader::BetweenSnapshots), if server_is_there());
+tidings_testkit::conformance!(tables, Fresh(Reader::BetweenSnapshots), if server_is_there());

@@ -85,6 +85,7 @@ tidings_testkit::conformance!(work, Fresh);
 tidings_testkit::conformance!(retention, Fresh);
 tidings_testkit::conformance!(read, Fresh);
 tidings_testkit::conformance!(tables, Fresh);
+tidings_testkit::conformance!(guard, Fresh);
 
 /// Each planted bug, a suite that must see it, and the promise that it must name.
 macro_rules! caught {

@@ -6,10 +6,7 @@ use sqlx::sqlite::SqliteTransactionManager;
 use sqlx::{SqlSafeStr, SqliteConnection};
 use sqlx_core::transaction::TransactionManager;
 
-pub(super) async fn begin(
-    connection: &mut SqliteConnection,
-    sql: &'static str,
-) -> Result<(), sqlx::Error> {
+pub(super) async fn begin(connection: &mut SqliteConnection, sql: &'static str) -> Result<(), sqlx::Error> {
     SqliteTransactionManager::begin(connection, Some(sql.into_sql_str())).await
 }
 

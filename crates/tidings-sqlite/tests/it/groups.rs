@@ -43,7 +43,13 @@ async fn a_group_ends_where_the_driver_changes_and_at_its_bounds() {
     .await;
     temp.table(STOCK).await;
     let before = temp.store.stats();
-    let works = vec![insert_on("sqlx", "a"), insert_on("sqlx", "b"), insert("c"), insert("d"), insert_on("sqlx", "e")];
+    let works = vec![
+        insert_on("sqlx", "a"),
+        insert_on("sqlx", "b"),
+        insert("c"),
+        insert("d"),
+        insert_on("sqlx", "e"),
+    ];
     let results = together(&temp, works).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
     let after = temp.store.stats();
@@ -85,7 +91,10 @@ async fn nothing_leaves_before_the_commit() {
     let woken = tokio::time::timeout(Duration::from_millis(30), watch.changed()).await.is_ok();
     assert!(!woken, "woken before the commit");
     assert!(done.iter().all(|done| !done.is_finished()), "answered before the commit");
-    assert!(!failed.is_finished(), "a failure was answered before the commit, though it saw a neighbour's row");
+    assert!(
+        !failed.is_finished(),
+        "a failure was answered before the commit, though it saw a neighbour's row"
+    );
     assert_eq!(temp.count("SELECT count(*) FROM stock"), 0, "visible before the commit");
     last.open();
     last_done.await.unwrap().unwrap();
@@ -124,7 +133,8 @@ async fn undo_gives_back_a_clean_transaction_on_both_drivers() {
                 })
             })
         };
-        let results = together(&temp, vec![undoing("a", "b"), insert_on(driver, "x"), undoing("c", "d")]).await;
+        let results =
+            together(&temp, vec![undoing("a", "b"), insert_on(driver, "x"), undoing("c", "d")]).await;
         assert!(results.iter().all(Result::is_ok), "{driver}: {results:?}");
         assert_eq!(temp.count("SELECT count(*) FROM stock WHERE sku IN ('b', 'd', 'x')"), 3, "{driver}");
         assert_eq!(temp.count("SELECT count(*) FROM stock"), 3, "{driver}");

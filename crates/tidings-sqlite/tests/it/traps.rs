@@ -105,7 +105,8 @@ async fn typed_statements_after_a_lost_transaction_commit_nothing() {
             let connection = tx.as_any_mut().downcast_mut::<SqlxTx>().unwrap().connection();
             let lost = sqlx::query("INSERT OR ROLLBACK INTO stock VALUES ('taken', 1)");
             lost.execute(&mut *connection).await.unwrap_err();
-            let orphan = sqlx::query("INSERT INTO stock VALUES ('orphan', 1)").execute(&mut *connection).await;
+            let orphan =
+                sqlx::query("INSERT INTO stock VALUES ('orphan', 1)").execute(&mut *connection).await;
             assert!(orphan.is_err(), "a statement of its own was committed");
             Ok(())
         })
@@ -158,7 +159,10 @@ async fn a_long_statement_is_interrupted_and_named() {
         let after = spawn(&temp, insert(driver, "after"));
         gate.open();
         let error = guilty.await.unwrap().unwrap_err();
-        assert!(matches!(&error, StoreError::Budget { work, .. } if work == "listener `shop.endless`"), "{error:?}");
+        assert!(
+            matches!(&error, StoreError::Budget { work, .. } if work == "listener `shop.endless`"),
+            "{error:?}"
+        );
         before.await.unwrap().unwrap();
         after.await.unwrap().unwrap();
         assert_eq!(temp.count("SELECT count(*) FROM stock"), 2, "{driver}");

@@ -214,8 +214,8 @@ pub async fn keys_of_different_kinds_do_not_mix(factory: &dyn StoreFactory) {
     let mut parked: Vec<_> = read[..keys.len()].iter().map(|head| retrying(head, at(10))).collect();
     parked.extend(read[keys.len()..].iter().map(behind));
     consumer.park(store.as_ref(), parked).await;
-    for key in 0..keys.len() {
-        consumer.settle(store.as_ref(), &read[key], died(false)).await;
+    for (key, head) in read[..keys.len()].iter().enumerate() {
+        consumer.settle(store.as_ref(), head, died(false)).await;
         let due = consumer.due(store.as_ref(), at(10)).await;
         assert_eq!(due.len(), 2 * (keys.len() - key - 1), "a key holds only its own messages");
     }
