@@ -40,6 +40,7 @@ mod problem;
 pub mod reads;
 mod refs;
 mod registry;
+mod samples;
 mod shape;
 #[cfg(feature = "validate")]
 mod validate;
@@ -50,5 +51,6 @@ pub use generate::rust_types;
 pub use names::{did_you_mean, is_segment};
 pub use problem::{Problem, Problems};
 pub use registry::{Loaded, Registry};
+pub use samples::samples;
 #[cfg(feature = "validate")]
 pub use validate::{Validator, Violation};

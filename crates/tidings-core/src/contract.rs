@@ -65,13 +65,7 @@ impl ContractInfo {
     /// The facts of one generated event type.
     #[must_use]
     pub const fn of<E: Event>() -> Self {
-        Self {
-            name: E::NAME,
-            version: E::VERSION,
-            owner: E::OWNER,
-            key: E::KEY,
-            schema: E::SCHEMA,
-        }
+        Self { name: E::NAME, version: E::VERSION, owner: E::OWNER, key: E::KEY, schema: E::SCHEMA }
     }
 }
 

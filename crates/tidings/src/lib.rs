@@ -1,21 +1,61 @@
-//! A stand-in for the facade, so that generated code finds its paths.
+//! Event-driven applications: modules joined by contracts and events, on a transactional event log.
+//!
+//! An application is made of [`Module`]s. A module owns events, commands, queries and tables; its handlers are plain
+//! async functions. Command handlers and listeners run inside one database transaction that also holds what they
+//! publish and how far they have come, so their effects happen exactly once. Everything is checked twice: by the
+//! compiler against the contract files, and by the application at its start.
+//!
+//! See the repository's README for a tour and ARCHITECTURE.md for how it works.
 
-pub use tidings_core::contract::{
-    Command, ContractInfo, Event, EventKind, Query, Reads, ReadsPart,
+mod app;
+mod clock;
+mod command;
+mod config;
+mod consumer;
+mod contracts;
+mod ctx;
+mod handler;
+mod module;
+mod outbox;
+mod query;
+mod reply;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod telemetry;
+mod unit;
+
+pub use app::{
+    App, AppBuilder, BuildError, Consumes, Contradiction, DeadLetters, Manifest, ModuleManifest, Publishes,
 };
+pub use clock::SystemClock;
+pub use command::{Caller, SendCommand, SendError};
+pub use config::{
+    CommandsConfig, Config, ConfigError, DEFAULTS, EventsConfig, ListenersConfig, RetentionConfig,
+    StartConfig, StoreConfig, Synchronous,
+};
+pub use contracts::ContractViolation;
+#[cfg(feature = "typed")]
+pub use ctx::TypedTx;
+pub use ctx::{Ctx, CtxSavepoint, Driver, NoRow, Portable, PortableTx, QueryCtx, Sql, sql};
+pub use handler::{
+    AsyncHandler, BatchListener, InBatches, IntoCommand, IntoListener, IntoQuery, IntoReply, Many, One, batch,
+};
+pub use module::{Module, Options};
+pub use outbox::Outbox;
+pub use query::{AskQuery, QueryError};
+pub use reply::CommandReply;
+pub use tidings_core::clock::{Clock, SharedClock};
+pub use tidings_core::contract::{Command, ContractInfo, Event, EventKind, Query, Reads, ReadsPart};
+pub use tidings_core::error::{Error, ErrorKind, Outcome, Rejection, Result, reject};
+pub use tidings_core::fan_out::FanOut;
+pub use tidings_core::ids::MessageId;
+pub use tidings_core::retry::RetrySchedule;
+pub use tidings_core::store::Migration;
+pub use tidings_core::trace::{TraceContext, TraceParent};
+pub use tidings_core::{envelope, key, store, value};
 pub use tidings_macros::{Command, Query, Reads, contracts, migrations};
 
-/// One step of a module's tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Migration {
-    /// Its number.
-    pub version: i64,
-    /// Its name.
-    pub name: &'static str,
-    /// Its statements.
-    pub sql: &'static str,
-}
-
+/// What generated code names; not for people.
 #[doc(hidden)]
 pub mod __private {
     pub use tidings_core as core;

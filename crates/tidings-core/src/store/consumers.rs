@@ -1,0 +1,255 @@
+//! Consumers of the log: who reads, how far, and what is parked.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::envelope::{Cursor, MessageKind, Position, Recorded};
+use crate::key::Key;
+
+/// What a consumer is for, told in listings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConsumerKind {
+    /// Reacts to events.
+    Listener,
+    /// Carries out durable commands.
+    CommandHandler,
+    /// Takes the outcomes of durable commands.
+    ReplyHandler,
+}
+
+impl ConsumerKind {
+    /// The stored and displayed form.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Listener => "listener",
+            Self::CommandHandler => "command handler",
+            Self::ReplyHandler => "reply handler",
+        }
+    }
+
+    /// Reads the stored form back.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Listener, Self::CommandHandler, Self::ReplyHandler]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+    }
+
+    /// The messages such a consumer reads.
+    #[must_use]
+    pub const fn reads(self) -> MessageKind {
+        match self {
+            Self::Listener => MessageKind::Event,
+            Self::CommandHandler => MessageKind::Command,
+            Self::ReplyHandler => MessageKind::Reply,
+        }
+    }
+}
+
+/// Where a new consumer starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With the first message appended after its registration.
+    Now,
+    /// With the oldest message the log still has.
+    Beginning,
+}
+
+/// Which messages a consumer reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// Their kind.
+    pub kind: MessageKind,
+    /// Their names; never empty.
+    pub names: Vec<Arc<str>>,
+}
+
+/// A consumer as the application declares it.
+#[derive(Clone, Debug)]
+pub struct ConsumerSpec {
+    /// Its durable name, `<module>.<handler>`.
+    pub name: Arc<str>,
+    /// What it is for.
+    pub kind: ConsumerKind,
+    /// What it reads.
+    pub filter: Filter,
+    /// Where it starts when it is new.
+    pub start: Start,
+    /// Names it had before.
+    pub aliases: Vec<Arc<str>>,
+}
+
+/// The right to move one consumer's cursor and to settle its parked messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The consumer's name.
+    pub consumer: Arc<str>,
+    /// Grows with every holder; a commit under an older fence fails.
+    pub fence: i64,
+}
+
+/// What a new holder of a consumer finds.
+#[derive(Clone, Debug)]
+pub struct Holding {
+    /// The right to work.
+    pub lease: Lease,
+    /// How far the consumer has come.
+    pub cursor: Cursor,
+    /// The last holder did not end in order, so one of the next messages may have killed it.
+    pub unclean: bool,
+    /// What a careful holder had begun and not finished.
+    pub begun: Option<Begun>,
+    /// What is parked.
+    pub parked: ParkedKeys,
+}
+
+/// The keys that hold back later messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ParkedKeys {
+    /// Each key with the number of its messages that are retrying, behind, or dead without having released it.
+    pub keys: Vec<(Key, usize)>,
+    /// The earliest time at which a parked message, with a key or without, is due.
+    pub next_due: Option<Timestamp>,
+}
+
+/// The mark of a careful consumer: written, in a commit of its own, before it runs messages one of which may kill the
+/// process. A mark that is found at start therefore names the suspects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// The first message begun.
+    pub first: Position,
+    /// How many messages were begun together.
+    pub count: u32,
+    /// How often exactly this was begun, this time included.
+    pub tries: u32,
+}
+
+/// Some messages, and where to go on.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The messages, oldest first.
+    pub messages: Vec<Recorded>,
+    /// For each message the cursor that stands right behind it.
+    pub cursors: Vec<Cursor>,
+    /// The cursor behind everything that was looked at, matching or not.
+    pub next: Cursor,
+    /// Nothing more to read for now.
+    pub at_end: bool,
+}
+
+/// A parked message's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ParkedState {
+    /// It failed and is tried again when due.
+    Retrying,
+    /// It has not been tried; it waits behind an earlier message of its key.
+    Behind,
+    /// Its retries are used up, or its error is permanent.
+    Dead,
+}
+
+impl ParkedState {
+    /// The stored and displayed form.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retrying => "retrying",
+            Self::Behind => "behind",
+            Self::Dead => "dead",
+        }
+    }
+
+    /// Reads the stored form back.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Retrying, Self::Behind, Self::Dead].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// A message as it is parked.
+#[derive(Clone, Debug)]
+pub struct Parked {
+    /// The message.
+    pub position: Position,
+    /// Its key: later messages of the same key wait behind it.
+    pub key: Option<Key>,
+    /// Why it is parked.
+    pub state: ParkedState,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it is tried next; for [`ParkedState::Retrying`] only.
+    pub due: Option<Timestamp>,
+    /// The last error with its causes, empty for [`ParkedState::Behind`].
+    pub error: String,
+    /// When it was parked.
+    pub at: Timestamp,
+    /// A dead head lets go of its key, so that later events of the key go on.
+    pub releases_key: bool,
+}
+
+/// A parked message that may run now.
+#[derive(Clone, Debug)]
+pub struct ParkedMessage {
+    /// The message.
+    pub message: Recorded,
+    /// How often it was tried before.
+    pub attempts: u32,
+}
+
+/// What became of a parked message.
+#[derive(Clone, Debug)]
+pub enum Settled {
+    /// It was handled; a receipt is written.
+    Handled {
+        /// When.
+        at: Timestamp,
+        /// Attempts, the successful one included.
+        attempts: u32,
+    },
+    /// It failed again.
+    Retry {
+        /// When it is tried next.
+        due: Timestamp,
+        /// Attempts so far.
+        attempts: u32,
+        /// The error with its causes.
+        error: String,
+    },
+    /// It is a dead letter now.
+    Dead {
+        /// Attempts so far.
+        attempts: u32,
+        /// The error with its causes.
+        error: String,
+        /// Later events of its key go on.
+        releases_key: bool,
+    },
+    /// A person wants it tried again, from the first attempt on.
+    Revive {
+        /// When it is due.
+        due: Timestamp,
+    },
+    /// A person gave it up.
+    Discarded {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// That a consumer handled a range of messages: every message in it that matches the consumer's filter, but for those
+/// that were parked, which get receipts of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The first message handled.
+    pub first: Position,
+    /// The last message handled.
+    pub last: Position,
+    /// How many messages.
+    pub count: u32,
+    /// When.
+    pub at: Timestamp,
+}

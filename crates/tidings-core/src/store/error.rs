@@ -1,0 +1,210 @@
+//! What a store answers when it cannot.
+
+use std::error::Error as StdError;
+use std::path::PathBuf;
+use std::time::Duration;
+
+type Source = Box<dyn StdError + Send + Sync>;
+
+/// An error of a store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The database is busy or was lost for a moment; running the same work again may succeed.
+    #[error("the database is busy: {context}")]
+    Busy {
+        /// What was attempted.
+        context: String,
+        /// The driver's error.
+        #[source]
+        source: Option<Source>,
+    },
+    /// Too much work waits already.
+    #[error("the store is overloaded: {waiting} transactions wait; try again later, or shed load earlier")]
+    Overloaded {
+        /// How many wait.
+        waiting: usize,
+    },
+    /// A work that cannot be interrupted holds the writer, long past its budget.
+    #[error(
+        "{work} has blocked the writer for {held:?} and cannot be interrupted (it does not await); nothing can be \
+         written until it returns: find what it does there and move it into a job"
+    )]
+    Blocked {
+        /// The name of the work that blocks.
+        work: String,
+        /// For how long it has.
+        held: Duration,
+    },
+    /// The work held the transaction longer than its budget and was interrupted.
+    #[error(
+        "{work} held the write transaction for more than {budget:?} and was interrupted; move slow work into a job, \
+         or raise `store.write_budget`"
+    )]
+    Budget {
+        /// The name of the work.
+        work: String,
+        /// Its budget.
+        budget: Duration,
+    },
+    /// The work waits for its turn longer than it may; nothing was written.
+    #[error("{work} did not get its turn to write within {waited:?}; nothing was written")]
+    Timeout {
+        /// The name of the work.
+        work: String,
+        /// How long it waited.
+        waited: Duration,
+    },
+    /// The time ran out during the commit: it may or may not have happened.
+    #[error(
+        "the outcome of {work} is unknown: the time ran out during the commit; ask again with the same key"
+    )]
+    Unknown {
+        /// The name of the work.
+        work: String,
+    },
+    /// The work panicked.
+    #[error("{work} panicked: {message}")]
+    Panicked {
+        /// The name of the work.
+        work: String,
+        /// The panic's message.
+        message: String,
+    },
+    /// A statement ended the whole transaction (`ON CONFLICT ROLLBACK`, a full disk, an interrupt).
+    #[error("the transaction was ended by the database: {context}")]
+    TransactionLost {
+        /// What was attempted.
+        context: String,
+        /// The driver's error.
+        #[source]
+        source: Option<Source>,
+    },
+    /// The lease is void: somebody else works for the consumer now.
+    #[error("the lease on `{consumer}` is void: another holder took over")]
+    Fenced {
+        /// The consumer.
+        consumer: String,
+    },
+    /// An idempotency key was used before.
+    #[error("a command with this idempotency key is on record already")]
+    IdempotencyKeyUsed,
+    /// The disk is full.
+    #[error("the disk or the database's size limit is full: {context}; free space, nothing was half-written")]
+    Full {
+        /// What was attempted.
+        context: String,
+        /// The driver's error.
+        #[source]
+        source: Option<Source>,
+    },
+    /// The database can be read but not written.
+    #[error(
+        "{what} is read-only: check the permissions of the file and its folder, and that its file system is mounted for writing"
+    )]
+    ReadOnly {
+        /// The database, as the user named it.
+        what: String,
+        /// The driver's error.
+        #[source]
+        source: Option<Source>,
+    },
+    /// The database cannot be understood.
+    #[error(
+        "{what} is corrupt or not a database of this kind: restore it from a backup; run `PRAGMA integrity_check` on a copy to see how far the damage goes"
+    )]
+    Corrupt {
+        /// The database, as the user named it.
+        what: String,
+        /// The driver's error.
+        #[source]
+        source: Option<Source>,
+    },
+    /// Another runtime holds the database file.
+    #[error("{} is in use by another Tidings runtime ({holder}); stop it, or give this one a file of its own", .path.display())]
+    Held {
+        /// The database file.
+        path: PathBuf,
+        /// What the holder wrote about itself.
+        holder: String,
+    },
+    /// The database's own schema is newer than this program.
+    #[error(
+        "the database was written by a newer Tidings (schema {found}, this program knows {known}); upgrade the program"
+    )]
+    NewerSchema {
+        /// The version found.
+        found: i64,
+        /// The newest this program knows.
+        known: i64,
+    },
+    /// A module's migration cannot be applied.
+    #[error("migration {version} (`{name}`) of module `{module}`: {problem}")]
+    Migration {
+        /// The module.
+        module: String,
+        /// The migration's number.
+        version: i64,
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        problem: String,
+        /// The driver's error, if there is one.
+        #[source]
+        source: Option<Source>,
+    },
+    /// A module touched a table that is not its own.
+    #[error("module `{module}` may not touch table `{table}`: {remedy}")]
+    ForeignTable {
+        /// The module that tried.
+        module: String,
+        /// The table.
+        table: String,
+        /// Who owns it, and what to do.
+        remedy: String,
+    },
+    /// A statement failed.
+    #[error("{context}")]
+    Sql {
+        /// What was attempted, with the statement.
+        context: String,
+        /// The driver's error.
+        #[source]
+        source: Source,
+    },
+    /// The log has reached its hard limit: consumers lag, or dead letters hold it.
+    #[error(
+        "the log is full ({messages} messages, limit {limit}): {holder} holds it; publishing is refused until it moves or is forgotten"
+    )]
+    LogFull {
+        /// Messages in the log.
+        messages: u64,
+        /// The configured limit.
+        limit: u64,
+        /// What keeps retention from deleting.
+        holder: String,
+    },
+    /// The consumer, key or message is not known here.
+    #[error("{what} is not known here")]
+    NotFound {
+        /// What was asked for.
+        what: String,
+    },
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// The work ended with an error of its own, and what it wrote was undone; the error is with whoever started it.
+    #[error("the work failed and was undone")]
+    Undone,
+}
+
+impl StoreError {
+    /// Whether running the same work again at once may succeed.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Busy { .. } | Self::Timeout { .. } | Self::Overloaded { .. } | Self::Blocked { .. }
+        )
+    }
+}

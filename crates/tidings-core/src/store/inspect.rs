@@ -1,0 +1,116 @@
+//! The read API: what CLI, console and tests ask of a store.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{ConsumerKind, IdempotencyScope, OutcomeRecord, ParkedState, Receipt, StoreError};
+use crate::envelope::{Position, Recorded};
+use crate::ids::MessageId;
+use crate::key::Key;
+
+/// A consumer as the store knows it.
+#[derive(Clone, Debug)]
+pub struct ConsumerStatus {
+    /// Its durable name.
+    pub name: Arc<str>,
+    /// What it is for.
+    pub kind: ConsumerKind,
+    /// The names it reads.
+    pub reads: Vec<Arc<str>>,
+    /// Matching messages after its cursor.
+    pub lag: u64,
+    /// Messages handled since its receipts began.
+    pub handled: u64,
+    /// Messages waiting for their next attempt.
+    pub retrying: u64,
+    /// Messages waiting behind others of their key.
+    pub behind: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// When a process last registered it.
+    pub last_seen: Timestamp,
+    /// Its work was given up, and why.
+    pub retired: Option<String>,
+}
+
+/// A parked or dead message.
+#[derive(Clone, Debug)]
+pub struct ParkedRow {
+    /// Who could not handle it.
+    pub consumer: Arc<str>,
+    /// The message.
+    pub message: Recorded,
+    /// Its state.
+    pub state: ParkedState,
+    /// The key it holds.
+    pub key: Option<Key>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it is tried next.
+    pub due: Option<Timestamp>,
+    /// The last error.
+    pub error: String,
+}
+
+/// How many messages of one name the log holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventCount {
+    /// The event's or command's name.
+    pub name: Arc<str>,
+    /// How many.
+    pub count: u64,
+}
+
+/// The size of one flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowSize {
+    /// The flow.
+    pub correlation_id: MessageId,
+    /// Its messages in the log.
+    pub messages: u64,
+}
+
+/// Questions about what a store holds. None of them changes anything.
+#[async_trait]
+pub trait Inspect {
+    /// All consumers on record, also those that nobody registers any more.
+    async fn consumers(&self) -> Result<Vec<ConsumerStatus>, StoreError>;
+
+    /// Parked messages, oldest first; of one consumer or of all, in one state or in any.
+    async fn parked(
+        &self,
+        consumer: Option<&str>,
+        state: Option<ParkedState>,
+        limit: usize,
+    ) -> Result<Vec<ParkedRow>, StoreError>;
+
+    /// One message by its id.
+    async fn message(&self, id: MessageId) -> Result<Option<Recorded>, StoreError>;
+
+    /// The messages of one flow in log order.
+    async fn flow(&self, correlation_id: MessageId) -> Result<Vec<Recorded>, StoreError>;
+
+    /// The newest flows with their sizes.
+    async fn flow_sizes(&self, limit: usize) -> Result<Vec<FlowSize>, StoreError>;
+
+    /// The log's messages counted by name, most first.
+    async fn counts(&self) -> Result<Vec<EventCount>, StoreError>;
+
+    /// The receipt that covers a message, if the consumer has handled it.
+    async fn receipt(&self, consumer: &str, position: Position) -> Result<Option<Receipt>, StoreError>;
+
+    /// The outcome on record for an idempotency key that has not expired.
+    async fn outcome(
+        &self,
+        scope: &IdempotencyScope,
+        now: Timestamp,
+    ) -> Result<Option<OutcomeRecord>, StoreError>;
+
+    /// The outcome of one command by its id.
+    async fn outcome_of(&self, id: MessageId) -> Result<Option<OutcomeRecord>, StoreError>;
+
+    /// Rejections of durable commands that no handler was named for, oldest first.
+    async fn unhandled_rejections(&self, limit: usize) -> Result<Vec<OutcomeRecord>, StoreError>;
+}

@@ -1,0 +1,109 @@
+//! The ports: what the runtime asks of a store.
+//!
+//! A store keeps one log, the cursors of its consumers, and the tables of the modules, in one database, so
+//! that one commit covers all of them. The ports are semantic ("advance under this lease", "park this"), not
+//! a catalogue of features; a store passes the conformance suites of `tidings-testkit` or it does not ship.
+
+mod consumers;
+mod error;
+mod inspect;
+mod outcomes;
+mod retention;
+mod tx;
+mod work;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+pub use consumers::{
+    Batch, Begun, ConsumerKind, ConsumerSpec, Filter, Holding, Lease, Parked, ParkedKeys, ParkedMessage,
+    ParkedState, Receipt, Settled, Start,
+};
+pub use error::StoreError;
+pub use inspect::{ConsumerStatus, EventCount, FlowSize, Inspect, ParkedRow};
+pub use outcomes::{IdempotencyScope, OutcomeRecord, OutcomeStatus};
+pub use retention::{Maintenance, Retention};
+pub use tx::{Migration, Savepoint, TableScope, Tx};
+pub use work::{Limits, Work};
+
+use crate::envelope::Cursor;
+
+/// A database with a log in it.
+#[async_trait]
+pub trait Store: Inspect + Send + Sync + 'static {
+    /// The kind of store, as configuration names it: `sqlite`, `postgres`.
+    fn kind(&self) -> &'static str;
+
+    /// Runs `work` in one read-write transaction and commits it. Returns only when the commit is durable, or
+    /// has failed and left nothing behind. Stores may join works that wait at the same time into one commit.
+    ///
+    /// Dropping the returned future cancels work that has not reached its commit: its writes are rolled back.
+    async fn transact(&self, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError>;
+
+    /// Runs `work` against a consistent snapshot on a connection that cannot write.
+    async fn read(&self, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError>;
+
+    /// Applies a module's migrations that were not applied yet, in order, each in a transaction of its own. One
+    /// whose text changed since it was applied is refused.
+    async fn migrate(&self, module: &str, migrations: &[Migration], now: Timestamp)
+    -> Result<(), StoreError>;
+
+    /// Enters a consumer, or takes note that it is still there. A new one starts where `spec.start` says; one that
+    /// is entered under a new name starts where its alias stood, and the alias is gone.
+    async fn register(&self, spec: &ConsumerSpec, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Gives up a consumer's pending work for good: it counts as no orphan any more and holds back no retention. Its
+    /// record is kept with the reason.
+    async fn retire(&self, consumer: &str, reason: &str, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Says which module owns which tables, for stores that can tell when a module touches another's.
+    fn own_tables(&self, owners: &[(String, Vec<String>)]);
+
+    /// Takes the right to work for a registered consumer. Earlier leases of the same consumer are void from then on:
+    /// whoever holds one cannot commit.
+    async fn hold(&self, consumer: &str) -> Result<Holding, StoreError>;
+
+    /// Reads the messages after `cursor` that match, oldest first, at most `limit`. It may return fewer, even
+    /// none, with a cursor that is further on; `Batch::at_end` says when there is nothing more to read for now.
+    async fn read_after(&self, cursor: &Cursor, filter: &Filter, limit: usize) -> Result<Batch, StoreError>;
+
+    /// The parked messages of one consumer that may run now: for each key whose head is due at `now`, the head and
+    /// then, in order, what waits behind it. At most `limit` messages in all, of as many keys as fit.
+    async fn due(
+        &self,
+        consumer: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ParkedMessage>, StoreError>;
+
+    /// Which keys of a consumer are held by parked messages, and when the next of them is due.
+    async fn parked_keys(&self, consumer: &str) -> Result<ParkedKeys, StoreError>;
+
+    /// Returns when a message that matches may have been appended since the last return, or since the call that
+    /// made this waiter. May return without cause; never misses one for longer than the store's poll interval.
+    fn watch(&self, filter: &Filter) -> Box<dyn Watch>;
+
+    /// Deletes what retention allows. Work is split into short transactions.
+    async fn maintain(&self, retention: &Retention, now: Timestamp) -> Result<Maintenance, StoreError>;
+
+    /// Whether the error, or one of its causes, is this store's or its driver's word for "nothing is wrong with the
+    /// work, run it again".
+    fn is_transient(&self, error: &crate::error::Error) -> bool;
+
+    /// The concrete store, for the typed access that it offers beyond this port.
+    fn as_any(&self) -> &dyn Any;
+
+    /// Ends cleanly: running transactions finish, the store is marked as closed in order, and the file or the
+    /// connections are given back. Later calls fail with [`StoreError::Closed`].
+    async fn close(&self) -> Result<(), StoreError>;
+}
+
+/// Waits for messages; see [`Store::watch`].
+#[async_trait]
+pub trait Watch: Send {
+    /// Returns when there may be something to read.
+    async fn changed(&mut self);
+}

@@ -1,0 +1,44 @@
+//! How long things are kept.
+
+use std::time::Duration;
+
+/// Bounds of the log and its records, by age and by count. Retention never passes a registered consumer's cursor, a
+/// parked message or a dead letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Messages older than this may go.
+    pub age_max: Duration,
+    /// When there are more messages than this, the oldest may go.
+    pub messages_max: u64,
+    /// When the log cannot be shortened below this many messages, publishing is refused.
+    pub messages_hard_max: u64,
+    /// At most this many receipts per consumer; older ones are merged.
+    pub receipts_max: u64,
+}
+
+impl Default for Retention {
+    /// 30 days, 10 million messages; refused at 20 million; 10,000 receipts per consumer.
+    fn default() -> Self {
+        Self {
+            age_max: Duration::from_secs(30 * 24 * 3_600),
+            messages_max: 10_000_000,
+            messages_hard_max: 20_000_000,
+            receipts_max: 10_000,
+        }
+    }
+}
+
+/// What one round of maintenance did and found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Maintenance {
+    /// Messages deleted.
+    pub messages_deleted: u64,
+    /// Expired outcomes deleted.
+    pub outcomes_deleted: u64,
+    /// Receipts merged into their neighbours.
+    pub receipts_merged: u64,
+    /// Messages left in the log.
+    pub messages: u64,
+    /// What keeps the log from being shorter, when it is over its bounds.
+    pub held_by: Option<String>,
+}

@@ -1,0 +1,4 @@
+//! The store against real files.
+
+mod basics;
+mod support;

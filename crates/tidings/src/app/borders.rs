@@ -1,0 +1,313 @@
+//! What an application may not contradict itself about.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use tidings_core::contract::ContractInfo;
+
+use crate::contracts::ContractBook;
+use crate::module::Module;
+
+/// Something the declarations of the modules say that cannot all be true.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Contradiction {
+    /// Two modules, listeners or handlers share a name.
+    #[error("{what} `{name}` is registered twice; names are durable and must be unique")]
+    Duplicate {
+        /// What kind of thing.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A name that cannot be stored or addressed.
+    #[error("{what} `{name}`: names are lower-case letters, digits and dashes, beginning with a letter")]
+    Name {
+        /// What kind of thing.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// Two owners of one event.
+    #[error("event `{event}` is owned by both `{first}` and `{second}`; an event has one writer")]
+    EventOwners {
+        /// The event.
+        event: String,
+        /// One module.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// The module is not the one that the contract names.
+    #[error("module `{module}` owns `{event}`, but its contract says `x-owner: {owner}`")]
+    NotTheContractsOwner {
+        /// The event.
+        event: String,
+        /// The module.
+        module: String,
+        /// The owner in the contract.
+        owner: String,
+    },
+    /// Two owners of one table.
+    #[error(
+        "table `{table}` is owned by both `{first}` and `{second}`; share facts by events, not by tables"
+    )]
+    TableOwners {
+        /// The table.
+        table: String,
+        /// One module.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// A listener of an event that nobody knows.
+    #[error("listener `{listener}` reads `{event}`, which no module here owns and no given contract names")]
+    UnknownEvent {
+        /// The listener.
+        listener: String,
+        /// The event.
+        event: String,
+    },
+    /// A reader that a published version would make fail.
+    #[error(
+        "listener `{listener}` cannot read `{event}` v{version}, which is published: {problem}; a payload that shows it: {witness}"
+    )]
+    CannotRead {
+        /// The listener.
+        listener: String,
+        /// The event.
+        event: String,
+        /// The version its owner publishes.
+        version: u32,
+        /// What does not decode.
+        problem: String,
+        /// A payload the contract allows.
+        witness: String,
+    },
+    /// A command or query whose name does not begin with its module.
+    #[error("module `{module}` registers {what} `{name}`; its name must begin with `{module}.`")]
+    ForeignName {
+        /// The module.
+        module: String,
+        /// Command or query.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A command sent to nobody.
+    #[error("module `{module}` sends command `{command}`, which no module handles")]
+    UnknownCommand {
+        /// The sender.
+        module: String,
+        /// The command.
+        command: String,
+    },
+    /// A command that crosses a border between contexts.
+    #[error(
+        "module `{module}` (context `{from}`) sends command `{command}` into context `{to}`; between contexts only events travel"
+    )]
+    CrossesBorder {
+        /// The sender.
+        module: String,
+        /// The sender's context.
+        from: String,
+        /// The command.
+        command: String,
+        /// The receiver's context.
+        to: String,
+    },
+    /// One listener on two kinds of connection.
+    #[error(
+        "listener `{listener}` mixes `Ctx` of different drivers; its handlers share one transaction and so one driver"
+    )]
+    MixedDrivers {
+        /// The listener.
+        listener: String,
+    },
+    /// A handler that needs another store.
+    #[error("{handler} takes a context of `{needs}`, but the store is `{store}`")]
+    WrongStore {
+        /// The handler.
+        handler: String,
+        /// The driver it needs.
+        needs: String,
+        /// The store there is.
+        store: String,
+    },
+    /// A contract that cannot be compiled.
+    #[error("{0}")]
+    Contract(String),
+}
+
+/// Finds every contradiction among modules, the first of each kind for each place.
+pub(crate) fn contradictions(modules: &[Module], contracts: &[ContractInfo]) -> Vec<Contradiction> {
+    let mut found = Vec::new();
+    names(modules, &mut found);
+    ownership(modules, &mut found);
+    readers(modules, contracts, &mut found);
+    commands(modules, &mut found);
+    found
+}
+
+fn names(modules: &[Module], found: &mut Vec<Contradiction>) {
+    let mut seen = HashSet::new();
+    let mut check = |what: &'static str, module: Option<&str>, name: &str, durable: bool| {
+        let full = module.map_or_else(|| name.to_owned(), |module| format!("{module}.{name}"));
+        if !is_name(name) {
+            found.push(Contradiction::Name { what, name: full.clone() });
+        }
+        // Listeners, commands and replies are all consumers of the log, and share one set of names.
+        let space = if durable { "consumer" } else { what };
+        if !seen.insert((space, full.clone())) {
+            found.push(Contradiction::Duplicate { what, name: full });
+        }
+    };
+    for module in modules {
+        check("module", None, &module.name, false);
+        for listener in &module.listeners {
+            check("listener", Some(&module.name), &listener.name, true);
+        }
+        for (name, _) in &module.replies {
+            check("reply handler", Some(&module.name), name, true);
+        }
+        for command in &module.commands {
+            check("command", Some(&module.name), local(&module.name, command.name), true);
+        }
+        for query in &module.queries {
+            check("query", Some(&module.name), local(&module.name, query.name), false);
+        }
+    }
+}
+
+fn local<'n>(module: &str, full: &'n str) -> &'n str {
+    full.strip_prefix(module).and_then(|rest| rest.strip_prefix('.')).unwrap_or(full)
+}
+
+fn is_name(name: &str) -> bool {
+    let rest = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+    name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(rest)
+}
+
+fn ownership(modules: &[Module], found: &mut Vec<Contradiction>) {
+    let mut events: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut tables: BTreeMap<String, &str> = BTreeMap::new();
+    for module in modules {
+        for contract in &module.owned {
+            if contract.owner != module.name {
+                found.push(Contradiction::NotTheContractsOwner {
+                    event: contract.name.to_owned(),
+                    module: module.name.clone(),
+                    owner: contract.owner.to_owned(),
+                });
+            }
+            if let Some(first) = events.insert(contract.name, &module.name) {
+                found.push(Contradiction::EventOwners {
+                    event: contract.name.to_owned(),
+                    first: first.to_owned(),
+                    second: module.name.clone(),
+                });
+            }
+        }
+        for table in &module.tables {
+            // Table names are not case-sensitive in SQL, so neither is this.
+            if let Some(first) = tables.insert(table.to_lowercase(), &module.name) {
+                found.push(Contradiction::TableOwners {
+                    table: table.clone(),
+                    first: first.to_owned(),
+                    second: module.name.clone(),
+                });
+            }
+        }
+    }
+}
+
+fn readers(modules: &[Module], contracts: &[ContractInfo], found: &mut Vec<Contradiction>) {
+    let owned: HashMap<&str, &ContractInfo> =
+        modules.iter().flat_map(|module| &module.owned).map(|contract| (contract.name, contract)).collect();
+    for module in modules {
+        for listener in &module.listeners {
+            let full = format!("{}.{}", module.name, listener.name);
+            let first = listener.routes.first().map(|route| route.driver);
+            if listener.routes.iter().any(|route| Some(route.driver) != first) {
+                found.push(Contradiction::MixedDrivers { listener: full.clone() });
+            }
+            let mut events = HashSet::new();
+            for route in &listener.routes {
+                if !events.insert(route.event) {
+                    found.push(Contradiction::Duplicate {
+                        what: "event of one listener",
+                        name: format!("{full} <- {}", route.event),
+                    });
+                }
+                match owned.get(route.event) {
+                    Some(contract) if !route.versions.contains(&contract.version) => {
+                        found.extend(cannot_read(&full, route, contract));
+                    }
+                    Some(_) => {}
+                    None if contracts.iter().any(|contract| contract.name == route.event) => {}
+                    None => found.push(Contradiction::UnknownEvent {
+                        listener: full.clone(),
+                        event: route.event.to_owned(),
+                    }),
+                }
+            }
+        }
+    }
+}
+
+/// Tries the reader on payloads that a version it was not compiled against allows.
+fn cannot_read(
+    listener: &str,
+    route: &crate::handler::Route,
+    contract: &ContractInfo,
+) -> Option<Contradiction> {
+    let samples = tidings_contracts::samples(contract.schema).unwrap_or_default();
+    let book = ContractBook::compile([*contract]).ok()?;
+    let allowed =
+        samples.into_iter().filter(|sample| book.check(contract.name, contract.version, sample).is_ok());
+    allowed.into_iter().find_map(|sample| {
+        let witness = sample.to_string();
+        let problem = (route.probe)(&witness).err()?.to_string();
+        Some(Contradiction::CannotRead {
+            listener: listener.to_owned(),
+            event: contract.name.to_owned(),
+            version: contract.version,
+            problem,
+            witness,
+        })
+    })
+}
+
+fn commands(modules: &[Module], found: &mut Vec<Contradiction>) {
+    let mut handlers: HashMap<&str, &Module> = HashMap::new();
+    for module in modules {
+        for command in &module.commands {
+            handlers.insert(command.name, module);
+        }
+        let names = module.commands.iter().map(|command| ("command", command.name));
+        let names = names.chain(module.queries.iter().map(|query| ("query", query.name)));
+        for (what, name) in names.filter(|(_, name)| local(&module.name, name) == *name) {
+            found.push(Contradiction::ForeignName {
+                module: module.name.clone(),
+                what,
+                name: name.to_owned(),
+            });
+        }
+    }
+    for module in modules {
+        for command in &module.sends {
+            match handlers.get(command) {
+                None => found.push(Contradiction::UnknownCommand {
+                    module: module.name.clone(),
+                    command: (*command).to_owned(),
+                }),
+                Some(owner) if owner.context != module.context => found.push(Contradiction::CrossesBorder {
+                    module: module.name.clone(),
+                    from: module.context.clone(),
+                    command: (*command).to_owned(),
+                    to: owner.context.clone(),
+                }),
+                Some(_) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What people do with dead letters.
+
+use tidings_core::envelope::Position;
+use tidings_core::store::{ParkedRow, ParkedState, StoreError};
+use tokio::sync::oneshot;
+
+use super::App;
+use crate::consumer::{Control, Verdict};
+
+/// Dead letters of an application; see [`App::dead_letters`].
+pub struct DeadLetters<'a> {
+    pub(super) app: &'a App,
+}
+
+impl DeadLetters<'_> {
+    /// Dead letters, oldest first, of one consumer (`<module>.<handler>`) or of all.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list(&self, consumer: Option<&str>, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
+        self.app.shared.store.parked(consumer, Some(ParkedState::Dead), limit).await
+    }
+
+    /// Tries a dead letter again now, with all its attempts before it. What waits behind it follows once it is handled.
+    ///
+    /// # Errors
+    /// If there is no such dead letter; the store's.
+    pub async fn retry(&self, consumer: &str, position: Position) -> Result<(), StoreError> {
+        self.tell(consumer, position, Verdict::Retry).await
+    }
+
+    /// Gives a dead letter up, for a reason that is kept. What waits behind it goes on.
+    ///
+    /// # Errors
+    /// If there is no such dead letter; the store's.
+    pub async fn discard(&self, consumer: &str, position: Position, reason: &str) -> Result<(), StoreError> {
+        self.tell(consumer, position, Verdict::Discard(reason.to_owned())).await
+    }
+
+    /// Only the holder of the consumer may settle, so the verdict goes to its task.
+    async fn tell(&self, consumer: &str, position: Position, verdict: Verdict) -> Result<(), StoreError> {
+        let unknown = || StoreError::NotFound { what: format!("consumer `{consumer}`") };
+        let control = self.app.control(consumer).ok_or_else(unknown)?;
+        let (done, answer) = oneshot::channel();
+        control.send(Control { position, verdict, done }).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}

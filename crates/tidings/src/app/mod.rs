@@ -1,0 +1,119 @@
+//! The application: modules joined with a store.
+
+mod borders;
+mod build;
+mod dead_letters;
+mod maintenance;
+mod manifest;
+mod shared;
+
+use std::sync::Arc;
+
+use tidings_core::contract::{Command, Query};
+use tidings_core::store::Store;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+pub use borders::Contradiction;
+pub use build::{AppBuilder, BuildError};
+pub use dead_letters::DeadLetters;
+pub use manifest::{Consumes, Manifest, ModuleManifest, Publishes};
+pub(crate) use shared::{Consumer, ConsumerWork, Shared};
+
+use crate::command::{Caller, SendCommand};
+use crate::consumer::Control;
+use crate::query::AskQuery;
+use crate::{Outbox, QueryError, SendError};
+
+/// A running application. Cheap to clone; the last words are [`shutdown`](Self::shutdown).
+#[derive(Clone)]
+pub struct App {
+    pub(crate) shared: Arc<Shared>,
+    running: Arc<Running>,
+}
+
+struct Running {
+    stop: watch::Sender<bool>,
+    tasks: tokio::sync::Mutex<JoinSet<()>>,
+    controls: Vec<(Arc<str>, mpsc::Sender<Control>)>,
+    manifest: Manifest,
+}
+
+impl App {
+    /// Begins an application.
+    pub fn builder() -> AppBuilder {
+        AppBuilder::default()
+    }
+
+    /// Sends a command and waits for its outcome: `app.send(PlaceOrder { .. }).await?`. Options come before the
+    /// `await`: `.idempotency_key("..")`, `.deadline(..)`, `.trace(..)`.
+    ///
+    /// Not for use inside a handler, where it fails at once: there, `ctx.send` sends a durable message.
+    pub fn send<C: Command>(&self, command: C) -> SendCommand<'_, C> {
+        SendCommand::new(self, command)
+    }
+
+    /// Sends a command given by name and JSON text, as an edge does. Unknown fields are refused.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and for a name or payload that is not known; the output is JSON text.
+    pub async fn send_json(&self, name: &str, payload: &[u8], caller: Caller) -> Result<String, SendError> {
+        crate::command::send_json(&self.shared, name, payload, caller).await
+    }
+
+    /// Asks a query on a read-only snapshot.
+    pub fn ask<Q: Query>(&self, query: Q) -> AskQuery<'_, Q> {
+        AskQuery::new(self, query)
+    }
+
+    /// Asks a query given by name and JSON text. Unknown fields are refused.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask), and for a name or payload that is not known; the answer is JSON text.
+    pub async fn ask_json(&self, name: &str, payload: &[u8]) -> Result<String, QueryError> {
+        crate::query::ask_json(&self.shared, name, payload).await
+    }
+
+    /// Publishes from code that has a transaction of its own, on behalf of a module.
+    ///
+    /// # Errors
+    /// If the application has no such module.
+    pub fn outbox(&self, module: &str) -> Result<Outbox, SendError> {
+        Outbox::new(&self.shared, module)
+    }
+
+    /// Who publishes, consumes and sends what: drawn from the running code, so it is complete.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.running.manifest
+    }
+
+    /// Dead letters: list, retry, discard.
+    #[must_use]
+    pub fn dead_letters(&self) -> DeadLetters<'_> {
+        DeadLetters { app: self }
+    }
+
+    /// The read API of the store: consumers, parked messages, flows, outcomes.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.shared.store
+    }
+
+    /// Stops in order: no new commands are taken, running work ends, consumers finish their batch, the store is closed.
+    ///
+    /// # Errors
+    /// If the store cannot be closed in order; nothing is lost by that, the next start is only a careful one.
+    pub async fn shutdown(&self) -> Result<(), tidings_core::store::StoreError> {
+        self.shared.gate.close();
+        self.running.stop.send_replace(true);
+        let mut tasks = self.running.tasks.lock().await;
+        while tasks.join_next().await.is_some() {}
+        self.shared.gate.drained().await;
+        self.shared.store.close().await
+    }
+
+    fn control(&self, consumer: &str) -> Option<&mpsc::Sender<Control>> {
+        self.running.controls.iter().find(|(name, _)| &**name == consumer).map(|(_, control)| control)
+    }
+}

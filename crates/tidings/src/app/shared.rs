@@ -1,0 +1,134 @@
+//! What every running part of an application knows.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tidings_core::clock::SharedClock;
+use tidings_core::contract::{ContractInfo, Event};
+use tidings_core::envelope::{Envelope, MessageKind};
+use tidings_core::error::{Error, Result};
+use tidings_core::ids::MessageId;
+use tidings_core::key::Key;
+use tidings_core::retry::RetrySchedule;
+use tidings_core::store::{ConsumerSpec, Store, StoreError};
+
+use crate::command::{Gate, InFlight};
+use crate::config::Config;
+use crate::contracts::ContractBook;
+use crate::ctx::Origin;
+use crate::handler::{CommandRoute, QueryRoute, ReplyRoute, Route};
+use crate::module::ModuleFacts;
+
+/// Says whether a module may run a statement, on stores that can tell.
+pub(crate) type CheckTables = Box<dyn Fn(&str, &str) -> std::result::Result<(), StoreError> + Send + Sync>;
+
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: SharedClock,
+    pub(crate) config: Config,
+    pub(crate) contracts: ContractBook,
+    pub(crate) modules: HashMap<String, Arc<ModuleFacts>>,
+    pub(crate) commands: HashMap<&'static str, (Arc<ModuleFacts>, CommandRoute)>,
+    pub(crate) queries: HashMap<&'static str, (Arc<ModuleFacts>, QueryRoute)>,
+    /// Event to the module that owns it, for refusals that name both.
+    pub(crate) owners: HashMap<&'static str, String>,
+    pub(crate) gate: Gate,
+    pub(crate) in_flight: InFlight,
+    /// Held by the one consumer that is being careful, so that a crash names one suspect.
+    pub(crate) careful: tokio::sync::Mutex<()>,
+    pub(crate) check_tables: Option<CheckTables>,
+}
+
+/// A consumer of the log, ready to run.
+pub(crate) struct Consumer {
+    pub(crate) spec: ConsumerSpec,
+    pub(crate) module: Arc<ModuleFacts>,
+    pub(crate) work: ConsumerWork,
+    pub(crate) schedule: RetrySchedule,
+    pub(crate) continue_after_dead: bool,
+}
+
+/// What a consumer does with a message.
+pub(crate) enum ConsumerWork {
+    Listen(HashMap<&'static str, Route>),
+    Carry(CommandRoute),
+    TakeReply(ReplyRoute),
+}
+
+impl Consumer {
+    /// The driver of its handlers; they share one, which the application's start has seen to.
+    pub(crate) fn driver(&self) -> &'static str {
+        match &self.work {
+            ConsumerWork::Listen(routes) => routes.values().next().map_or("native", |route| route.driver),
+            ConsumerWork::Carry(command) => command.driver,
+            ConsumerWork::TakeReply(reply) => reply.driver,
+        }
+    }
+}
+
+/// A module tried to publish what is not its own.
+#[derive(Debug, thiserror::Error)]
+#[error("module `{module}` may not publish `{event}` v{version}: {reason}")]
+pub struct NotTheOwner {
+    module: String,
+    event: &'static str,
+    version: u32,
+    reason: String,
+}
+
+impl Shared {
+    /// Checks and wraps an event that a module publishes.
+    pub(crate) fn event_envelope<E: Event>(
+        &self,
+        module: &ModuleFacts,
+        event: &E,
+        origin: &Origin,
+    ) -> Result<Envelope> {
+        self.check_owner(module, ContractInfo::of::<E>())?;
+        let payload = serde_json::to_value(event).map_err(Error::permanent)?;
+        self.contracts.check(E::NAME, E::VERSION, &payload).map_err(Error::permanent)?;
+        let data = payload.to_string();
+        if data.len() > self.config.events.bytes_max {
+            return Err(Error::permanent(format!(
+                "event `{}` has {} bytes, more than `events.bytes_max` = {}: publish a reference, not the thing itself",
+                E::NAME,
+                data.len(),
+                self.config.events.bytes_max
+            )));
+        }
+        Ok(Envelope {
+            id: MessageId::new(),
+            kind: MessageKind::Event,
+            name: E::NAME.into(),
+            version: E::VERSION,
+            source: module.name.clone(),
+            key: E::KEY.zip(event.key()).map(|(kind, value)| Key::new(kind, &value)),
+            time: self.clock.now(),
+            correlation_id: origin.correlation_id,
+            causation_id: (origin.id != MessageId(uuid::Uuid::nil())).then_some(origin.id),
+            trace: origin.trace.clone(),
+            reply_to: None,
+            data,
+        })
+    }
+
+    fn check_owner(&self, module: &ModuleFacts, contract: ContractInfo) -> Result<()> {
+        let owned = module.owned.get(contract.name).copied();
+        if owned == Some(contract.version) {
+            return Ok(());
+        }
+        let reason = match (owned, self.owners.get(contract.name)) {
+            (Some(version), _) => {
+                format!("it publishes v{version}; a fact is published once, in one version")
+            }
+            (None, Some(owner)) => format!("it is owned by module `{owner}`"),
+            (None, None) => "declare it with `.owns::<..>()`".to_owned(),
+        };
+        Err(Error::permanent(NotTheOwner {
+            module: module.name.to_string(),
+            event: contract.name,
+            version: contract.version,
+            reason,
+        }))
+    }
+}

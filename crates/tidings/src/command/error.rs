@@ -1,0 +1,150 @@
+//! What a caller learns when a command does not complete.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings_core::error::{Error, ErrorKind, Rejection};
+use tidings_core::store::StoreError;
+
+/// Why a command has no output.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The handler refused. Its writes were undone; the rejection is stored.
+    #[error("command `{command}` was rejected: {rejection}")]
+    Rejected {
+        /// The command.
+        command: String,
+        /// Why.
+        rejection: Rejection,
+    },
+    /// The handler failed. Its writes were undone.
+    #[error("command `{command}` failed")]
+    Failed {
+        /// The command.
+        command: String,
+        /// The handler's error.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The deadline passed during the commit: the command may or may not have completed.
+    #[error(
+        "the outcome of command `{command}` is unknown: the deadline passed during the commit; ask again with the same idempotency key"
+    )]
+    Unknown {
+        /// The command.
+        command: String,
+    },
+    /// The deadline passed before the commit. Nothing was written.
+    #[error("command `{command}` did not complete within {deadline:?}; nothing was written")]
+    DeadlineExceeded {
+        /// The command.
+        command: String,
+        /// The deadline.
+        deadline: Duration,
+    },
+    /// The idempotency key was used with another payload.
+    #[error(
+        "command `{command}`: idempotency key `{key}` was used before with another payload; use a new key for a new request"
+    )]
+    KeyConflict {
+        /// The command.
+        command: String,
+        /// The key.
+        key: String,
+    },
+    /// A command with the same idempotency key is still running.
+    #[error(
+        "command `{command}`: a request with idempotency key `{key}` is still running; ask again later with the same key"
+    )]
+    KeyInFlight {
+        /// The command.
+        command: String,
+        /// The key.
+        key: String,
+    },
+    /// Too much is running already. Nothing was written.
+    #[error("too busy for command `{command}`: {reason}; try again later")]
+    Overloaded {
+        /// The command.
+        command: String,
+        /// Which bound was met.
+        reason: String,
+    },
+    /// The application is shutting down.
+    #[error("command `{command}` was not begun: the application is shutting down")]
+    ShuttingDown {
+        /// The command.
+        command: String,
+    },
+    /// Called from inside a handler, where it would wait for itself.
+    #[error(
+        "{handler} called `app.{call}`, which would wait for the transaction that the handler is in; inside a handler use `ctx.send` and `ctx.publish`"
+    )]
+    InsideHandler {
+        /// The handler that called.
+        handler: Arc<str>,
+        /// What it called.
+        call: &'static str,
+    },
+    /// No module handles such a command.
+    #[error("no module handles command `{command}`; there are: {}", .known.join(", "))]
+    NotFound {
+        /// The command.
+        command: String,
+        /// The commands there are.
+        known: Vec<String>,
+    },
+    /// The payload is not this command's.
+    #[error("command `{command}` does not decode: {problem}")]
+    Invalid {
+        /// The command.
+        command: String,
+        /// What is wrong, with line and column.
+        problem: String,
+    },
+    /// The payload is too large.
+    #[error("command `{command}` has {bytes} bytes, more than `commands.body_bytes_max` = {limit}")]
+    TooLarge {
+        /// The command.
+        command: String,
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The application has no such module.
+    #[error("there is no module `{module}` in this application")]
+    NoModule {
+        /// The module.
+        module: String,
+    },
+}
+
+impl SendError {
+    /// The rejection, if the handler refused.
+    #[must_use]
+    pub fn rejection(&self) -> Option<&Rejection> {
+        match self {
+            Self::Rejected { rejection, .. } => Some(rejection),
+            _ => None,
+        }
+    }
+
+    /// Sorts a handler's or store's error into what the caller can act on.
+    pub(super) fn of(command: &str, error: Error, deadline: Duration) -> Self {
+        let command = command.to_owned();
+        if let ErrorKind::Rejected(rejection) = error.kind() {
+            return Self::Rejected { command, rejection: rejection.clone() };
+        }
+        match error.find::<StoreError>() {
+            Some(StoreError::Unknown { .. }) => Self::Unknown { command },
+            Some(StoreError::Timeout { .. }) => Self::DeadlineExceeded { command, deadline },
+            Some(busy @ StoreError::Overloaded { .. }) => {
+                Self::Overloaded { command, reason: busy.to_string() }
+            }
+            Some(StoreError::Closed) => Self::ShuttingDown { command },
+            _ => Self::Failed { command, source: error.into_source() },
+        }
+    }
+}

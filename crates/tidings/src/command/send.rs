@@ -1,0 +1,67 @@
+//! `app.send(..)` with its options.
+
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::time::Duration;
+
+use tidings_core::contract::Command;
+use tidings_core::trace::TraceContext;
+
+use super::{Caller, SendError};
+use crate::app::App;
+
+/// A command about to be sent; await it. Made by [`App::send`].
+#[must_use = "a command is sent when this is awaited"]
+pub struct SendCommand<'a, C> {
+    app: &'a App,
+    command: C,
+    caller: Caller,
+    output: PhantomData<fn() -> C>,
+}
+
+impl<'a, C: Command> SendCommand<'a, C> {
+    pub(crate) fn new(app: &'a App, command: C) -> Self {
+        Self { app, command, caller: Caller::default(), output: PhantomData }
+    }
+
+    /// Who asks. Idempotency keys of different callers do not meet.
+    pub fn caller(mut self, caller: impl Into<String>) -> Self {
+        self.caller.id = caller.into();
+        self
+    }
+
+    /// Makes asking twice safe: for a while the same key gives the same outcome, and the work is done once.
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.caller.idempotency_key = Some(key.into());
+        self
+    }
+
+    /// How long to wait, instead of the configured time.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.caller.deadline = Some(deadline);
+        self
+    }
+
+    /// The trace that this command belongs to.
+    pub fn trace(mut self, trace: TraceContext) -> Self {
+        self.caller.trace = trace;
+        self
+    }
+
+    async fn send(self) -> Result<C::Output, SendError> {
+        let failed = |source| SendError::Failed { command: C::NAME.to_owned(), source };
+        let payload = serde_json::to_string(&self.command).map_err(|error| failed(error.into()))?;
+        let output = super::run(&self.app.shared, C::NAME, payload.into(), self.caller).await?;
+        serde_json::from_str(&output).map_err(|error| failed(error.into()))
+    }
+}
+
+impl<'a, C: Command> IntoFuture for SendCommand<'a, C> {
+    type Output = Result<C::Output, SendError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}

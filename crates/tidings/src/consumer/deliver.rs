@@ -1,0 +1,236 @@
+//! One attempt: messages through their handlers, in one transaction.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tidings_core::envelope::{Cursor, MessageKind, Position, Recorded};
+use tidings_core::error::{Error, Result};
+use tidings_core::store::{Lease, Limits, Parked, Receipt, Settled};
+use tracing::Instrument;
+
+use crate::app::{Consumer, ConsumerWork, Shared};
+use crate::ctx::{CtxCore, Origin, TxSlot};
+use crate::handler::{Called, CommandRoute, Erased};
+use crate::reply::ReplyBody;
+use crate::telemetry;
+use crate::unit::{self, Access, Unit};
+
+/// What to attempt.
+pub(super) struct Attempt {
+    pub(super) lease: Lease,
+    pub(super) deliveries: Vec<Delivery>,
+    pub(super) slice: Duration,
+    /// The delivery that is running; read when the attempt has failed.
+    pub(super) at: AtomicUsize,
+}
+
+pub(super) struct Delivery {
+    pub(super) message: Arc<Recorded>,
+    pub(super) task: Task,
+}
+
+pub(super) enum Task {
+    /// Handle a message from the log, then stand behind it.
+    Fresh(Cursor),
+    /// Its key is held: put it behind, then stand behind it.
+    PutBehind(Cursor, Parked),
+    /// Handle a message that was parked, this often tried before.
+    Retry(u32),
+}
+
+/// Runs the attempt and says how many deliveries are done; the rest was left for lack of time.
+pub(super) async fn attempt(
+    shared: &Arc<Shared>,
+    consumer: &Arc<Consumer>,
+    attempt: Arc<Attempt>,
+) -> Result<usize> {
+    let limits = Limits { wait: None, ..shared.config.limits() };
+    let (within, of) = (shared.clone(), consumer.clone());
+    let unit = Unit {
+        name: format!("{} `{}`", consumer.spec.kind.as_str(), consumer.spec.name).into(),
+        driver: consumer.driver(),
+        start: Box::new(move |slot| {
+            let (shared, consumer, attempt) = (within.clone(), of.clone(), attempt.clone());
+            Box::pin(async move {
+                let mut core = new_core(&shared, &consumer, slot);
+                let result = deliver_all(&mut core, &consumer, &attempt).await;
+                match core {
+                    Some(core) => (core.into_tx(), result),
+                    None => (None, result),
+                }
+            })
+        }),
+    };
+    unit::run(&shared.store, unit, limits, Access::Write).await
+}
+
+fn new_core(shared: &Arc<Shared>, consumer: &Consumer, slot: TxSlot) -> Option<Box<CtxCore>> {
+    let nobody = tidings_core::ids::MessageId(uuid::Uuid::nil());
+    let origin =
+        Origin { id: nobody, correlation_id: nobody, trace: tidings_core::trace::TraceContext::default() };
+    Some(CtxCore::new(shared.clone(), consumer.module.clone(), origin, slot))
+}
+
+/// The context travels through each handler and comes back; it is gone only while a handler has it.
+type Core = Option<Box<CtxCore>>;
+
+async fn deliver_all(core: &mut Core, consumer: &Consumer, attempt: &Attempt) -> Result<usize> {
+    let mut behind = Vec::new();
+    let mut first_write = None;
+    let mut done = 0;
+    while done < attempt.deliveries.len() {
+        attempt.at.store(done, Ordering::Relaxed);
+        let delivery = &attempt.deliveries[done];
+        if let Task::PutBehind(_, parked) = &delivery.task {
+            behind.push(parked.clone());
+            done += 1;
+            continue;
+        }
+        done += deliver_next(core, consumer, &attempt.deliveries[done..]).await?;
+        // Others wait for the writer too: what is done is done, the rest comes in the next transaction.
+        if core.as_ref().is_some_and(|core| core.has_tx())
+            && first_write.get_or_insert_with(Instant::now).elapsed() > attempt.slice
+        {
+            break;
+        }
+    }
+    if let Some(core) = core {
+        write_down(core, attempt, &behind, done).await?;
+    }
+    Ok(done)
+}
+
+/// Runs one message, or as many of the next as go into one call of a handler of batches. Returns how many.
+async fn deliver_next(core: &mut Core, consumer: &Consumer, next: &[Delivery]) -> Result<usize> {
+    let message = &next[0].message;
+    let (call, batched) = match &consumer.work {
+        ConsumerWork::Carry(command) => return carry_out(core, command, message).await,
+        ConsumerWork::TakeReply(reply) => (&reply.call, false),
+        ConsumerWork::Listen(routes) => {
+            let unknown = || Error::permanent(format!("no handler for event `{}`", message.envelope.name));
+            let route = routes.get(&*message.envelope.name).ok_or_else(unknown)?;
+            (&route.call, route.batched)
+        }
+    };
+    let same = |delivery: &&Delivery| {
+        batched
+            && delivery.message.envelope.name == message.envelope.name
+            && !matches!(delivery.task, Task::PutBehind(..))
+    };
+    let count = next.iter().take_while(same).count().max(1);
+    let payloads =
+        next[..count].iter().map(|delivery| delivery.message.envelope.data.as_str().into()).collect();
+    call_one(core, consumer, call, message, payloads).await.map(|()| count)
+}
+
+async fn call_one(
+    core: &mut Core,
+    consumer: &Consumer,
+    call: &Erased<()>,
+    message: &Recorded,
+    payloads: Vec<Arc<str>>,
+) -> Result<()> {
+    let Some(mut own) = core.take() else { return Err(lost_context()) };
+    own.origin = origin_of(message);
+    let span = telemetry::handle_span(&message.envelope.name, &consumer.spec.name, &own.origin);
+    let called: Called<()> = call(own, payloads);
+    let (own, result) = called.instrument(span).await;
+    *core = Some(own);
+    result
+}
+
+/// Carries out a durable command. A rejection undoes what the handler wrote and is an outcome, not a failure.
+async fn carry_out(core: &mut Core, command: &CommandRoute, message: &Recorded) -> Result<usize> {
+    let Some(mut own) = core.take() else { return Err(lost_context()) };
+    own.origin = origin_of(message);
+    let sent_before = own.outgoing.len();
+    let savepoint = own.tx().await.savepoint().await?;
+    let span = telemetry::handle_span(&message.envelope.name, command.name, &own.origin);
+    let (mut own, result) =
+        (command.call)(own, vec![message.envelope.data.as_str().into()]).instrument(span).await;
+    let carried = match result {
+        Ok(output) => {
+            own.tx().await.release(savepoint).await?;
+            Ok(output)
+        }
+        Err(error) => match error.rejection().cloned() {
+            Some(rejection) => {
+                own.outgoing.truncate(sent_before);
+                own.tx().await.rollback_to(savepoint).await?;
+                Err(rejection)
+            }
+            None => {
+                *core = Some(own);
+                return Err(error);
+            }
+        },
+    };
+    let mut record = crate::command::outcome_record(&own, command.name, &carried)?;
+    match &message.envelope.reply_to {
+        Some(reply_to) => {
+            let body = reply_body(message, &carried)?;
+            let reply = own.envelope(MessageKind::Reply, reply_to.clone(), body, None);
+            own.outgoing.push(reply);
+        }
+        None => record.unhandled = carried.is_err(),
+    }
+    own.tx().await.record_outcome(&record).await?;
+    *core = Some(own);
+    Ok(1)
+}
+
+fn reply_body(
+    message: &Recorded,
+    carried: &std::result::Result<String, tidings_core::error::Rejection>,
+) -> Result<String> {
+    let (output, rejection) = match carried {
+        Ok(output) => (Some(serde_json::from_str(output).map_err(Error::permanent)?), None),
+        Err(rejection) => (None, Some(rejection.clone())),
+    };
+    let body = ReplyBody { command_id: message.envelope.id, output, rejection };
+    serde_json::to_string(&body).map_err(Error::permanent)
+}
+
+fn origin_of(message: &Recorded) -> Origin {
+    let envelope = &message.envelope;
+    Origin { id: envelope.id, correlation_id: envelope.correlation_id, trace: envelope.trace.child() }
+}
+
+fn lost_context() -> Error {
+    Error::failed("the context of an earlier message of this batch was lost")
+}
+
+/// Writes what the handlers sent, what waits behind, and how far the consumer has come.
+async fn write_down(core: &mut CtxCore, attempt: &Attempt, behind: &[Parked], done: usize) -> Result<()> {
+    let now = core.now();
+    let outgoing = std::mem::take(&mut core.outgoing);
+    let tx = core.tx().await;
+    if !outgoing.is_empty() {
+        tx.append(&outgoing).await?;
+    }
+    if !behind.is_empty() {
+        tx.park(&attempt.lease, behind).await?;
+    }
+    let done = &attempt.deliveries[..done];
+    for delivery in done {
+        if let Task::Retry(attempts) = delivery.task {
+            let how = Settled::Handled { at: now, attempts: attempts + 1 };
+            tx.settle(&attempt.lease, delivery.message.position, &how).await?;
+        }
+    }
+    if let Some(Task::Fresh(cursor) | Task::PutBehind(cursor, _)) = done.last().map(|delivery| &delivery.task)
+    {
+        tx.advance(&attempt.lease, cursor, receipt(done, now).as_ref()).await?;
+    }
+    Ok(())
+}
+
+fn receipt(done: &[Delivery], at: Timestamp) -> Option<Receipt> {
+    let mut handled = done.iter().filter(|delivery| matches!(delivery.task, Task::Fresh(_)));
+    let first: Position = handled.next()?.message.position;
+    let (last, more) =
+        handled.fold((first, 0), |(_, count), delivery| (delivery.message.position, count + 1));
+    Some(Receipt { first, last, count: more + 1, at })
+}

@@ -1,0 +1,75 @@
+//! Consumers of the log: one task each, working through the messages after its cursor.
+//!
+//! A consumer runs what waits in batches, each in one transaction that also moves its cursor. Only failures get rows of
+//! their own: the message is parked, its key's later messages wait behind it, and the cursor goes on.
+
+mod careful;
+mod deliver;
+mod due;
+mod failure;
+mod fresh;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings_core::envelope::Position;
+use tidings_core::store::StoreError;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::app::{Consumer, Shared};
+use worker::{Ended, Worker};
+
+/// What a person wants done with a dead letter.
+pub(crate) struct Control {
+    pub(crate) position: Position,
+    pub(crate) verdict: Verdict,
+    pub(crate) done: oneshot::Sender<Result<(), StoreError>>,
+}
+
+pub(crate) enum Verdict {
+    Retry,
+    Discard(String),
+}
+
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Runs a consumer until told to stop. When its store fails it waits, takes the consumer anew and goes on.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    consumer: Consumer,
+    mut control: mpsc::Receiver<Control>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let consumer = Arc::new(consumer);
+    let name = consumer.spec.name.clone();
+    let mut pause = PAUSE_MIN;
+    loop {
+        let ended = match shared.store.hold(&name).await {
+            Ok(holding) => {
+                let mut worker = Worker::new(shared.clone(), consumer.clone(), holding, stop.clone());
+                let ended = worker.work(&mut control).await;
+                if worker.got_on() {
+                    pause = PAUSE_MIN;
+                }
+                ended
+            }
+            Err(error) => Ended::Trouble(error.into()),
+        };
+        match ended {
+            Ended::Stopped => return,
+            Ended::Fenced => {
+                tracing::warn!(consumer = %name, "another holder took over; taking the consumer again")
+            }
+            Ended::Trouble(error) => {
+                tracing::error!(consumer = %name, error = %error, pause_ms = pause.as_millis(), "the store fails; waiting");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}

@@ -1,0 +1,194 @@
+//! What handlers get: a context that reads and writes tables, publishes and sends.
+
+mod core;
+pub(crate) mod in_handler;
+mod slot;
+mod sql;
+#[cfg(feature = "typed")]
+mod typed;
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+
+use jiff::Timestamp;
+use tidings_core::contract::{Command, Event};
+use tidings_core::error::Result;
+use tidings_core::ids::MessageId;
+use tidings_core::store::Savepoint;
+use tidings_core::trace::TraceContext;
+
+pub(crate) use self::core::{CtxCore, Origin};
+pub(crate) use slot::TxSlot;
+pub use sql::{NoRow, PortableTx, Sql, sql};
+#[cfg(feature = "typed")]
+pub use typed::TypedTx;
+
+/// A boxed future that can move between threads.
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// How a handler talks to its tables: [`Portable`], or a database of sqlx such as `sqlx::Sqlite`.
+#[diagnostic::on_unimplemented(
+    message = "`Ctx<{Self}>` does not exist",
+    note = "use `Ctx` for portable SQL on every store, or `Ctx<sqlx::Sqlite>` for sqlx on SQLite"
+)]
+pub trait Driver: Send + 'static {
+    /// The name under which stores offer it.
+    const NAME: &'static str;
+    /// The one store that has it, if not all do.
+    const STORE: Option<&'static str>;
+}
+
+/// Portable statements made by [`sql`](fn@sql), on every store.
+pub struct Portable;
+
+impl Driver for Portable {
+    const NAME: &'static str = "native";
+    const STORE: Option<&'static str> = None;
+}
+
+/// What a command handler, listener or reply handler works with.
+///
+/// Everything done through it happens in one transaction that also holds the consumer's cursor: tables, published
+/// events and sent commands are committed together or not at all. The transaction is taken when the handler first
+/// touches a table; publishing alone takes it only at the end.
+pub struct Ctx<D = Portable> {
+    core: Box<CtxCore>,
+    driver: PhantomData<fn() -> D>,
+}
+
+impl<D: Driver> Ctx<D> {
+    pub(crate) fn wrap(core: Box<CtxCore>) -> Self {
+        Self { core, driver: PhantomData }
+    }
+
+    pub(crate) fn unwrap(self) -> Box<CtxCore> {
+        self.core
+    }
+
+    /// Publishes an event, in this transaction. Its payload is checked against its contract here and now.
+    ///
+    /// # Errors
+    /// If the module does not own the event, or the payload breaks the contract; the error names the field.
+    #[allow(clippy::unused_async, reason = "publishing may wait, once stores spill large transactions")]
+    pub async fn publish<E: Event>(&mut self, event: E) -> Result<MessageId> {
+        self.core.publish(&event)
+    }
+
+    /// Sends a command as a durable message, in this transaction: it will be carried out after the commit. Its
+    /// outcome is stored; a rejection that nobody handles is listed.
+    ///
+    /// # Errors
+    /// If the module does not declare that it [sends](crate::Module::sends) the command.
+    #[allow(clippy::unused_async, reason = "see `publish`")]
+    pub async fn send<C: Command>(&mut self, command: C) -> Result<MessageId> {
+        self.core.send(&command, None)
+    }
+
+    /// Like [`send`](Self::send); the outcome goes to this module's reply handler of that name.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and if the module has no such reply handler for this command.
+    #[allow(clippy::unused_async, reason = "see `publish`")]
+    pub async fn send_with_reply<C: Command>(
+        &mut self,
+        command: C,
+        reply_handler: &str,
+    ) -> Result<MessageId> {
+        self.core.send(&command, Some(reply_handler))
+    }
+
+    /// Marks a place to go back to: tables and whatever is published or sent after it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn savepoint(&mut self) -> Result<CtxSavepoint> {
+        let tx = self.core.tx().await.savepoint().await?;
+        Ok(CtxSavepoint { tx, outgoing: self.core.outgoing.len() })
+    }
+
+    /// Undoes everything since the savepoint.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn rollback_to(&mut self, savepoint: CtxSavepoint) -> Result<()> {
+        self.core.tx().await.rollback_to(savepoint.tx).await?;
+        self.core.outgoing.truncate(savepoint.outgoing);
+        Ok(())
+    }
+
+    /// Keeps everything since the savepoint.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn release(&mut self, savepoint: CtxSavepoint) -> Result<()> {
+        Ok(self.core.tx().await.release(savepoint.tx).await?)
+    }
+
+    /// Business time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.core.now()
+    }
+
+    /// The id of the message or command that is being handled.
+    #[must_use]
+    pub fn message_id(&self) -> MessageId {
+        self.core.origin.id
+    }
+
+    /// The flow this belongs to.
+    #[must_use]
+    pub fn correlation_id(&self) -> MessageId {
+        self.core.origin.correlation_id
+    }
+
+    /// The trace context of this handling; outgoing messages carry it.
+    #[must_use]
+    pub fn trace(&self) -> &TraceContext {
+        &self.core.origin.trace
+    }
+}
+
+impl Ctx<Portable> {
+    /// The transaction, for portable statements. It is taken from the store at the first statement.
+    pub fn tx(&mut self) -> PortableTx<'_> {
+        PortableTx(&mut self.core)
+    }
+}
+
+/// A place to go back to; see [`Ctx::savepoint`].
+#[must_use = "a savepoint is either released or rolled back to"]
+pub struct CtxSavepoint {
+    tx: Savepoint,
+    outgoing: usize,
+}
+
+/// What a query handler works with: a consistent snapshot that cannot be written to.
+pub struct QueryCtx<D = Portable> {
+    core: Box<CtxCore>,
+    driver: PhantomData<fn() -> D>,
+}
+
+impl<D: Driver> QueryCtx<D> {
+    pub(crate) fn wrap(core: Box<CtxCore>) -> Self {
+        Self { core, driver: PhantomData }
+    }
+
+    pub(crate) fn unwrap(self) -> Box<CtxCore> {
+        self.core
+    }
+
+    /// Business time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.core.now()
+    }
+}
+
+impl QueryCtx<Portable> {
+    /// The snapshot, for portable statements.
+    pub fn tx(&mut self) -> PortableTx<'_> {
+        PortableTx(&mut self.core)
+    }
+}

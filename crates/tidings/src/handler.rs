@@ -1,0 +1,346 @@
+//! How plain async functions become handlers.
+//!
+//! [`Ctx`] owns its transaction and so has no lifetime of its own; that is what lets `async fn(&mut Ctx, T)` be
+//! registered without boxing or macros on the user's side.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tidings_core::contract::{Command, Query, Reads};
+use tidings_core::error::{Error, Outcome, Result};
+
+use crate::ctx::{BoxFuture, Ctx, CtxCore, Driver, QueryCtx};
+use crate::reply::CommandReply;
+
+/// An async function of a context and an input. Implemented for every such function; not meant to be named.
+pub trait AsyncHandler<'a, C: 'a, T, O>: Send + Sync + 'static {
+    /// What the call returns.
+    type Fut: Future<Output = O> + Send + 'a;
+    /// Calls the function.
+    fn call(&self, ctx: &'a mut C, input: T) -> Self::Fut;
+}
+
+impl<'a, F, Fut, C, T, O> AsyncHandler<'a, C, T, O> for F
+where
+    F: Fn(&'a mut C, T) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = O> + Send + 'a,
+    C: 'a,
+{
+    type Fut = Fut;
+    fn call(&self, ctx: &'a mut C, input: T) -> Fut {
+        self(ctx, input)
+    }
+}
+
+/// One call of an erased handler: the context goes in and comes back with the answer.
+pub(crate) type Called<T> = BoxFuture<(Box<CtxCore>, Result<T>)>;
+
+/// An erased handler of payloads given as JSON text: one payload, or several for a handler of batches.
+pub(crate) type Erased<T> = Arc<dyn Fn(Box<CtxCore>, Vec<Arc<str>>) -> Called<T> + Send + Sync>;
+
+/// What a listener does with one event.
+#[derive(Clone)]
+pub(crate) struct Route {
+    pub(crate) event: &'static str,
+    pub(crate) versions: &'static [u32],
+    pub(crate) fields: &'static [&'static str],
+    pub(crate) driver: &'static str,
+    /// Takes many messages in one call.
+    pub(crate) batched: bool,
+    pub(crate) call: Erased<()>,
+    /// Decodes a payload and drops it: how the application's start proves that a producer's version can be read.
+    pub(crate) probe: fn(&str) -> std::result::Result<(), serde_json::Error>,
+}
+
+/// Marks a listener of one event, one at a time.
+pub struct One<D, T>(std::marker::PhantomData<fn() -> (D, T)>);
+/// Marks a listener of one event, in batches.
+pub struct InBatches<D, T>(std::marker::PhantomData<fn() -> (D, T)>);
+/// Marks a listener of several events.
+pub struct Many<M>(std::marker::PhantomData<fn() -> M>);
+
+/// What [`Module::on`](crate::Module::on) takes: an async function of `(&mut Ctx, T)` with `T: Reads`, a
+/// [`batch`] of one of `(&mut Ctx, Vec<T>)`, or a tuple of these.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a listener",
+    label = "not an async function of `(&mut Ctx, T) -> Result<()>`",
+    note = "a listener looks like this: `async fn reserve_stock(ctx: &mut Ctx, order: OrderRef) -> tidings::Result<()>`",
+    note = "`OrderRef` must derive `Reads`; for several events pass a tuple of such functions, for batches `tidings::batch(f)`"
+)]
+pub trait IntoListener<M> {
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "the trait is sealed by this type; users only pass functions")]
+    fn routes(self) -> Vec<Route>;
+}
+
+impl<F, D, T> IntoListener<One<D, T>> for F
+where
+    F: for<'a> AsyncHandler<'a, Ctx<D>, T, Result<()>>,
+    D: Driver,
+    T: Reads,
+{
+    #[allow(private_interfaces, reason = "see the trait")]
+    fn routes(self) -> Vec<Route> {
+        let handler = Arc::new(self);
+        let call: Erased<()> = Arc::new(move |core, payloads| {
+            let handler = handler.clone();
+            Box::pin(async move {
+                let mut ctx = Ctx::<D>::wrap(core);
+                let mut result = Ok(());
+                for payload in payloads {
+                    result = match decode::<T>(&payload) {
+                        Ok(event) => handler.call(&mut ctx, event).await,
+                        Err(error) => Err(error),
+                    };
+                    if result.is_err() {
+                        break;
+                    }
+                }
+                (ctx.unwrap(), result)
+            })
+        });
+        vec![route::<D, T>(call, false)]
+    }
+}
+
+/// A listener that takes up to a batch of events of one kind in one call; see [`batch`].
+pub struct BatchListener<F>(F);
+
+/// Makes a listener of `async fn(&mut Ctx, Vec<T>) -> Result<()>`: it gets what waits, up to the batch size, in one
+/// call and one transaction. When it fails, the batch is split until the failing event is alone.
+pub fn batch<F>(handler: F) -> BatchListener<F> {
+    BatchListener(handler)
+}
+
+impl<F, D, T> IntoListener<InBatches<D, T>> for BatchListener<F>
+where
+    F: for<'a> AsyncHandler<'a, Ctx<D>, Vec<T>, Result<()>>,
+    D: Driver,
+    T: Reads,
+{
+    #[allow(private_interfaces, reason = "see the trait")]
+    fn routes(self) -> Vec<Route> {
+        let handler = Arc::new(self.0);
+        let call: Erased<()> = Arc::new(move |core, payloads| {
+            let handler = handler.clone();
+            Box::pin(async move {
+                let mut ctx = Ctx::<D>::wrap(core);
+                let events = payloads.iter().map(|payload| decode::<T>(payload)).collect::<Result<Vec<T>>>();
+                let result = match events {
+                    Ok(events) => handler.call(&mut ctx, events).await,
+                    Err(error) => Err(error),
+                };
+                (ctx.unwrap(), result)
+            })
+        });
+        vec![route::<D, T>(call, true)]
+    }
+}
+
+macro_rules! several {
+    ($($f:ident $m:ident),+) => {
+        impl<$($f, $m),+> IntoListener<Many<($($m,)+)>> for ($($f,)+)
+        where $($f: IntoListener<$m>),+
+        {
+            #[allow(private_interfaces, reason = "see the trait")]
+            #[allow(non_snake_case, reason = "the tuple's fields are named by their types")]
+            fn routes(self) -> Vec<Route> {
+                let ($($f,)+) = self;
+                let mut routes = Vec::new();
+                $(routes.extend($f.routes());)+
+                routes
+            }
+        }
+    };
+}
+several!(A MA);
+several!(A MA, B MB);
+several!(A MA, B MB, C MC);
+several!(A MA, B MB, C MC, D MD);
+several!(A MA, B MB, C MC, D MD, E ME);
+several!(A MA, B MB, C MC, D MD, E ME, F MF);
+several!(A MA, B MB, C MC, D MD, E ME, F MF, G MG);
+several!(A MA, B MB, C MC, D MD, E ME, F MF, G MG, H MH);
+
+fn route<D: Driver, T: Reads>(call: Erased<()>, batched: bool) -> Route {
+    Route {
+        event: T::EVENT,
+        versions: T::VERSIONS,
+        fields: T::FIELDS,
+        driver: D::NAME,
+        batched,
+        call,
+        probe: |json| T::decode(json).map(drop),
+    }
+}
+
+fn decode<T: Reads>(json: &str) -> Result<T> {
+    T::decode(json).map_err(|source| Error::permanent(Undecodable { event: T::EVENT, source }))
+}
+
+/// An event's payload does not hold what its reader declares.
+#[derive(Debug, thiserror::Error)]
+#[error("event `{event}` does not decode into what its listener reads")]
+pub(crate) struct Undecodable {
+    event: &'static str,
+    source: serde_json::Error,
+}
+
+/// An erased command handler.
+#[derive(Clone)]
+pub(crate) struct CommandRoute {
+    pub(crate) name: &'static str,
+    pub(crate) driver: &'static str,
+    pub(crate) call: Erased<String>,
+    /// Names what a payload has that the command does not know, and whether it decodes at all.
+    pub(crate) check: fn(&[u8]) -> std::result::Result<(), String>,
+}
+
+/// What [`Module::command`](crate::Module::command) takes: an async function of `(&mut Ctx, C) -> Outcome<C::Output>`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a command handler",
+    label = "not an async function of `(&mut Ctx, C) -> Outcome<C::Output>`",
+    note = "a command handler looks like this: `async fn place_order(ctx: &mut Ctx, cmd: PlaceOrder) -> tidings::Outcome<OrderId>`",
+    note = "`PlaceOrder` must derive `Command`, with `output = OrderId`"
+)]
+pub trait IntoCommand<M> {
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "the trait is sealed by this type; users only pass functions")]
+    fn route(self) -> CommandRoute;
+}
+
+impl<F, D, C> IntoCommand<One<D, C>> for F
+where
+    F: for<'a> AsyncHandler<'a, Ctx<D>, C, Outcome<C::Output>>,
+    D: Driver,
+    C: Command,
+{
+    #[allow(private_interfaces, reason = "see the trait")]
+    fn route(self) -> CommandRoute {
+        let handler = Arc::new(self);
+        let call: Erased<String> = Arc::new(move |core, payloads| {
+            let handler = handler.clone();
+            Box::pin(async move {
+                let mut ctx = Ctx::<D>::wrap(core);
+                let result = async {
+                    let payload = payloads.first().map_or("null", |payload| payload);
+                    let command = serde_json::from_str::<C>(payload).map_err(Error::permanent)?;
+                    let output = handler.call(&mut ctx, command).await?;
+                    serde_json::to_string(&output).map_err(Error::permanent)
+                }
+                .await;
+                (ctx.unwrap(), result)
+            })
+        });
+        CommandRoute { name: C::NAME, driver: D::NAME, call, check: strict::<C> }
+    }
+}
+
+/// An erased query handler.
+#[derive(Clone)]
+pub(crate) struct QueryRoute {
+    pub(crate) name: &'static str,
+    pub(crate) driver: &'static str,
+    pub(crate) call: Erased<String>,
+    pub(crate) check: fn(&[u8]) -> std::result::Result<(), String>,
+}
+
+/// What [`Module::query`](crate::Module::query) takes: an async function of `(&mut QueryCtx, Q) -> Result<Q::Output>`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a query handler",
+    label = "not an async function of `(&mut QueryCtx, Q) -> Result<Q::Output>`",
+    note = "a query handler looks like this: `async fn stock_level(ctx: &mut QueryCtx, q: StockLevel) -> tidings::Result<Level>`",
+    note = "`StockLevel` must derive `Query`, with `output = Level`; a query cannot write, so it takes a `QueryCtx`"
+)]
+pub trait IntoQuery<M> {
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "the trait is sealed by this type; users only pass functions")]
+    fn route(self) -> QueryRoute;
+}
+
+impl<F, D, Q> IntoQuery<One<D, Q>> for F
+where
+    F: for<'a> AsyncHandler<'a, QueryCtx<D>, Q, Result<Q::Output>>,
+    D: Driver,
+    Q: Query,
+{
+    #[allow(private_interfaces, reason = "see the trait")]
+    fn route(self) -> QueryRoute {
+        let handler = Arc::new(self);
+        let call: Erased<String> = Arc::new(move |core, payloads| {
+            let handler = handler.clone();
+            Box::pin(async move {
+                let mut ctx = QueryCtx::<D>::wrap(core);
+                let result = async {
+                    let payload = payloads.first().map_or("null", |payload| payload);
+                    let query = serde_json::from_str::<Q>(payload).map_err(Error::permanent)?;
+                    let output = handler.call(&mut ctx, query).await?;
+                    serde_json::to_string(&output).map_err(Error::permanent)
+                }
+                .await;
+                (ctx.unwrap(), result)
+            })
+        });
+        QueryRoute { name: Q::NAME, driver: D::NAME, call, check: strict::<Q> }
+    }
+}
+
+/// What [`Module::on_reply`](crate::Module::on_reply) takes: an async function of `(&mut Ctx, CommandReply<C>) -> Result<()>`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a reply handler",
+    label = "not an async function of `(&mut Ctx, CommandReply<C>) -> Result<()>`"
+)]
+pub trait IntoReply<M> {
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "the trait is sealed by this type; users only pass functions")]
+    fn route(self) -> ReplyRoute;
+}
+
+/// An erased handler of a durable command's outcome.
+#[derive(Clone)]
+pub(crate) struct ReplyRoute {
+    pub(crate) command: &'static str,
+    pub(crate) driver: &'static str,
+    pub(crate) call: Erased<()>,
+}
+
+impl<F, D, C> IntoReply<One<D, C>> for F
+where
+    F: for<'a> AsyncHandler<'a, Ctx<D>, CommandReply<C>, Result<()>>,
+    D: Driver,
+    C: Command,
+{
+    #[allow(private_interfaces, reason = "see the trait")]
+    fn route(self) -> ReplyRoute {
+        let handler = Arc::new(self);
+        let call: Erased<()> = Arc::new(move |core, payloads| {
+            let handler = handler.clone();
+            Box::pin(async move {
+                let mut ctx = Ctx::<D>::wrap(core);
+                let mut result = Ok(());
+                for payload in payloads {
+                    result = match CommandReply::<C>::decode(&payload) {
+                        Ok(reply) => handler.call(&mut ctx, reply).await,
+                        Err(error) => Err(Error::permanent(error)),
+                    };
+                    if result.is_err() {
+                        break;
+                    }
+                }
+                (ctx.unwrap(), result)
+            })
+        });
+        ReplyRoute { command: C::NAME, driver: D::NAME, call }
+    }
+}
+
+/// Decodes strictly: a field that the type does not know is an error, because a caller who misspells an optional field
+/// would otherwise never learn of it.
+fn strict<T: serde::de::DeserializeOwned>(json: &[u8]) -> std::result::Result<(), String> {
+    let mut unknown = Vec::new();
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    serde_ignored::deserialize::<_, _, T>(&mut deserializer, |path| unknown.push(path.to_string()))
+        .and_then(|_| deserializer.end())
+        .map_err(|error| error.to_string())?;
+    if unknown.is_empty() { Ok(()) } else { Err(format!("unknown field `{}`", unknown.join("`, `"))) }
+}

@@ -1,0 +1,116 @@
+//! Publishing from code that has a transaction of its own, or none.
+
+use std::sync::Arc;
+
+use tidings_core::contract::Event;
+use tidings_core::envelope::Envelope;
+use tidings_core::error::{Error, Result};
+use tidings_core::ids::MessageId;
+use tidings_core::trace::TraceContext;
+
+use crate::app::Shared;
+use crate::command::SendError;
+use crate::ctx::{Origin, in_handler};
+use crate::module::ModuleFacts;
+use crate::unit::{self, Access, Unit};
+
+/// Publishes on behalf of a module, outside its handlers. Made by [`App::outbox`](crate::App::outbox).
+#[derive(Clone)]
+pub struct Outbox {
+    shared: Arc<Shared>,
+    module: Arc<ModuleFacts>,
+    trace: TraceContext,
+}
+
+impl Outbox {
+    pub(crate) fn new(shared: &Arc<Shared>, module: &str) -> Result<Self, SendError> {
+        let unknown = || SendError::NoModule { module: module.to_owned() };
+        let module = shared.modules.get(module).cloned().ok_or_else(unknown)?;
+        Ok(Self { shared: shared.clone(), module, trace: TraceContext::default() })
+    }
+
+    /// The trace that what is published belongs to; without it each event begins one.
+    #[must_use]
+    pub fn with_trace(mut self, trace: TraceContext) -> Self {
+        self.trace = trace;
+        self
+    }
+
+    /// Publishes one event in a transaction of its own; returns when it is durable.
+    ///
+    /// # Errors
+    /// If the module does not own the event or the payload breaks its contract; the store's. Fails at once inside a
+    /// handler, where `ctx.publish` is the way.
+    pub async fn publish_now<E: Event>(&self, event: &E) -> Result<MessageId> {
+        self.refuse_inside_handler("publish_now")?;
+        let envelope = self.envelope(event)?;
+        let id = envelope.id;
+        let messages: Arc<[Envelope]> = Arc::new([envelope]);
+        let unit = Unit {
+            name: self.module.name.clone(),
+            driver: "native",
+            start: Box::new(move |slot| {
+                let messages = messages.clone();
+                Box::pin(async move {
+                    let mut tx = slot.take().await;
+                    let appended = tx.append(&messages).await.map_err(Error::from);
+                    (Some(tx), appended)
+                })
+            }),
+        };
+        unit::run(&self.shared.store, unit, self.shared.config.limits(), Access::Write).await?;
+        Ok(id)
+    }
+
+    fn envelope<E: Event>(&self, event: &E) -> Result<Envelope> {
+        let nobody = MessageId(uuid::Uuid::nil());
+        let origin = Origin { id: nobody, correlation_id: nobody, trace: self.trace.child() };
+        let mut envelope = self.shared.event_envelope(&self.module, event, &origin)?;
+        envelope.correlation_id = envelope.id;
+        Ok(envelope)
+    }
+
+    fn refuse_inside_handler(&self, call: &'static str) -> Result<()> {
+        match in_handler::current() {
+            Some(handler) => Err(Error::permanent(SendError::InsideHandler { handler, call })),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(feature = "typed")]
+mod sqlite {
+    use sqlx::SqliteConnection;
+    use tidings_sqlite::{OwnedSqliteTx, SqliteStore};
+
+    use super::{Error, Event, MessageId, Outbox, Result};
+
+    impl Outbox {
+        /// Begins a transaction that can write, after whoever waits for the writer already: use it like a connection of
+        /// sqlx, publish through it, commit it. A `BEGIN` of your own that reads first and writes later can fail with
+        /// `SQLITE_BUSY` at once; this one cannot.
+        ///
+        /// # Errors
+        /// If the store is not SQLite, or is overloaded. Fails at once inside a handler, whose transaction is open.
+        pub async fn begin(&self) -> Result<OwnedSqliteTx> {
+            self.refuse_inside_handler("outbox.begin")?;
+            Ok(self.store()?.begin().await?)
+        }
+
+        /// Publishes inside a transaction of yours: one from [`begin`](Self::begin), or any other of sqlx on the same
+        /// database file. The event is published if and only if that transaction commits.
+        ///
+        /// # Errors
+        /// As [`publish_now`](Self::publish_now).
+        pub async fn publish<E: Event>(&self, tx: &mut SqliteConnection, event: &E) -> Result<MessageId> {
+            let envelope = self.envelope(event)?;
+            self.store()?.append_on(tx, std::slice::from_ref(&envelope)).await?;
+            Ok(envelope.id)
+        }
+
+        fn store(&self) -> Result<&SqliteStore> {
+            let store: &dyn std::any::Any = self.shared.store.as_any();
+            store.downcast_ref().ok_or_else(|| Error::permanent("the store is not SQLite"))
+        }
+    }
+}
