@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tidings_core::store::StoreError;
 
+use crate::checker::Checker;
 use crate::guard::Owners;
 use crate::stats::Counters;
 use crate::wake::Watchers;
@@ -13,6 +14,7 @@ pub(crate) struct Env {
     /// The database as error messages name it.
     pub(crate) database: String,
     pub(crate) owners: Owners,
+    pub(crate) checker: Checker,
     pub(crate) fullness: Fullness,
     pub(crate) watchers: Watchers,
     pub(crate) counters: Counters,

@@ -55,6 +55,11 @@ impl Owners {
         *declared = Some(Arc::new(Declared { generation, owner_of }));
     }
 
+    /// Which declaration is in force; `None` if nothing is guarded.
+    pub(crate) fn generation(&self) -> Option<u64> {
+        self.declared().map(|declared| declared.generation)
+    }
+
     fn declared(&self) -> Option<Arc<Declared>> {
         if !self.enabled {
             return None;

@@ -1,5 +1,6 @@
 //! The embedded store of [Tidings](https://docs.rs/tidings): one SQLite file.
 
+mod checker;
 mod config;
 mod consumers;
 mod env;
@@ -23,6 +24,7 @@ mod statements;
 mod stats;
 mod store;
 mod tx;
+mod typed;
 mod wake;
 mod watchdog;
 mod writer;
@@ -32,3 +34,4 @@ pub use native::{NativeDriver, NativeTx};
 pub use stats::Stats;
 pub use store::SqliteStore;
 pub use tx::SqliteTx;
+pub use typed::{LentConnection, OwnedSqliteTx, SqlxDriver, SqlxTx};

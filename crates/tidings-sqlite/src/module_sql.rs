@@ -56,24 +56,26 @@ pub(crate) fn read_rows(statement: &mut Statement<'_>) -> rusqlite::Result<Vec<V
 
 /// Binds by name, so that `$2` may stand before `$1` and either twice.
 fn bind(statement: &mut Statement<'_>, params: &[Value]) -> Result<(), Problem> {
-    let count = statement.parameter_count();
-    for index in 1..=count {
-        let number = statement.parameter_name(index).map_or(Some(index), number);
-        let Some(value) = number.and_then(|number| params.get(number.checked_sub(1)?)) else {
-            return Err(Problem::Parameters(unknown_parameter(
-                statement.parameter_name(index),
-                params.len(),
-            )));
-        };
-        statement.raw_bind_parameter(index, Bound(value))?;
-    }
-    if count < params.len() {
-        return Err(Problem::Parameters(format!(
-            "it has {count} parameters, but {} values were given",
-            params.len()
-        )));
+    let numbers = numbers(statement, params.len()).map_err(Problem::Parameters)?;
+    for (index, number) in numbers.into_iter().enumerate() {
+        statement.raw_bind_parameter(index + 1, Bound(&params[number - 1]))?;
     }
     Ok(())
+}
+
+/// The number of each parameter of the statement, from 1, all of them among the `given` values; or what is wrong.
+pub(crate) fn numbers(statement: &Statement<'_>, given: usize) -> Result<Vec<usize>, String> {
+    let count = statement.parameter_count();
+    let numbers = (1..=count).map(|index| {
+        let name = statement.parameter_name(index);
+        let number = name.map_or(Some(index), number);
+        number.filter(|number| (1..=given).contains(number)).ok_or_else(|| unknown_parameter(name, given))
+    });
+    let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
+    if count < given {
+        return Err(format!("it has {count} parameters, but {given} values were given"));
+    }
+    Ok(numbers)
 }
 
 /// The number in `$1` or `?1`.

@@ -24,7 +24,7 @@ use crate::wake::Topic;
 use crate::watchdog::Slot;
 
 /// Virtual machine steps between two looks at the clock's verdict: well under a millisecond.
-const PROGRESS_STEPS: i32 = 4_000;
+pub(crate) const PROGRESS_STEPS: i32 = 4_000;
 const STATEMENTS_CACHED: usize = 256;
 
 /// The name of the savepoint around each work but the first of a group.

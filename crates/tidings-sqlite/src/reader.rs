@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
-use tidings_core::store::StoreError;
 use tokio::runtime::Handle;
 
 use crate::job::Job;
 use crate::native::Native;
 use crate::queue::Queue;
-use crate::writer::{Ended, drive};
+use crate::typed::{Typed, TypedControl};
+use crate::writer::{Driver, NativeControl, run_work};
 
 type Closure = Box<dyn FnOnce(&Connection) + Send>;
 
@@ -19,6 +19,8 @@ type Closure = Box<dyn FnOnce(&Connection) + Send>;
 pub(crate) enum ReadTurn {
     /// A work of the native driver.
     Native(Job),
+    /// A work of the typed driver.
+    Typed(Job),
     /// A question of the store's own.
     Internal(Closure),
 }
@@ -26,6 +28,7 @@ pub(crate) enum ReadTurn {
 pub(crate) struct Reader {
     pub(crate) queue: Arc<Queue<ReadTurn>>,
     pub(crate) native: Arc<Native>,
+    pub(crate) typed: Arc<Typed>,
 }
 
 impl Reader {
@@ -37,35 +40,28 @@ impl Reader {
     async fn run(mut self) {
         while let Some(turn) = self.queue.pop_wait() {
             match turn {
-                ReadTurn::Native(job) => self.run_native(job).await,
+                ReadTurn::Native(job) => self.run_work(NativeControl::new(self.native.clone()), job).await,
+                ReadTurn::Typed(job) => self.run_work(TypedControl(self.typed.clone()), job).await,
                 ReadTurn::Internal(ask) => self.run_internal(ask),
             }
         }
+        self.typed.close().await;
     }
 
-    async fn run_native(&mut self, mut job: Job) {
+    /// Runs a work in a deferred transaction: the snapshot is taken by the first statement, and all others see the same.
+    async fn run_work<D: Driver>(&self, mut driver: D, mut job: Job) {
         if !job.start() {
             return;
         }
-        // Deferred: the snapshot is taken by the first statement, and all others see the same.
-        if let Err(error) = self.native.begin("BEGIN") {
-            return job.reply(Err(error));
-        }
-        let tx = Box::new(self.native.lend(false));
-        let slot = self.native.slot.clone();
-        slot.begin(job.work.clone(), job.limits.budget);
-        let work = job.work.clone();
-        let ended = drive(&work, tx, &slot, job.reply_mut()).await;
-        let over = slot.budget_error();
-        self.native.take_back();
-        slot.end();
-        let result = match ended {
-            Ended::Finished(result) => result,
-            Ended::Panicked(message) => Err(StoreError::Panicked { work: work.name(), message }),
-            Ended::Cancelled => Err(StoreError::Closed),
-            Ended::OverBudget => Err(over),
+        let begun = driver.begin_read().await;
+        let (work, slot) = (job.work.clone(), &self.native.slot);
+        let result = match begun {
+            Ok(()) => run_work(&mut driver, slot, &mut job, false).await,
+            Err(error) => Err(error),
         };
-        self.end();
+        if let Err(error) = driver.rollback().await {
+            tracing::error!(%error, work = work.name(), "a reader could not end its transaction");
+        }
         job.settle();
         job.reply(result);
     }
@@ -78,10 +74,6 @@ impl Reader {
         if let Err(error) = asked {
             tracing::error!(%error, "a reader could not begin");
         }
-        self.end();
-    }
-
-    fn end(&self) {
         if let Err(error) = self.native.rollback() {
             tracing::error!(%error, "a reader could not end its transaction");
         }

@@ -10,10 +10,34 @@ use std::task::{Context, Poll};
 use tidings_core::store::{StoreError, Tx, Work};
 use tokio::sync::oneshot;
 
+use super::Driver;
+use crate::job::Job;
 use crate::watchdog::Slot;
 
+/// Runs one work in the open transaction and takes the transaction back.
+pub(crate) async fn run_work<D: Driver>(
+    driver: &mut D,
+    slot: &Slot,
+    job: &mut Job,
+    nested: bool,
+) -> Result<(), StoreError> {
+    let tx = driver.lend(nested).await?;
+    let (work, budget) = (job.work.clone(), job.limits.budget);
+    slot.begin(work.clone(), budget);
+    let ended = drive(&work, tx, slot, job.reply_mut()).await;
+    // The clock runs on until the connection is back: a task that the work left behind may still hold it.
+    driver.take_back().await;
+    slot.end();
+    match ended {
+        Ended::Finished(result) => result,
+        Ended::Panicked(message) => Err(StoreError::Panicked { work: work.name(), message }),
+        Ended::Cancelled => Err(StoreError::Closed),
+        Ended::OverBudget => Err(StoreError::Budget { work: work.name(), budget }),
+    }
+}
+
 /// How a work ended.
-pub(crate) enum Ended {
+enum Ended {
     /// By itself.
     Finished(Result<(), StoreError>),
     /// It panicked, with this message.
@@ -27,7 +51,7 @@ pub(crate) enum Ended {
 type Running<'a> = Pin<Box<dyn Future<Output = (Box<dyn Tx>, Result<(), StoreError>)> + Send + 'a>>;
 
 /// Polls the work until it ends, its caller goes, or its budget is used up. Its transaction is dropped here in any case.
-pub(crate) async fn drive(
+async fn drive(
     work: &Arc<dyn Work>,
     tx: Box<dyn Tx>,
     slot: &Slot,

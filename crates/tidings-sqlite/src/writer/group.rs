@@ -6,30 +6,11 @@
 
 use std::time::Instant;
 
-use tidings_core::store::{StoreError, Tx};
+use tidings_core::store::StoreError;
 
-use super::{Ended, Turn, Writer, drive};
+use super::drive::run_work;
+use super::{Driver, NativeControl, TypedControl, Writer};
 use crate::job::Job;
-use crate::native::Native;
-use crate::wake::Topic;
-
-/// The control of one driver's transaction.
-pub(crate) trait Driver {
-    async fn begin(&mut self) -> Result<(), StoreError>;
-    async fn commit(&mut self) -> Result<(), StoreError>;
-    /// Ends the transaction, if it is still there.
-    async fn rollback(&mut self) -> Result<(), StoreError>;
-    async fn enclose_work(&mut self) -> Result<(), StoreError>;
-    async fn keep_work(&mut self) -> Result<(), StoreError>;
-    async fn undo_work(&mut self) -> Result<(), StoreError>;
-    /// Whether the database, or a work, has ended the transaction.
-    async fn is_lost(&mut self) -> bool;
-    async fn lend(&mut self, nested: bool) -> Result<Box<dyn Tx>, StoreError>;
-    async fn take_back(&mut self);
-    async fn take_appended(&mut self) -> Vec<Topic>;
-    /// The next waiting work, if it is of this driver.
-    fn next(&self, writer: &Writer) -> Option<Job>;
-}
 
 /// A work that has had its turn.
 struct Member {
@@ -56,11 +37,14 @@ enum Step {
 
 impl Writer {
     pub(super) async fn run_native(&mut self, first: Job) {
-        let mut driver = NativeControl { native: self.native.clone() };
-        self.run_group(&mut driver, first).await;
+        self.run_group(&mut NativeControl::new(self.native.clone()), first).await;
     }
 
-    pub(super) async fn run_group<D: Driver>(&self, driver: &mut D, first: Job) {
+    pub(super) async fn run_typed(&mut self, first: Job) {
+        self.run_group(&mut TypedControl(self.typed.clone()), first).await;
+    }
+
+    async fn run_group<D: Driver>(&self, driver: &mut D, first: Job) {
         let started = Instant::now();
         let mut group = Group::default();
         let mut next = Some(first);
@@ -123,32 +107,13 @@ impl Writer {
         if done.is_ok() { Step::Next } else { Step::Lost }
     }
 
-    /// Runs one work in the open transaction; its result is an error also if it must not be committed for other reasons.
     async fn run_work<D: Driver>(
         &self,
         driver: &mut D,
         mut job: Job,
         nested: bool,
     ) -> (Job, Result<(), StoreError>) {
-        let tx = match driver.lend(nested).await {
-            Ok(tx) => tx,
-            Err(error) => return (job, Err(error)),
-        };
-        self.slot.begin(job.work.clone(), job.limits.budget);
-        let work = job.work.clone();
-        let ended = drive(&work, tx, &self.slot, job.reply_mut()).await;
-        let over = self.slot.is_over().then(|| self.slot.budget_error());
-        // The clock runs on until the connection is back: a task that the work left behind may still hold it.
-        driver.take_back().await;
-        self.slot.end();
-        let result = match ended {
-            Ended::Finished(result) => result,
-            Ended::Panicked(message) => Err(StoreError::Panicked { work: work.name(), message }),
-            Ended::Cancelled => Err(StoreError::Closed),
-            Ended::OverBudget => {
-                Err(over.unwrap_or(StoreError::Budget { work: work.name(), budget: job.limits.budget }))
-            }
-        };
+        let result = run_work(driver, &self.slot, &mut job, nested).await;
         let result = result.and_then(|()| if job.settle() { Ok(()) } else { Err(StoreError::Closed) });
         (job, result)
     }
@@ -254,59 +219,5 @@ fn commit_error(job: &Job, error: StoreError) -> StoreError {
             StoreError::Sql { context: format!("{} could not be committed", job.work.name()), source }
         }
         other => other,
-    }
-}
-
-/// The native driver never waits.
-pub(crate) struct NativeControl {
-    native: std::sync::Arc<Native>,
-}
-
-impl Driver for NativeControl {
-    async fn begin(&mut self) -> Result<(), StoreError> {
-        self.native.begin("BEGIN IMMEDIATE")
-    }
-
-    async fn commit(&mut self) -> Result<(), StoreError> {
-        self.native.commit()
-    }
-
-    async fn rollback(&mut self) -> Result<(), StoreError> {
-        self.native.rollback()
-    }
-
-    async fn enclose_work(&mut self) -> Result<(), StoreError> {
-        self.native.enclose_work()
-    }
-
-    async fn keep_work(&mut self) -> Result<(), StoreError> {
-        self.native.keep_work()
-    }
-
-    async fn undo_work(&mut self) -> Result<(), StoreError> {
-        self.native.undo_work()
-    }
-
-    async fn is_lost(&mut self) -> bool {
-        self.native.is_lost()
-    }
-
-    async fn lend(&mut self, nested: bool) -> Result<Box<dyn Tx>, StoreError> {
-        Ok(Box::new(self.native.lend(nested)))
-    }
-
-    async fn take_back(&mut self) {
-        self.native.take_back();
-    }
-
-    async fn take_appended(&mut self) -> Vec<Topic> {
-        self.native.take_appended()
-    }
-
-    fn next(&self, writer: &Writer) -> Option<Job> {
-        let turn = writer.queue.pop_if(|turn| matches!(turn, Turn::Native(_)))?;
-        match turn {
-            Turn::Native(job) => Some(job),
-        }
     }
 }

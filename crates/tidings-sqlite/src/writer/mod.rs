@@ -1,13 +1,15 @@
 //! The writer: one thread that owns the write connections and gives each work its turn.
 
 mod drive;
+mod driver;
 mod group;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire};
 use std::thread::JoinHandle;
 
-pub(crate) use drive::{Ended, drive};
+pub(crate) use drive::run_work;
+pub(crate) use driver::{Driver, NativeControl};
 use tokio::runtime::Handle;
 
 use crate::config::SqliteConfig;
@@ -16,12 +18,18 @@ use crate::job::Job;
 use crate::lock_file::LockFile;
 use crate::native::Native;
 use crate::queue::Queue;
+pub(crate) use crate::typed::TypedControl;
+use crate::typed::{LendJob, Typed};
 use crate::watchdog::Slot;
 
 /// What waits for the writer.
 pub(crate) enum Turn {
     /// A work of the native driver.
     Native(Job),
+    /// A work of the typed driver.
+    Typed(Job),
+    /// A transaction to be lent to a caller outside the runtime.
+    Lend(LendJob),
 }
 
 pub(crate) struct Writer {
@@ -30,6 +38,7 @@ pub(crate) struct Writer {
     pub(crate) queue: Arc<Queue<Turn>>,
     pub(crate) slot: Arc<Slot>,
     pub(crate) native: Arc<Native>,
+    pub(crate) typed: Arc<Typed>,
     /// The store was closed in order, not dropped.
     pub(crate) orderly: Arc<AtomicBool>,
     /// Given back last of all.
@@ -48,8 +57,11 @@ impl Writer {
         while let Some(turn) = self.queue.pop_wait() {
             match turn {
                 Turn::Native(job) => self.run_native(job).await,
+                Turn::Typed(job) => self.run_typed(job).await,
+                Turn::Lend(job) => job.run(&self.typed).await,
             }
         }
+        self.typed.close().await;
         self.finish();
     }
 

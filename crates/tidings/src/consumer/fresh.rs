@@ -163,7 +163,7 @@ impl Worker {
         Ok(1)
     }
 
-    fn is_batched(&self, message: &Recorded) -> bool {
+    pub(super) fn is_batched(&self, message: &Recorded) -> bool {
         match &self.consumer.work {
             ConsumerWork::Listen(routes) => {
                 routes.get(&*message.envelope.name).is_some_and(|route| route.batched)

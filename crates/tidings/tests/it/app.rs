@@ -92,7 +92,7 @@ pub async fn do_bump(ctx: &mut Ctx, cmd: Bump) -> Outcome<i64> {
         .fetch_scalar(ctx.tx())
         .await?
         .unwrap_or_default();
-    ctx.publish(Bumped { counter: cmd.counter, total, owner: None }).await?;
+    ctx.publish(Bumped { counter: cmd.counter, total: u32::try_from(total)?, owner: None }).await?;
     Ok(total)
 }
 

@@ -5,7 +5,4 @@ mod borders;
 mod commands;
 mod durable_commands;
 mod listeners;
-mod outbox;
 mod support;
-mod traps;
-mod typed;
