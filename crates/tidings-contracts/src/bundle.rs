@@ -24,9 +24,7 @@ pub(crate) fn bundle(documents: &Documents, file: &str) -> Bundle {
     if let Some(root) = schema.as_object_mut() {
         root.insert("$schema".to_owned(), DIALECT.into());
         if !definitions.is_empty() {
-            let all = root
-                .entry("$defs")
-                .or_insert_with(|| serde_json::Map::new().into());
+            let all = root.entry("$defs").or_insert_with(|| serde_json::Map::new().into());
             if let Some(all) = all.as_object_mut() {
                 all.extend(definitions);
             }
@@ -35,10 +33,7 @@ pub(crate) fn bundle(documents: &Documents, file: &str) -> Bundle {
     let mut files = vec![file.to_owned()];
     let others: BTreeSet<&String> = bundler.keys.keys().map(|place| &place.file).collect();
     files.extend(others.into_iter().cloned());
-    Bundle {
-        schema: canonical(&schema),
-        files,
-    }
+    Bundle { schema: canonical(&schema), files }
 }
 
 struct Bundler<'d> {
@@ -51,19 +46,12 @@ struct Bundler<'d> {
 
 impl<'d> Bundler<'d> {
     fn new(documents: &'d Documents, root_file: &'d str) -> Self {
-        let own = documents
-            .0
-            .get(root_file)
-            .and_then(|root| root.get("$defs"));
+        let own = documents.0.get(root_file).and_then(|root| root.get("$defs"));
         Self {
             documents,
             root_file,
             keys: BTreeMap::new(),
-            taken: own
-                .map_or(&[][..], Node::members)
-                .iter()
-                .map(|member| member.key.clone())
-                .collect(),
+            taken: own.map_or(&[][..], Node::members).iter().map(|member| member.key.clone()).collect(),
             waiting: Vec::new(),
         }
     }
@@ -137,23 +125,11 @@ fn is_definition(pointer: &str) -> bool {
 /// The file's stem and the definition's own name, in characters that a pointer need not escape.
 fn names(place: &Place) -> (String, Option<String>) {
     let safe = |text: &str| -> String {
-        text.chars()
-            .map(|c| {
-                if c.is_ascii_alphanumeric() || c == '_' {
-                    c
-                } else {
-                    '-'
-                }
-            })
-            .collect()
+        text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect()
     };
     let file = place.file.rsplit('/').next().unwrap_or("");
     let stem = safe(file.strip_suffix(".json").unwrap_or(file));
-    let name = place
-        .pointer
-        .rsplit('/')
-        .next()
-        .filter(|name| !name.is_empty());
+    let name = place.pointer.rsplit('/').next().filter(|name| !name.is_empty());
     (stem, name.map(safe))
 }
 

@@ -59,12 +59,11 @@ pub(crate) fn read(
     document: &Node,
     builder: &mut Builder<'_>,
 ) -> Result<(Annotations, Object), Vec<Problem>> {
-    let mut reader = Reader {
-        files,
-        file,
-        document,
-        problems: Vec::new(),
-    };
+    let mut reader = Reader { files, file, document, problems: Vec::new() };
+    if !document.is_object() {
+        reader.root(builder);
+        return Err(reader.problems);
+    }
     let owner = reader.owner();
     let kind = reader.kind();
     reader.title(title);
@@ -130,11 +129,7 @@ impl Reader<'_> {
             Some("state-transfer") => Some(Kind::StateTransfer),
             Some(other) => {
                 let message = format!("`{other}` is not a kind of event");
-                self.report(
-                    "x-kind",
-                    message,
-                    "write `notification` or `state-transfer`",
-                );
+                self.report("x-kind", message, "write `notification` or `state-transfer`");
                 None
             }
         }
@@ -192,10 +187,7 @@ impl Reader<'_> {
     }
 
     fn unsatisfiable(&mut self) {
-        let properties = self
-            .document
-            .get("properties")
-            .map_or(&[][..], Node::members);
+        let properties = self.document.get("properties").map_or(&[][..], Node::members);
         let required = self.document.get("required").map_or(&[][..], Node::items);
         for (index, name) in required.iter().enumerate() {
             let Some(text) = name.as_str() else { continue };
@@ -220,10 +212,7 @@ impl Reader<'_> {
     fn key(&mut self, root: &Object) -> Option<String> {
         let name = self.text("x-key")?;
         let Some(property) = root.property(&name) else {
-            let known = root
-                .properties
-                .iter()
-                .map(|property| property.name.as_str());
+            let known = root.properties.iter().map(|property| property.name.as_str());
             let help = match did_you_mean(&name, known) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => "name the property whose value orders the event".to_owned(),

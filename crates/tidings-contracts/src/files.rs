@@ -27,10 +27,7 @@ impl Files {
     /// No files yet. `root` is what problems put in front of a file's path.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self {
-            root: root.into(),
-            texts: BTreeMap::new(),
-        }
+        Self { root: root.into(), texts: BTreeMap::new() }
     }
 
     /// Adds a file; `path` is below the root, with `/` between folders.
@@ -63,6 +60,13 @@ impl Files {
     #[must_use]
     pub fn text(&self, path: &str) -> Option<&str> {
         self.texts.get(path).map(String::as_str)
+    }
+
+    /// The text of a file by its path as problems show it.
+    #[must_use]
+    pub fn text_at(&self, shown: &Path) -> Option<&str> {
+        let path = shown.strip_prefix(&self.root).ok()?;
+        self.text(&path.to_str()?.replace('\\', "/"))
     }
 
     /// The path of a file as problems show it.
@@ -109,13 +113,7 @@ impl Files {
         }
     }
 
-    fn read_folder(
-        &mut self,
-        folder: &str,
-        real_root: &Path,
-        depth: usize,
-        problems: &mut Vec<Problem>,
-    ) {
+    fn read_folder(&mut self, folder: &str, real_root: &Path, depth: usize, problems: &mut Vec<Problem>) {
         let shown = self.shown(folder);
         let entries = match fs::read_dir(&shown) {
             Ok(entries) => entries,
@@ -133,84 +131,93 @@ impl Files {
             .collect();
         names.sort();
         for name in names {
-            let path = if folder.is_empty() {
-                name.clone()
-            } else {
-                format!("{folder}/{name}")
-            };
-            let is_json = name.ends_with(".json");
-            match real_kind(&self.shown(&path), real_root) {
-                Ok(Kind::Folder) if depth < FOLDER_DEPTH_MAX => {
+            let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+            let shown = self.shown(&path);
+            match read_entry(&shown, real_root) {
+                Ok(Entry::Folder) if depth < FOLDER_DEPTH_MAX => {
                     self.read_folder(&path, real_root, depth + 1, problems);
                 }
-                Ok(Kind::Folder) => problems.push(Problem::of_file(
-                    self.shown(&path),
+                Ok(Entry::Folder) => problems.push(Problem::of_file(
+                    shown,
                     format!("folders are nested deeper than {FOLDER_DEPTH_MAX}"),
                     "keep shared definitions one folder deep",
                 )),
-                Ok(Kind::File) if is_json => match read_text(&self.shown(&path)) {
-                    Ok(text) => {
-                        self.texts.insert(path, text);
-                    }
-                    Err(problem) => problems.push(problem),
-                },
-                Ok(Kind::File) => {}
-                Err(problem) => problems.push(problem),
+                Ok(Entry::Json(text)) => {
+                    self.texts.insert(path, text);
+                }
+                Ok(Entry::Other) => {}
+                Err(Refusal { message, help }) => {
+                    problems.push(Problem::of_file(shown, message, help));
+                }
             }
         }
     }
 }
 
-enum Kind {
-    File,
+enum Entry {
     Folder,
+    Json(String),
+    /// Some other file, which is none of the registry's business.
+    Other,
 }
 
-/// What a path is once links are followed; refuses links that leave the registry.
-fn real_kind(path: &Path, real_root: &Path) -> Result<Kind, Problem> {
-    let unreadable = |error: std::io::Error| {
-        Problem::of_file(path.to_owned(), format!("cannot be read: {error}"), "")
-    };
-    let real = fs::canonicalize(path).map_err(unreadable)?;
+/// Why a path is not read, and what to do.
+struct Refusal {
+    message: String,
+    help: &'static str,
+}
+
+impl From<std::io::Error> for Refusal {
+    fn from(error: std::io::Error) -> Self {
+        Self::because(format!("cannot be read: {error}"))
+    }
+}
+
+impl Refusal {
+    fn because(message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: "" }
+    }
+
+    fn with_help(self, help: &'static str) -> Self {
+        Self { help, ..self }
+    }
+}
+
+/// What a path leads to; links that leave the registry are refused.
+fn read_entry(path: &Path, real_root: &Path) -> Result<Entry, Refusal> {
+    let real = fs::canonicalize(path)?;
     if !real.starts_with(real_root) {
-        return Err(Problem::of_file(
-            path.to_owned(),
-            "is a symbolic link to a place outside of the registry",
-            "copy the file into the registry: a contract must not change without a commit here",
-        ));
+        let refusal = Refusal::because("is a symbolic link to a place outside of the registry");
+        return Err(refusal
+            .with_help("copy the file into the registry: a contract must not change without a commit here"));
     }
-    let kind = fs::metadata(&real).map_err(unreadable)?.file_type();
-    Ok(if kind.is_dir() {
-        Kind::Folder
-    } else {
-        Kind::File
-    })
+    let metadata = fs::metadata(&real)?;
+    if metadata.is_dir() {
+        return Ok(Entry::Folder);
+    }
+    if path.extension().is_none_or(|extension| extension != "json") {
+        return Ok(Entry::Other);
+    }
+    // A pipe or a device would block or never end.
+    if !metadata.is_file() {
+        return Err(Refusal::because("is not a regular file"));
+    }
+    read_text(&real).map(Entry::Json)
 }
 
-fn read_text(path: &Path) -> Result<String, Problem> {
-    let failed = |what: String| Problem::of_file(path.to_owned(), what, "");
-    // A pipe or a device would block or never end.
-    let metadata =
-        fs::metadata(path).map_err(|error| failed(format!("cannot be read: {error}")))?;
-    if !metadata.is_file() {
-        return Err(failed("is not a regular file".to_owned()));
-    }
+fn read_text(path: &Path) -> Result<String, Refusal> {
     let mut bytes = Vec::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(FILE_SIZE_MAX + 1).read_to_end(&mut bytes))
-        .map_err(|error| failed(format!("cannot be read: {error}")))?;
+    let file = fs::File::open(path)?;
+    file.take(FILE_SIZE_MAX + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > FILE_SIZE_MAX {
-        return Err(Problem::of_file(
-            path.to_owned(),
-            format!("is larger than {FILE_SIZE_MAX} bytes"),
-            "a contract names facts; put large definitions into several shared files",
-        ));
+        let refusal = Refusal::because(format!("is larger than {FILE_SIZE_MAX} bytes"));
+        return Err(
+            refusal.with_help("a contract names facts; put large definitions into several shared files")
+        );
     }
     String::from_utf8(bytes).map_err(|error| {
-        failed(format!(
-            "is not UTF-8, from byte {} on",
-            error.utf8_error().valid_up_to()
-        ))
+        let place = error.utf8_error().valid_up_to();
+        Refusal::because(format!("is not UTF-8, from byte {place} on"))
     })
 }
 

@@ -43,16 +43,10 @@ impl Node {
         if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
             let full = error.to_string();
             let message = full.split(" at line ").next().unwrap_or(&full).to_owned();
-            return Err(SyntaxError {
-                at: byte_of(text, error.line(), error.column()),
-                message,
-            });
+            return Err(SyntaxError { at: byte_of(text, error.line(), error.column()), message });
         }
         let mut scanner = Scanner { text, at: 0 };
-        scanner.value().ok_or_else(|| SyntaxError {
-            at: scanner.at,
-            message: "not JSON".to_owned(),
-        })
+        scanner.value().ok_or_else(|| SyntaxError { at: scanner.at, message: "not JSON".to_owned() })
     }
 
     pub(crate) fn members(&self) -> &[Member] {
@@ -113,10 +107,9 @@ impl Node {
             Value::Number(number) => serde_json::Value::Number(number.clone()),
             Value::String(text) => text.as_str().into(),
             Value::Array(items) => items.iter().map(Node::to_json).collect(),
-            Value::Object(members) => members
-                .iter()
-                .map(|member| (member.key.clone(), member.node.to_json()))
-                .collect(),
+            Value::Object(members) => {
+                members.iter().map(|member| (member.key.clone(), member.node.to_json())).collect()
+            }
         }
     }
 }
@@ -140,11 +133,7 @@ pub(crate) fn line_column(text: &str, byte: usize) -> (usize, usize) {
 
 /// The byte that `serde_json` means by a line and a column (bytes, counted from 1).
 fn byte_of(text: &str, line: usize, column: usize) -> usize {
-    let start: usize = text
-        .split_inclusive('\n')
-        .take(line.saturating_sub(1))
-        .map(str::len)
-        .sum();
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     (start + column.saturating_sub(1)).min(text.len())
 }
 
@@ -201,10 +190,7 @@ impl Scanner<'_> {
             b'"' => Value::String(self.string()?),
             _ => self.word()?,
         };
-        Some(Node {
-            span: start..self.at,
-            value,
-        })
+        Some(Node { span: start..self.at, value })
     }
 
     fn object(&mut self) -> Option<Value> {
@@ -222,11 +208,7 @@ impl Scanner<'_> {
                     self.skip_space();
                     self.at += 1; // the colon
                     let node = self.value()?;
-                    members.push(Member {
-                        key,
-                        key_span,
-                        node,
-                    });
+                    members.push(Member { key, key_span, node });
                 }
             }
         }
@@ -261,10 +243,7 @@ impl Scanner<'_> {
 
     fn word(&mut self) -> Option<Value> {
         let start = self.at;
-        while !matches!(
-            self.peek(),
-            None | Some(b',' | b']' | b'}' | b' ' | b'\n' | b'\r' | b'\t')
-        ) {
+        while !matches!(self.peek(), None | Some(b',' | b']' | b'}' | b' ' | b'\n' | b'\r' | b'\t')) {
             self.at += 1;
         }
         Some(match self.text.get(start..self.at)? {
@@ -294,30 +273,21 @@ mod tests {
     fn spans_cover_what_was_written() {
         let text = "{ \"a\": [1, \"x\\\"y\"],\n  \"é\": {\"b/c\": null} }";
         let root = Node::parse(text).unwrap();
-        for (pointer, written) in [
-            ("", text),
-            ("/a", "[1, \"x\\\"y\"]"),
-            ("/a/1", "\"x\\\"y\""),
-            ("/é/b~1c", "null"),
-        ] {
+        for (pointer, written) in
+            [("", text), ("/a", "[1, \"x\\\"y\"]"), ("/a/1", "\"x\\\"y\""), ("/é/b~1c", "null")]
+        {
             let node = root.pointer(pointer).unwrap();
             assert_eq!(&text[node.span.clone()], written, "{pointer}");
         }
-        assert_eq!(
-            line_column(text, root.pointer("/é").unwrap().span.start),
-            (2, 8)
-        );
+        assert_eq!(line_column(text, root.pointer("/é").unwrap().span.start), (2, 8));
         assert_eq!(root.pointer("/a/2"), None);
     }
 
     #[test]
     fn broken_text_is_placed() {
-        for (text, at) in [
-            ("{\n  \"a\": 1,\n}", (3, 1)),
-            ("{\"a\": tru}", (1, 10)),
-            ("", (1, 1)),
-            ("[1] x", (1, 5)),
-        ] {
+        for (text, at) in
+            [("{\n  \"a\": 1,\n}", (3, 1)), ("{\"a\": tru}", (1, 10)), ("", (1, 1)), ("[1] x", (1, 5))]
+        {
             let error = Node::parse(text).unwrap_err();
             assert_eq!(line_column(text, error.at), at, "{text}: {}", error.message);
         }

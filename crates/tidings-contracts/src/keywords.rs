@@ -22,13 +22,8 @@ const ONE_SCHEMA: &[&str] = &[
     "unevaluatedProperties",
 ];
 const LIST_OF_SCHEMAS: &[&str] = &["allOf", "anyOf", "oneOf", "prefixItems"];
-const MAP_OF_SCHEMAS: &[&str] = &[
-    "$defs",
-    "definitions",
-    "dependentSchemas",
-    "patternProperties",
-    "properties",
-];
+const MAP_OF_SCHEMAS: &[&str] =
+    &["$defs", "definitions", "dependentSchemas", "patternProperties", "properties"];
 const NO_SCHEMAS: &[&str] = &[
     "$comment",
     "$ref",
@@ -150,12 +145,7 @@ pub(crate) fn check(schema: &Node) -> Vec<KeywordError> {
     for member in schema.members() {
         let key = member.key.as_str();
         let mut fail = |span: &Range<usize>, message: String, help: String| {
-            errors.push(KeywordError {
-                span: span.clone(),
-                keyword: key.to_owned(),
-                message,
-                help,
-            });
+            errors.push(KeywordError { span: span.clone(), keyword: key.to_owned(), message, help });
         };
         if seen.contains(&key) {
             fail(
@@ -192,42 +182,28 @@ fn refused(key: &str, node: &Node) -> Option<(String, String)> {
             format!("`{key}` is not supported: it moves the base that references start from"),
             "remove it; a contract is named by its folder and file".to_owned(),
         )),
-        "$anchor" | "$dynamicAnchor" | "$dynamicRef" | "$recursiveAnchor" | "$recursiveRef" => {
-            Some((
-                format!("`{key}` is not supported"),
-                "refer by file and path: `\"$ref\": \"#/$defs/name\"`".to_owned(),
-            ))
-        }
-        "$schema"
-            if node
-                .as_str()
-                .is_some_and(|text| text.trim_end_matches('#') != DIALECT) =>
-        {
-            Some((
-                "contracts are written in JSON Schema 2020-12".to_owned(),
-                format!("write `\"$schema\": \"{DIALECT}\"`"),
-            ))
-        }
+        "$anchor" | "$dynamicAnchor" | "$dynamicRef" | "$recursiveAnchor" | "$recursiveRef" => Some((
+            format!("`{key}` is not supported"),
+            "refer by file and path: `\"$ref\": \"#/$defs/name\"`".to_owned(),
+        )),
+        "$schema" if node.as_str().is_some_and(|text| text.trim_end_matches('#') != DIALECT) => Some((
+            "contracts are written in JSON Schema 2020-12".to_owned(),
+            format!("write `\"$schema\": \"{DIALECT}\"`"),
+        )),
         _ if known().any(|keyword| keyword == key) => None,
         // JSON Schema ignores what it does not know, so that a slip of the pen weakens a contract
         // in silence. Other unknown keywords are somebody's annotations.
         _ => did_you_mean(key, known()).map(|meant| {
-            (
-                format!("`{key}` is not a keyword of JSON Schema 2020-12"),
-                format!("did you mean `{meant}`?"),
-            )
+            (format!("`{key}` is not a keyword of JSON Schema 2020-12"), format!("did you mean `{meant}`?"))
         }),
     }
 }
 
-const TYPES: &[&str] = &[
-    "array", "boolean", "integer", "null", "number", "object", "string",
-];
+const TYPES: &[&str] = &["array", "boolean", "integer", "null", "number", "object", "string"];
 
 fn malformed(key: &str, node: &Node) -> Option<String> {
     let strings = |node: &Node| {
-        matches!(node.value, Value::Array(_))
-            && node.items().iter().all(|item| item.as_str().is_some())
+        matches!(node.value, Value::Array(_)) && node.items().iter().all(|item| item.as_str().is_some())
     };
     match key {
         "type" => {
@@ -235,18 +211,14 @@ fn malformed(key: &str, node: &Node) -> Option<String> {
                 Value::Array(_) => node.items().iter().map(Node::as_str).collect(),
                 _ => vec![node.as_str()],
             };
-            let wrong = names.is_empty()
-                || names
-                    .iter()
-                    .any(|name| !name.is_some_and(|name| TYPES.contains(&name)));
+            let wrong =
+                names.is_empty() || names.iter().any(|name| !name.is_some_and(|name| TYPES.contains(&name)));
             wrong.then(|| format!("`type` is one or several of {}", TYPES.join(", ")))
         }
         "required" if !strings(node) => Some("`required` is a list of property names".to_owned()),
-        "enum" if node.items().is_empty() => {
-            Some("`enum` is a list with at least one value".to_owned())
-        }
-        "$ref" | "$schema" | "title" | "description" | "format" | "pattern" | "x-owner"
-        | "x-kind" | "x-key"
+        "enum" if node.items().is_empty() => Some("`enum` is a list with at least one value".to_owned()),
+        "$ref" | "$schema" | "title" | "description" | "format" | "pattern" | "x-owner" | "x-kind"
+        | "x-key"
             if node.as_str().is_none() =>
         {
             Some(format!("`{key}` is a string"))

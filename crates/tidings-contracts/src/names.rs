@@ -4,9 +4,7 @@
 #[must_use]
 pub fn is_segment(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_lowercase())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 /// Says what is wrong with an event's name, if anything is.
@@ -65,10 +63,7 @@ pub(crate) fn type_name(text: &str, if_empty: &str) -> String {
 
 /// Names of the prelude that generated code uses; a generated type of that name would hide them.
 pub(crate) fn is_prelude(name: &str) -> bool {
-    matches!(
-        name,
-        "Option" | "Some" | "None" | "Result" | "Ok" | "Err" | "String" | "Vec" | "Box"
-    )
+    matches!(name, "Option" | "Some" | "None" | "Result" | "Ok" | "Err" | "String" | "Vec" | "Box")
 }
 
 /// Splits at everything but ASCII letters and digits, and before a capital after a small letter.
@@ -91,28 +86,20 @@ fn words(text: &str) -> impl Iterator<Item = String> {
 fn capitalised(word: &str) -> String {
     let all_capitals = word.chars().all(|c| !c.is_ascii_lowercase());
     let rest = word.get(1..).unwrap_or("");
-    let rest = if all_capitals {
-        rest.to_ascii_lowercase()
-    } else {
-        rest.to_owned()
-    };
+    let rest = if all_capitals { rest.to_ascii_lowercase() } else { rest.to_owned() };
     word.get(..1).unwrap_or("").to_ascii_uppercase() + &rest
 }
 
 fn escape(name: String) -> String {
-    if KEYWORDS.contains(&name.as_str()) {
-        name + "_"
-    } else {
-        name
-    }
+    if KEYWORDS.contains(&name.as_str()) { name + "_" } else { name }
 }
 
 const KEYWORDS: &[&str] = &[
-    "Self", "abstract", "as", "async", "await", "become", "box", "break", "const", "continue",
-    "crate", "do", "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if",
-    "impl", "in", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub",
-    "ref", "return", "self", "static", "struct", "super", "trait", "true", "try", "type", "typeof",
-    "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
+    "Self", "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do",
+    "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop",
+    "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static",
+    "struct", "super", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual",
+    "where", "while", "yield",
 ];
 
 /// The nearest of the known names, if it is near enough to be what was meant.
@@ -135,10 +122,7 @@ pub fn did_you_mean<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) ->
 }
 
 fn plain(name: &str) -> String {
-    name.chars()
-        .filter(char::is_ascii_alphanumeric)
-        .map(|c| c.to_ascii_lowercase())
-        .collect()
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 /// Edits (insert, delete, replace, swap of neighbours) from one name to the other.
@@ -169,16 +153,7 @@ mod tests {
         for good in ["orders.placed", "a.b.c", "stock-level.changed2"] {
             assert_eq!(event_name_error(good), None, "{good}");
         }
-        for bad in [
-            "orders",
-            "Orders.placed",
-            "orders..placed",
-            "orders.v1",
-            "shared.x",
-            "1.b",
-            "a._b",
-            "",
-        ] {
+        for bad in ["orders", "Orders.placed", "orders..placed", "orders.v1", "shared.x", "1.b", "a._b", ""] {
             assert!(event_name_error(bad).is_some(), "{bad}");
         }
     }

@@ -25,11 +25,7 @@ pub struct Problem {
 
 impl Problem {
     /// A problem with a file or folder as a whole.
-    pub(crate) fn of_file(
-        path: PathBuf,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> Self {
+    pub(crate) fn of_file(path: PathBuf, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self {
             path,
             line: 1,
@@ -44,13 +40,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            line,
-            column,
-            message,
-            help,
-            ..
-        } = self;
+        let Self { line, column, message, help, .. } = self;
         write!(f, "{}:{line}:{column}: {message}", self.path.display())?;
         if help.is_empty() {
             return Ok(());

@@ -18,21 +18,13 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new(file: &str, pointer: &str) -> Self {
-        Self {
-            file: file.to_owned(),
-            pointer: pointer.to_owned(),
-        }
+        Self { file: file.to_owned(), pointer: pointer.to_owned() }
     }
 
     /// The place of a schema that is written inside this one.
     pub(crate) fn inner(&self, tokens: &[&str]) -> Self {
-        let pointer = tokens
-            .iter()
-            .fold(self.pointer.clone(), |pointer, token| join(&pointer, token));
-        Self {
-            file: self.file.clone(),
-            pointer,
-        }
+        let pointer = tokens.iter().fold(self.pointer.clone(), |pointer, token| join(&pointer, token));
+        Self { file: self.file.clone(), pointer }
     }
 }
 
@@ -61,9 +53,7 @@ impl Documents {
             )
         })?;
         let pointer = percent_decoded(fragment).unwrap_or_default();
-        if !(pointer.is_empty() || pointer.starts_with('/'))
-            || pointer.is_empty() != fragment.is_empty()
-        {
+        if !(pointer.is_empty() || pointer.starts_with('/')) || pointer.is_empty() != fragment.is_empty() {
             return Err((
                 format!("`{reference}` is not a path into a file"),
                 "refer by file and path: `../_shared/money.json#/$defs/money`".to_owned(),
@@ -175,11 +165,7 @@ struct Edge {
 
 impl Edge {
     fn problem(&self, message: String, help: &str) -> Problem {
-        Problem {
-            message,
-            help: help.to_owned(),
-            ..self.problem.clone()
-        }
+        Problem { message, help: help.to_owned(), ..self.problem.clone() }
     }
 }
 
@@ -187,21 +173,13 @@ impl Graph {
     /// One problem for each reference that closes a cycle across files, or leads to nothing but
     /// itself, and one if references lead on from one another for too long.
     fn cycles(&self) -> Vec<Problem> {
-        let mut walk = Walk {
-            graph: self,
-            depths: BTreeMap::new(),
-            problems: Vec::new(),
-        };
+        let mut walk = Walk { graph: self, depths: BTreeMap::new(), problems: Vec::new() };
         let mut too_deep = None;
         for edge in &self.edges {
-            let first = Step {
-                place: edge.to.clone(),
-                is_all: false,
-            };
+            let first = Step { place: edge.to.clone(), is_all: false };
             let depth = walk.depth_below(&edge.to, &mut vec![first]);
             if depth >= REFERENCE_DEPTH_MAX && too_deep.is_none() {
-                let message =
-                    format!("{REFERENCE_DEPTH_MAX} and more references lead on from here");
+                let message = format!("{REFERENCE_DEPTH_MAX} and more references lead on from here");
                 too_deep = Some(edge.problem(message, "write definitions where they are used"));
             }
         }
@@ -212,16 +190,12 @@ impl Graph {
     /// The references written in the schema at a place, or in a schema inside it.
     fn below<'g>(&'g self, place: &'g Place) -> impl Iterator<Item = &'g Edge> {
         let start = self.edges.partition_point(|edge| edge.from < *place);
-        let same_prefix = |edge: &&Edge| {
-            edge.from.file == place.file && edge.from.pointer.starts_with(&place.pointer)
-        };
-        self.edges[start..]
-            .iter()
-            .take_while(same_prefix)
-            .filter(move |edge| {
-                let rest = &edge.from.pointer[place.pointer.len()..];
-                rest.is_empty() || rest.starts_with('/')
-            })
+        let same_prefix =
+            |edge: &&Edge| edge.from.file == place.file && edge.from.pointer.starts_with(&place.pointer);
+        self.edges[start..].iter().take_while(same_prefix).filter(move |edge| {
+            let rest = &edge.from.pointer[place.pointer.len()..];
+            rest.is_empty() || rest.starts_with('/')
+        })
     }
 }
 
@@ -254,10 +228,7 @@ impl Walk<'_> {
                 self.report_cycle(edge, is_all, &path[start..]);
                 continue;
             }
-            path.push(Step {
-                place: edge.to.clone(),
-                is_all,
-            });
+            path.push(Step { place: edge.to.clone(), is_all });
             deepest = deepest.max(1 + self.depth_below(&edge.to, path));
             path.pop();
         }
@@ -267,9 +238,7 @@ impl Walk<'_> {
 
     fn report_cycle(&mut self, edge: &Edge, is_all: bool, cycle: &[Step]) {
         let stops = cycle.iter().map(|step| &step.place).chain([&edge.to]);
-        let stops: Vec<String> = stops
-            .map(|place| format!("{}#{}", place.file, place.pointer))
-            .collect();
+        let stops: Vec<String> = stops.map(|place| format!("{}#{}", place.file, place.pointer)).collect();
         let stops = stops.join(" -> ");
         if cycle.iter().any(|step| step.place.file != edge.to.file) {
             self.problems.push(edge.problem(
@@ -294,11 +263,7 @@ mod tests {
         for (from, path, file) in [
             ("a.b/v1.json", "", Some("a.b/v1.json")),
             ("a.b/v1.json", "v2.json", Some("a.b/v2.json")),
-            (
-                "a.b/v1.json",
-                "../_shared/money.json",
-                Some("_shared/money.json"),
-            ),
+            ("a.b/v1.json", "../_shared/money.json", Some("_shared/money.json")),
             ("a.b/v1.json", "./x%20y.json", Some("a.b/x y.json")),
             ("a.b/v1.json", "../../secret.json", None),
             ("a.b/v1.json", "/etc/passwd", None),

@@ -36,14 +36,8 @@ impl Registry {
     /// # Errors
     /// Every problem of every file, each with its place.
     pub fn load(root: &Path) -> Result<Self, Problems> {
-        let Loaded {
-            registry, problems, ..
-        } = Self::read(root);
-        if problems.is_empty() {
-            Ok(registry)
-        } else {
-            Err(Problems(problems))
-        }
+        let Loaded { registry, problems, .. } = Self::read(root);
+        if problems.is_empty() { Ok(registry) } else { Err(Problems(problems)) }
     }
 
     /// Loads what is sound in a folder, and lists the problems of the rest.
@@ -56,11 +50,7 @@ impl Registry {
     /// Like [`Registry::read`], from texts that were read before (with `problems` of that reading).
     #[must_use]
     pub fn from_files(files: Files, problems: Vec<Problem>) -> Loaded {
-        let mut loader = Loader {
-            files: &files,
-            documents: Documents::default(),
-            problems,
-        };
+        let mut loader = Loader { files: &files, documents: Documents::default(), problems };
         loader.parse();
         loader.check_documents();
         let sources = loader.sources();
@@ -70,11 +60,7 @@ impl Registry {
             (&a.path, a.line, a.column, &a.message).cmp(&(&b.path, b.line, b.column, &b.message))
         });
         problems.dedup();
-        Loaded {
-            registry,
-            problems,
-            files,
-        }
+        Loaded { registry, problems, files }
     }
 
     /// The versions of an event, ascending.
@@ -139,28 +125,21 @@ impl Loader<'_> {
                     } else {
                         join(pointer, &error.keyword)
                     };
-                    let problem = self.files.problem_at(
-                        path,
-                        error.span,
-                        &pointer,
-                        error.message,
-                        error.help,
-                    );
+                    let problem =
+                        self.files.problem_at(path, error.span, &pointer, error.message, error.help);
                     self.problems.push(problem);
                 }
             });
             #[cfg(feature = "validate")]
             if self.problems.len() == before {
                 for violation in crate::validate::schema_violations(&document.to_json()) {
-                    self.problems
-                        .push(violation.at(self.files, path, document, ""));
+                    self.problems.push(violation.at(self.files, path, document, ""));
                 }
             }
             #[cfg(not(feature = "validate"))]
             let _ = before;
         }
-        self.problems
-            .extend(refs::check(&self.documents, self.files));
+        self.problems.extend(refs::check(&self.documents, self.files));
     }
 
     /// Sorts the files into events and versions; reports names that are neither.
@@ -294,9 +273,7 @@ impl Loader<'_> {
 
     fn blames_any(&self, files: &[String]) -> bool {
         let shown: Vec<_> = files.iter().map(|file| self.files.shown(file)).collect();
-        self.problems
-            .iter()
-            .any(|problem| shown.contains(&problem.path))
+        self.problems.iter().any(|problem| shown.contains(&problem.path))
     }
 
     fn examples(&mut self, contract: &mut Contract, file: Option<&String>, documents: &Documents) {
@@ -306,14 +283,12 @@ impl Loader<'_> {
             Err(violation) => {
                 let own = &contract.files[0];
                 if let Some(document) = documents.0.get(own) {
-                    self.problems
-                        .push(violation.at(self.files, own, document, ""));
+                    self.problems.push(violation.at(self.files, own, document, ""));
                 }
                 return;
             }
         };
-        let Some((file, document)) = file.and_then(|file| Some((file, documents.0.get(file)?)))
-        else {
+        let Some((file, document)) = file.and_then(|file| Some((file, documents.0.get(file)?))) else {
             return;
         };
         if !matches!(document.value, Value::Array(_)) {
@@ -331,8 +306,7 @@ impl Loader<'_> {
         for (index, example) in contract.examples.iter().enumerate() {
             for violation in validator.violations(example) {
                 let base = format!("/{index}");
-                self.problems
-                    .push(violation.at(self.files, file, document, &base));
+                self.problems.push(violation.at(self.files, file, document, &base));
             }
         }
     }

@@ -75,8 +75,13 @@ fn type_of(schema: &Value, mode: Mode) -> Option<&str> {
 }
 
 fn object(root: &Value, schema: &Value, mode: Mode, depth: usize) -> Value {
-    let required: Vec<&str> =
-        schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> = schema
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     let wanted = properties.filter(|(name, _)| mode != Mode::Least || required.contains(&name.as_str()));
     let made: Map<String, Value> =

@@ -30,23 +30,21 @@ impl Validator {
             pointer: String::new(),
             message: format!("is not JSON: {error}"),
         })?;
-        let validator = jsonschema::options()
-            .with_draft(Draft::Draft202012)
-            .should_validate_formats(true)
-            .build(&schema);
+        let validator =
+            jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true).build(&schema);
         match validator {
             Ok(validator) => Ok(Self(validator)),
-            Err(error) => Err(violation(&error)),
+            // What stands in a schema is no secret.
+            Err(error) => {
+                Err(Violation { message: format!("cannot be checked against: {error}"), ..violation(&error) })
+            }
         }
     }
 
     /// Every way in which a payload breaks the contract; none if it is valid.
     #[must_use]
     pub fn violations(&self, payload: &Value) -> Vec<Violation> {
-        self.0
-            .iter_errors(payload)
-            .map(|error| violation(&error))
-            .collect()
+        self.0.iter_errors(payload).map(|error| violation(&error)).collect()
     }
 }
 
@@ -67,10 +65,9 @@ impl Violation {
 pub(crate) fn schema_violations(schema: &Value) -> Vec<Violation> {
     match jsonschema::draft202012::meta::validate(schema) {
         Ok(()) => Vec::new(),
-        Err(error) => vec![Violation {
-            message: format!("is not JSON Schema 2020-12: {error}"),
-            ..violation(&error)
-        }],
+        Err(error) => {
+            vec![Violation { message: format!("is not JSON Schema 2020-12: {error}"), ..violation(&error) }]
+        }
     }
 }
 

@@ -30,9 +30,7 @@ pub(crate) fn nearest_schemas(span: Span) -> Option<PathBuf> {
 }
 
 fn package() -> PathBuf {
-    std::env::var_os("CARGO_MANIFEST_DIR")
-        .map(PathBuf::from)
-        .unwrap_or_default()
+    std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default()
 }
 
 fn package_of_source(span: Span) -> Option<PathBuf> {
@@ -62,21 +60,12 @@ impl Contracts {
             shown.path = path.unwrap_or(&problem.path).to_owned();
         }
         let help = std::mem::take(&mut shown.help);
-        if help.is_empty() {
-            shown.to_string()
-        } else {
-            format!("{shown}\nhelp: {help}")
-        }
+        if help.is_empty() { shown.to_string() } else { format!("{shown}\nhelp: {help}") }
     }
 
     /// Items that make the compiler look again when one of the files changes.
-    pub(crate) fn rebuild_on<'f>(
-        &self,
-        files: impl IntoIterator<Item = &'f String>,
-    ) -> TokenStream {
-        let paths = files
-            .into_iter()
-            .filter_map(|file| text_of(&self.folder.join(file)));
+    pub(crate) fn rebuild_on<'f>(&self, files: impl IntoIterator<Item = &'f String>) -> TokenStream {
+        let paths = files.into_iter().filter_map(|file| text_of(&self.folder.join(file)));
         quote!(#(const _: &str = ::core::include_str!(#paths);)*)
     }
 }

@@ -19,11 +19,7 @@ pub(crate) fn expand(path: &LitStr) -> TokenStream {
     match read(&named(&path.value(), path.span())) {
         Ok(migrations) => {
             let migrations = migrations.iter().map(|migration| {
-                let Migration {
-                    version,
-                    name,
-                    file,
-                } = migration;
+                let Migration { version, name, file } = migration;
                 quote! {
                     ::tidings::Migration {
                         version: #version,
@@ -50,8 +46,8 @@ pub(crate) fn expand(path: &LitStr) -> TokenStream {
 
 /// The migrations of a folder by number, or everything that is wrong with it.
 fn read(folder: &Path) -> Result<Vec<Migration>, Vec<String>> {
-    let entries = std::fs::read_dir(folder)
-        .map_err(|error| vec![format!("cannot open the folder: {error}")])?;
+    let entries =
+        std::fs::read_dir(folder).map_err(|error| vec![format!("cannot open the folder: {error}")])?;
     let mut files: Vec<String> = entries
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter(|file| file.ends_with(".sql"))
@@ -74,11 +70,7 @@ fn read(folder: &Path) -> Result<Vec<Migration>, Vec<String>> {
             errors.push(format!("the path of `{file}` is not UTF-8"));
             continue;
         };
-        let migration = Migration {
-            version,
-            name,
-            file: path,
-        };
+        let migration = Migration { version, name, file: path };
         if let Some(first) = migrations.insert(version, migration) {
             errors.push(format!(
                 "`{file}` and `{version:04}_{}.sql` have the same number; give the newer one the \
@@ -87,11 +79,7 @@ fn read(folder: &Path) -> Result<Vec<Migration>, Vec<String>> {
             ));
         }
     }
-    if errors.is_empty() {
-        Ok(migrations.into_values().collect())
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(migrations.into_values().collect()) } else { Err(errors) }
 }
 
 fn number_and_name(file: &str) -> Option<(i64, String)> {

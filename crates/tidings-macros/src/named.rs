@@ -62,9 +62,7 @@ pub(crate) fn expand(input: &DeriveInput, kind: &Kind) -> TokenStream {
         Err(error) => (None, Some(error.to_compile_error())),
     };
     // Written even on an error, so that the error is the only one.
-    let name = arguments
-        .as_ref()
-        .map_or(String::new(), |it| it.name.value());
+    let name = arguments.as_ref().map_or(String::new(), |it| it.name.value());
     let output = match arguments.and_then(|it| it.output) {
         Some(output) => quote!(#output),
         None => quote!(()),
@@ -83,10 +81,7 @@ pub(crate) fn expand(input: &DeriveInput, kind: &Kind) -> TokenStream {
 }
 
 fn arguments(input: &DeriveInput, kind: &Kind) -> syn::Result<Arguments> {
-    let mut attributes = input
-        .attrs
-        .iter()
-        .filter(|attribute| attribute.path().is_ident(kind.attribute));
+    let mut attributes = input.attrs.iter().filter(|attribute| attribute.path().is_ident(kind.attribute));
     let attribute = attributes.next().ok_or_else(|| {
         let message = format!("name it: `{}`", kind.example);
         syn::Error::new(Span::call_site(), message)
@@ -96,9 +91,7 @@ fn arguments(input: &DeriveInput, kind: &Kind) -> syn::Result<Arguments> {
     }
     let arguments: Arguments = attribute.parse_args()?;
     let name = arguments.name.value();
-    let is_name = name
-        .split_once('.')
-        .is_some_and(|(module, rest)| is_segment(module) && is_segment(rest));
+    let is_name = name.split_once('.').is_some_and(|(module, rest)| is_segment(module) && is_segment(rest));
     if !is_name {
         return Err(syn::Error::new(
             arguments.name.span(),

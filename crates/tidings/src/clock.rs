@@ -35,11 +35,15 @@ impl SystemClock {
     fn read(&self, wall: Timestamp, monotonic: Instant) -> Timestamp {
         let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
         let passed = SignedDuration::try_from(monotonic.saturating_duration_since(anchor.monotonic));
-        let expected = passed.ok().and_then(|passed| anchor.wall.checked_add(passed).ok()).unwrap_or(anchor.wall);
+        let expected =
+            passed.ok().and_then(|passed| anchor.wall.checked_add(passed).ok()).unwrap_or(anchor.wall);
         let behind = expected.duration_since(wall);
         if behind > SET_BACK && !anchor.warned {
             anchor.warned = true;
-            tracing::warn!(behind_s = behind.as_secs(), "the system clock was set back; business time goes on without it");
+            tracing::warn!(
+                behind_s = behind.as_secs(),
+                "the system clock was set back; business time goes on without it"
+            );
         }
         if wall >= expected {
             *anchor = Anchor { wall, monotonic, warned: false };

@@ -153,10 +153,13 @@ impl Config {
         file: Option<&str>,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let invalid = |place: &str, problem: String| ConfigError::Invalid { place: place.to_owned(), problem };
-        let mut table: Table = DEFAULTS.parse().map_err(|error: toml::de::Error| invalid("defaults", error.to_string()))?;
+        let invalid =
+            |place: &str, problem: String| ConfigError::Invalid { place: place.to_owned(), problem };
+        let mut table: Table =
+            DEFAULTS.parse().map_err(|error: toml::de::Error| invalid("defaults", error.to_string()))?;
         if let Some(text) = file {
-            let over: Table = text.parse().map_err(|error: toml::de::Error| invalid(FILE, error.to_string()))?;
+            let over: Table =
+                text.parse().map_err(|error: toml::de::Error| invalid(FILE, error.to_string()))?;
             merge(&mut table, over);
             table.clone().try_into::<Self>().map_err(|error| invalid(FILE, error.to_string()))?;
         }
@@ -173,7 +176,8 @@ impl Config {
     }
 
     pub(crate) fn schedule(&self) -> RetrySchedule {
-        let tiers = self.listeners.retry_seconds.iter().map(|seconds| Duration::from_secs_f64(seconds.max(0.0)));
+        let tiers =
+            self.listeners.retry_seconds.iter().map(|seconds| Duration::from_secs_f64(seconds.max(0.0)));
         RetrySchedule::new(tiers, self.listeners.jitter_percent)
     }
 

@@ -27,8 +27,9 @@ impl ContractBook {
     pub(crate) fn compile(contracts: impl IntoIterator<Item = ContractInfo>) -> Result<Self, String> {
         let mut by_name = HashMap::new();
         for contract in contracts {
-            let compiled = compile(&contract)
-                .map_err(|problem| format!("contract `{}` v{}: {problem}", contract.name, contract.version))?;
+            let compiled = compile(&contract).map_err(|problem| {
+                format!("contract `{}` v{}: {problem}", contract.name, contract.version)
+            })?;
             by_name.insert((contract.name, contract.version), compiled);
         }
         Ok(Self { by_name })
@@ -55,10 +56,7 @@ impl ContractBook {
 
 fn compile(contract: &ContractInfo) -> Result<Validator, String> {
     let schema = serde_json::from_str(contract.schema).map_err(|error| error.to_string())?;
-    jsonschema::options()
-        .should_validate_formats(true)
-        .build(&schema)
-        .map_err(|error| error.to_string())
+    jsonschema::options().should_validate_formats(true).build(&schema).map_err(|error| error.to_string())
 }
 
 fn describe(error: &jsonschema::ValidationError<'_>) -> String {

@@ -24,15 +24,17 @@ mod sqlite;
 mod telemetry;
 mod unit;
 
-pub use app::{App, AppBuilder, BuildError, Consumes, Contradiction, DeadLetters, Manifest, ModuleManifest, Publishes};
+pub use app::{
+    App, AppBuilder, BuildError, Consumes, Contradiction, DeadLetters, Manifest, ModuleManifest, Publishes,
+};
 pub use clock::SystemClock;
 pub use command::{Caller, SendCommand, SendError};
 pub use config::{
-    CommandsConfig, Config, ConfigError, DEFAULTS, EventsConfig, ListenersConfig, RetentionConfig, StartConfig,
-    StoreConfig, Synchronous,
+    CommandsConfig, Config, ConfigError, DEFAULTS, EventsConfig, ListenersConfig, RetentionConfig,
+    StartConfig, StoreConfig, Synchronous,
 };
 pub use contracts::ContractViolation;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "typed")]
 pub use ctx::TypedTx;
 pub use ctx::{Ctx, CtxSavepoint, Driver, NoRow, Portable, PortableTx, QueryCtx, Sql, sql};
 pub use handler::{

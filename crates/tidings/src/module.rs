@@ -8,7 +8,9 @@ use tidings_core::error::{Error, Result};
 use tidings_core::retry::RetrySchedule;
 use tidings_core::store::{Migration, Start};
 
-use crate::handler::{CommandRoute, IntoCommand, IntoListener, IntoQuery, IntoReply, QueryRoute, ReplyRoute, Route};
+use crate::handler::{
+    CommandRoute, IntoCommand, IntoListener, IntoQuery, IntoReply, QueryRoute, ReplyRoute, Route,
+};
 
 /// A module: the events, commands, queries and tables it owns, and how it reacts to the events of others.
 ///

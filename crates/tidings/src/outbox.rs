@@ -78,7 +78,7 @@ impl Outbox {
     }
 }
 
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "typed")]
 mod sqlite {
     use sqlx::SqliteConnection;
     use tidings_sqlite::{OwnedSqliteTx, SqliteStore};

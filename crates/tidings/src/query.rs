@@ -41,7 +41,9 @@ pub enum QueryError {
         deadline: Duration,
     },
     /// Called from inside a handler.
-    #[error("{handler} called `app.ask`; inside a handler read the module's own tables, which it keeps from events")]
+    #[error(
+        "{handler} called `app.ask`; inside a handler read the module's own tables, which it keeps from events"
+    )]
     InsideHandler {
         /// The handler that called.
         handler: Arc<str>,

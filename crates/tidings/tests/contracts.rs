@@ -1,5 +1,7 @@
 //! The macros over the fixture registry in `tests/schemas`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -26,12 +28,7 @@ struct OrderRef {
 }
 
 #[derive(Debug, Reads, PartialEq)]
-#[reads(
-    "orders.placed",
-    versions = "1..=2",
-    schemas = "tests/schemas",
-    at = "lines[]"
-)]
+#[reads("orders.placed", versions = "1..=2", schemas = "tests/schemas", at = "lines[]")]
 struct Line {
     sku: String,
     quantity: u16,
@@ -41,12 +38,7 @@ struct Line {
 }
 
 #[derive(Debug, Reads, PartialEq)]
-#[reads(
-    "orders.placed",
-    versions = "1..=2",
-    schemas = "tests/schemas",
-    at = "lines[].price"
-)]
+#[reads("orders.placed", versions = "1..=2", schemas = "tests/schemas", at = "lines[].price")]
 struct Price {
     cents: i64,
 }
@@ -92,10 +84,8 @@ fn generated_types_carry_their_contract() {
     };
     assert_eq!(shipping::parcel::Sent::NAME, "shipping.parcel.sent");
     assert_eq!(sent.key().as_deref(), Some("7"));
-    let listed: Vec<_> = fixture::CONTRACTS
-        .iter()
-        .map(|contract| (contract.name, contract.version))
-        .collect();
+    let listed: Vec<_> =
+        fixture::CONTRACTS.iter().map(|contract| (contract.name, contract.version)).collect();
     assert_eq!(
         listed,
         [
@@ -112,10 +102,7 @@ fn generated_types_carry_their_contract() {
 #[test]
 fn personal_data_is_masked() {
     let shown = format!("{:?}", order());
-    assert!(
-        shown.contains("customer_id: <pii>, placed_at: 2026"),
-        "{shown}"
-    );
+    assert!(shown.contains("customer_id: <pii>, placed_at: 2026"), "{shown}");
     assert!(shown.contains("street: <pii>"), "{shown}");
     assert!(!shown.contains("High Street"), "{shown}");
     let reason = serde_json::json!({"clerk": "kim"});
@@ -156,36 +143,12 @@ fn a_reader_takes_only_what_it_reads() {
 fn decode_errors_name_the_field_and_hide_the_value() {
     let good = serde_json::to_value(order()).unwrap();
     for (pointer, bad, error) in [
-        (
-            "/order_id",
-            "secret".into(),
-            "field `order_id` cannot be read as `Uuid`",
-        ),
-        (
-            "/lines/0/quantity",
-            "secret".into(),
-            "field `lines[].quantity` cannot be read as `u16`",
-        ),
-        (
-            "/lines/0/price",
-            "secret".into(),
-            "field `lines[].price` cannot be read as `Price`",
-        ),
-        (
-            "/lines/0",
-            serde_json::json!({"sku": "secret"}),
-            "field `lines[].quantity` is missing",
-        ),
-        (
-            "/lines",
-            "secret".into(),
-            "field `lines` cannot be read as `Option<Vec<Line>>`",
-        ),
-        (
-            "/channel",
-            "secret".into(),
-            "field `channel` cannot be read as `Option<Channel>`",
-        ),
+        ("/order_id", "secret".into(), "field `order_id` cannot be read as `Uuid`"),
+        ("/lines/0/quantity", "secret".into(), "field `lines[].quantity` cannot be read as `u16`"),
+        ("/lines/0/price", "secret".into(), "field `lines[].price` cannot be read as `Price`"),
+        ("/lines/0", serde_json::json!({"sku": "secret"}), "field `lines[].quantity` is missing"),
+        ("/lines", "secret".into(), "field `lines` cannot be read as `Option<Vec<Line>>`"),
+        ("/channel", "secret".into(), "field `channel` cannot be read as `Option<Channel>`"),
     ] {
         let mut json = good.clone();
         *json.pointer_mut(pointer).unwrap() = bad;
@@ -194,10 +157,7 @@ fn decode_errors_name_the_field_and_hide_the_value() {
         assert!(!found.contains("secret"), "{pointer}: {found}");
     }
     let missing = OrderRef::decode("{}").unwrap_err().to_string();
-    assert!(
-        missing.starts_with("field `order_id` is missing"),
-        "{missing}"
-    );
+    assert!(missing.starts_with("field `order_id` is missing"), "{missing}");
     assert!(OrderRef::decode("").is_err());
 }
 

@@ -3,10 +3,9 @@
 use crate::command;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
 use std::process::Command;
-
-/// Containers of different clones do not meet: Compose names them after this and the service.
-const PROJECT: &str = "tidings-tests";
 
 /// Long, because the first start downloads an image.
 const READY_WITHIN_SECONDS: &str = "300";
@@ -43,8 +42,15 @@ pub(super) fn is_running(workspace: &Workspace, service: &str) -> bool {
 
 fn compose(workspace: &Workspace) -> Command {
     let mut command = Command::new("docker");
-    command.current_dir(&workspace.root).args(["compose", "--project-name", PROJECT]);
+    command.current_dir(&workspace.root).args(["compose", "--project-name", &project(&workspace.root)]);
     command
+}
+
+/// One for each clone on this machine: stopping what one started must not stop another's.
+fn project(root: &Path) -> String {
+    let mut hasher = DefaultHasher::new();
+    root.hash(&mut hasher);
+    format!("tidings-tests-{:016x}", hasher.finish())
 }
 
 fn published_port(address: &str) -> Option<u16> {
@@ -54,6 +60,12 @@ fn published_port(address: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clones_have_projects_of_their_own() {
+        assert_eq!(project(Path::new("/a")), project(Path::new("/a")));
+        assert_ne!(project(Path::new("/a")), project(Path::new("/b")));
+    }
 
     #[test]
     fn addresses() {

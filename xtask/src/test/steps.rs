@@ -9,7 +9,10 @@ use crate::tidy;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// With nobody watching: below what CI allows, so that the report still comes.
+const RUN_LIMIT: Duration = Duration::from_secs(80 * 60);
 
 /// Where suites run: the workspace, and the services started so far. They stay up from suite to suite, and go
 /// when the bench goes.
@@ -18,11 +21,12 @@ pub(super) struct Bench<'a> {
     is_unattended: bool,
     may_install_tools: bool,
     services: Vec<Lease>,
+    begun: Instant,
 }
 
 impl<'a> Bench<'a> {
     pub(super) fn new(workspace: &'a Workspace, is_unattended: bool, may_install_tools: bool) -> Self {
-        Self { workspace, is_unattended, may_install_tools, services: Vec::new() }
+        Self { workspace, is_unattended, may_install_tools, services: Vec::new(), begun: Instant::now() }
     }
 
     pub(super) fn run(&mut self, suite: &Suite) -> Result<Outcome> {
@@ -56,49 +60,55 @@ impl<'a> Bench<'a> {
     }
 
     fn step(&self, step: &Step, suite: &Suite, environment: &[(&str, String)]) -> Result<Outcome> {
-        let limit = if self.is_unattended {
-            Limit::After(Duration::from_secs(suite.limit_minutes * 60))
-        } else {
-            Limit::None
+        let Some(limit) = self.limit(suite) else {
+            let minutes = RUN_LIMIT.as_secs() / 60;
+            return Ok(Outcome::NotRun(format!("the {minutes} minutes of the whole run are used up")));
         };
-        let arguments = match step {
-            Step::Tidy => {
-                let is_clean = tidy::run(self.workspace)?;
-                return Ok(if is_clean {
-                    Outcome::Passed
-                } else {
-                    Outcome::Failed("see the findings above".into())
-                });
+        match step {
+            Step::Tidy if tidy::run(self.workspace)? => Ok(Outcome::Passed),
+            Step::Tidy => Ok(Outcome::Failed("see the findings above".into())),
+            Step::Deny => deny::run(self.workspace, self.may_install_tools, limit),
+            Step::Cargo(arguments) => self.cargo(arguments, &[], environment, limit),
+            Step::CargoSweep(arguments) => {
+                self.cargo(arguments, &members_in_sweeps(self.workspace), environment, limit)
             }
-            Step::Deny => return deny::run(self.workspace, self.may_install_tools, limit),
-            Step::Cargo(arguments) => arguments.iter().map(|word| (*word).to_owned()).collect(),
-            Step::CargoSweep(arguments) => sweep(self.workspace, arguments),
-        };
+        }
+    }
+
+    fn cargo(
+        &self,
+        arguments: &[&str],
+        more: &[&str],
+        environment: &[(&str, String)],
+        limit: Limit,
+    ) -> Result<Outcome> {
         let mut cargo = command::cargo(self.workspace);
-        cargo.args(arguments);
+        cargo.args(arguments).args(more);
         for (variable, value) in environment {
             cargo.env(variable, value);
         }
-        println!("$ {}", command::display(&cargo));
+        let typed = command::display(&cargo);
+        println!("$ {typed}");
         let ended = command::stream(&mut cargo, limit)?;
-        Ok(if ended.is_success() {
-            Outcome::Passed
-        } else {
-            Outcome::Failed(format!("`{}`: {ended}", command::display(&cargo)))
-        })
+        let failure = || Outcome::Failed(format!("`{typed}`: {ended}"));
+        Ok(if ended.is_success() { Outcome::Passed } else { failure() })
+    }
+
+    /// `None` when no time is left.
+    fn limit(&self, suite: &Suite) -> Option<Limit> {
+        if !self.is_unattended {
+            return Some(Limit::None);
+        }
+        let left = RUN_LIMIT.checked_sub(self.begun.elapsed())?;
+        let own = Duration::from_secs(suite.limit_minutes * 60);
+        Some(Limit::After(own.min(left)))
     }
 }
 
 /// Only members that exist are excluded: cargo warns about the others.
-fn sweep(workspace: &Workspace, arguments: &[&str]) -> Vec<String> {
-    let mut words: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
-    words.push("--workspace".into());
-    for package in LEFT_OUT_OF_SWEEPS {
-        if workspace.has(package) {
-            words.extend(["--exclude".to_owned(), (*package).to_owned()]);
-        }
-    }
-    words
+fn members_in_sweeps(workspace: &Workspace) -> Vec<&'static str> {
+    let excluded = LEFT_OUT_OF_SWEEPS.iter().copied().filter(|package| workspace.has(package));
+    std::iter::once("--workspace").chain(excluded.flat_map(|package| ["--exclude", package])).collect()
 }
 
 fn environment(suite: &Suite, temp: &Path) -> Vec<(&'static str, String)> {
@@ -128,5 +138,29 @@ impl Drop for TempFolder {
     fn drop(&mut self) {
         // Left behind it harms nobody: the next one has another name.
         let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace::Member;
+
+    #[test]
+    fn sweeps_leave_out_what_has_its_own_suite_and_exists() {
+        let member = Member { name: "tidings-postgres".into(), ..Member::default() };
+        let workspace = Workspace { members: vec![member], ..Workspace::default() };
+        assert_eq!(members_in_sweeps(&workspace), ["--workspace", "--exclude", "tidings-postgres"]);
+    }
+
+    #[test]
+    fn a_limit_is_for_when_nobody_watches_and_ends_before_the_run_does() {
+        let workspace = Workspace::default();
+        let suite = &crate::test::suites::SUITES[0];
+        let mut bench = Bench::new(&workspace, true, false);
+        let own = Duration::from_secs(suite.limit_minutes * 60);
+        assert!(matches!(bench.limit(suite), Some(Limit::After(limit)) if limit == own));
+        bench.is_unattended = false;
+        assert!(matches!(bench.limit(suite), Some(Limit::None)));
     }
 }

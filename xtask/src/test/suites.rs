@@ -89,7 +89,7 @@ pub(crate) const SUITES: &[Suite] = &[
         name: "shop",
         shows: "the example does what the README says, on an empty database",
         package: Some("shop"),
-        environment: &[("TIDINGS_STORE_URL", "sqlite://{temp}/shop.db")],
+        environment: &[("TIDINGS_STORE__PATH", "{temp}/shop.db")],
         limit_minutes: 15,
         steps: &[Step::Cargo(&["run", "--package", "shop", "--", "demo"])],
         ..SLOW

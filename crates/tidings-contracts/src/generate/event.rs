@@ -12,28 +12,17 @@ use crate::shape::{Property, Shape};
 
 /// `orders.placed` v2 is `orders::placed::V2`.
 pub(super) fn type_path(contract: &Contract) -> TypePath {
-    TypePath {
-        module: event_module(&contract.name),
-        name: format!("V{}", contract.version),
-    }
+    TypePath { module: event_module(&contract.name), name: format!("V{}", contract.version) }
 }
 
 pub(super) fn add(generator: &mut Generator, contract: &Contract) {
     let path = type_path(contract);
     generator.name(&contract.root.home.place, path.clone());
-    let Contract {
-        name,
-        version,
-        owner,
-        ..
-    } = contract;
+    let Contract { name, version, owner, .. } = contract;
     let head = format!("`{name}` v{version}, owned by `{owner}`.");
     let description = contract.docs().description.as_deref();
     let docs = docs::paragraphs([head.as_str()].into_iter().chain(description));
-    let site = Site {
-        module: &path.module,
-        prefix: "",
-    };
+    let site = Site { module: &path.module, prefix: "" };
     let structure = generator.structure(&contract.root, &path.name, &site, &docs);
     let implementation = implementation(contract, &path.name);
     let module = generator.module(&path.module);
@@ -63,12 +52,7 @@ pub(super) fn add_newest(generator: &mut Generator, name: &str, newest: &Contrac
 }
 
 fn implementation(contract: &Contract, type_name: &str) -> TokenStream {
-    let Contract {
-        name,
-        version,
-        owner,
-        ..
-    } = contract;
+    let Contract { name, version, owner, .. } = contract;
     let kind = match contract.kind {
         Kind::Notification => quote!(Notification),
         Kind::StateTransfer => quote!(StateTransfer),
@@ -101,8 +85,7 @@ fn implementation(contract: &Contract, type_name: &str) -> TokenStream {
 fn key_value(contract: &Contract) -> TokenStream {
     let names = field_names(&contract.root);
     let mut fields = std::iter::zip(&contract.root.properties, names);
-    let is_key =
-        |(property, _): &(&Property, String)| Some(&property.name) == contract.key.as_ref();
+    let is_key = |(property, _): &(&Property, String)| Some(&property.name) == contract.key.as_ref();
     let Some((property, field)) = fields.find(is_key) else {
         return quote!(None);
     };

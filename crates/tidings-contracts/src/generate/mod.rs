@@ -12,6 +12,9 @@
 //! | not required, or accepts null | `Option<T>`; an absent value is left out, and so is a null that may be absent |
 //! | anything else | `serde_json::Value`, validated all the same |
 //!
+//! JSON Schema counts `1.0` as an integer, serde does not: such a number is accepted by the contract,
+//! but not decoded by a type.
+//!
 //! A definition that several schemas refer to is one Rust type: in the contract's module
 //! (`orders::placed::v2::Line`), or in `shared` if its file is no contract.
 
@@ -45,7 +48,7 @@ pub fn rust_types(registry: &Registry) -> TokenStream {
     let list = registry.contracts().map(contract_info);
     quote! {
         /// Every version of every event in the registry.
-        #[allow(dead_code)]
+        #[allow(dead_code, unreachable_pub)]
         pub const CONTRACTS: &[::tidings::ContractInfo] = &[#(#list),*];
         #modules
     }

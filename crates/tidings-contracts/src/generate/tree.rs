@@ -15,9 +15,7 @@ pub(crate) struct TypePath {
 impl TypePath {
     /// The path as written in another generated module.
     pub(crate) fn relative_to(&self, from: &[String]) -> TokenStream {
-        let common = std::iter::zip(from, &self.module)
-            .take_while(|(a, b)| a == b)
-            .count();
+        let common = std::iter::zip(from, &self.module).take_while(|(a, b)| a == b).count();
         let name = ident(&self.name);
         let down = self.module[common..].iter().map(|part| ident(part));
         let supers = from[common..].iter().map(|_| quote!(super::));
@@ -45,9 +43,7 @@ pub(super) struct Module {
 
 impl Module {
     pub(super) fn at(&mut self, path: &[String]) -> &mut Module {
-        path.iter().fold(self, |module, part| {
-            module.children.entry(part.clone()).or_default()
-        })
+        path.iter().fold(self, |module, part| module.children.entry(part.clone()).or_default())
     }
 
     pub(super) fn push(&mut self, item: TokenStream) {
@@ -71,9 +67,7 @@ impl Module {
 
     /// The content of the root, its modules marked as generated.
     pub(super) fn into_tokens(self) -> TokenStream {
-        let Self {
-            items, children, ..
-        } = self;
+        let Self { items, children, .. } = self;
         let children = children.into_iter().map(|(name, child)| {
             let child = child.into_item(&name);
             // Generated code is judged by its generator's tests, not by the user's lints; and an
@@ -87,12 +81,7 @@ impl Module {
     }
 
     fn into_item(self, name: &str) -> TokenStream {
-        let Self {
-            docs,
-            items,
-            children,
-            ..
-        } = self;
+        let Self { docs, items, children, .. } = self;
         let name = ident(name);
         let children = children.into_iter();
         let children = children.map(|(name, child)| child.into_item(&name));

@@ -48,11 +48,7 @@ impl Generator {
             .map(|(property, field)| self.field(property, field, site))
             .collect();
         let masks = object.properties.iter().any(|property| property.typed.pii);
-        let debug = if masks {
-            masked_debug(object, name, &names)
-        } else {
-            TokenStream::new()
-        };
+        let debug = if masks { masked_debug(object, name, &names) } else { TokenStream::new() };
         let derive_debug = (!masks).then(|| quote!(Debug,));
         let name = ident(name);
         quote! {
@@ -74,11 +70,7 @@ impl Generator {
         let wanted = format!("{}{}", site.prefix, type_name(&property.name, "Value"));
         let inner = self.rust_type(&property.typed.shape, &wanted, site.module);
         let is_option = !property.required || property.typed.nullable;
-        let rust_type = if is_option {
-            quote!(Option<#inner>)
-        } else {
-            inner
-        };
+        let rust_type = if is_option { quote!(Option<#inner>) } else { inner };
         let mut serde = Vec::new();
         if field != property.name {
             let wire = &property.name;
@@ -119,10 +111,7 @@ impl Generator {
             }
             Shape::Object(object) => {
                 let path = self.named(&object.home, wanted, |generator, path| {
-                    let site = Site {
-                        module: &path.module,
-                        prefix: &path.name,
-                    };
+                    let site = Site { module: &path.module, prefix: &path.name };
                     let docs = docs::of(&object.docs);
                     generator.structure(object, &path.name, &site, &docs)
                 });
@@ -133,11 +122,7 @@ impl Generator {
 
     fn inner_type(&mut self, typed: &Typed, wanted: &str, module: &[String]) -> TokenStream {
         let inner = self.rust_type(&typed.shape, wanted, module);
-        if typed.nullable {
-            quote!(Option<#inner>)
-        } else {
-            inner
-        }
+        if typed.nullable { quote!(Option<#inner>) } else { inner }
     }
 
     /// Makes the type of a home known under a path, before it is written.
@@ -159,16 +144,9 @@ impl Generator {
             Some(name) => name,
             None => wanted.to_owned(),
         };
-        let wanted = if is_prelude(&wanted) {
-            wanted + "Value"
-        } else {
-            wanted
-        };
+        let wanted = if is_prelude(&wanted) { wanted + "Value" } else { wanted };
         let module = module_of(&home.place);
-        let path = TypePath {
-            name: self.root.at(&module).free_name(&wanted),
-            module,
-        };
+        let path = TypePath { name: self.root.at(&module).free_name(&wanted), module };
         self.types.insert(home.place.clone(), path.clone());
         let item = write(self, &path);
         self.root.at(&path.module).push(item);
@@ -208,15 +186,11 @@ fn definition_name(home: &Home) -> Option<String> {
 pub(super) fn field_names(object: &Object) -> Vec<String> {
     let mut module = Module::default();
     let properties = object.properties.iter();
-    properties
-        .map(|property| module.free_name(&field_name(&property.name)))
-        .collect()
+    properties.map(|property| module.free_name(&field_name(&property.name))).collect()
 }
 
 fn integer_type(integer: Integer) -> TokenStream {
-    let Integer {
-        minimum, maximum, ..
-    } = integer;
+    let Integer { minimum, maximum, .. } = integer;
     let within = |low: i128, high: i128| minimum >= low && maximum <= high;
     let both = integer.declares_minimum && integer.declares_maximum;
     if both && within(0, u32::MAX.into()) {

@@ -47,11 +47,7 @@ struct Source {
 
 impl Checker<'_> {
     fn report(&mut self, blame: Blame, message: impl Into<String>, help: impl Into<String>) {
-        self.checked.errors.push(ReadError {
-            blame,
-            message: message.into(),
-            help: help.into(),
-        });
+        self.checked.errors.push(ReadError { blame, message: message.into(), help: help.into() });
     }
 
     fn run(&mut self, registry: &Registry) {
@@ -61,11 +57,7 @@ impl Checker<'_> {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("write its contract as `{event}/v1.json` in the registry's folder"),
             };
-            return self.report(
-                Blame::Event,
-                format!("there is no event `{event}` in the registry"),
-                help,
-            );
+            return self.report(Blame::Event, format!("there is no event `{event}` in the registry"), help);
         };
         let contracts = self.contracts(known);
         let sources = self.sources(&contracts);
@@ -81,15 +73,10 @@ impl Checker<'_> {
 
     fn contracts<'k>(&mut self, known: &'k BTreeMap<u32, Contract>) -> Vec<&'k Contract> {
         let named = &self.checked.versions;
-        let missing: Vec<u32> = named
-            .iter()
-            .filter(|version| !known.contains_key(version))
-            .copied()
-            .collect();
-        let contracts: Vec<&Contract> = known
-            .values()
-            .filter(|contract| self.reader.versions.contains(&contract.version))
-            .collect();
+        let missing: Vec<u32> =
+            named.iter().filter(|version| !known.contains_key(version)).copied().collect();
+        let contracts: Vec<&Contract> =
+            known.values().filter(|contract| self.reader.versions.contains(&contract.version)).collect();
         let files: BTreeSet<&String> = contracts.iter().flat_map(|one| &one.files).collect();
         self.checked.files = files.into_iter().cloned().collect();
         if let Some(first) = missing.first() {
@@ -107,10 +94,9 @@ impl Checker<'_> {
     /// Where the reader reads, in each version that has the place.
     fn sources(&mut self, contracts: &[&Contract]) -> Vec<Source> {
         let Some(at) = &self.reader.at else {
-            let sources = contracts.iter().map(|contract| Source {
-                version: contract.version,
-                object: contract.root.clone(),
-            });
+            let sources = contracts
+                .iter()
+                .map(|contract| Source { version: contract.version, object: contract.root.clone() });
             return sources.collect();
         };
         let event = &self.reader.event;
@@ -135,11 +121,7 @@ impl Checker<'_> {
         if let Some((path, meant)) = absent.filter(|_| sources.is_empty()) {
             let versions = list(contracts.iter().map(|contract| contract.version));
             let help = meant.map(|meant| format!("did you mean `{meant}`?"));
-            self.report(
-                Blame::At,
-                format!("event `{event}` {versions} has no field `{path}`"),
-                help.unwrap_or_default(),
-            );
+            self.report(Blame::At, no_field(event, &versions, &path), help.unwrap_or_default());
         }
         sources
     }
@@ -147,9 +129,8 @@ impl Checker<'_> {
     fn field(&mut self, index: usize, field: &Field, sources: &[Source]) -> Result<(), ReadError> {
         let path = self.checked.paths[index].clone();
         let event = &self.reader.event;
-        let (present, absent): (Vec<&Source>, Vec<&Source>) = sources
-            .iter()
-            .partition(|source| source.object.property(&field.name).is_some());
+        let (present, absent): (Vec<&Source>, Vec<&Source>) =
+            sources.iter().partition(|source| source.object.property(&field.name).is_some());
         if present.is_empty() {
             return Err(self.unknown_field(index, &path, &absent));
         }
@@ -158,10 +139,7 @@ impl Checker<'_> {
             let there = list(present.iter().map(|source| source.version));
             return Err(ReadError {
                 blame: Blame::FieldType(index),
-                message: format!(
-                    "`{path}` is not in `{event}` v{} (only in {there})",
-                    source.version
-                ),
+                message: format!("`{path}` is not in `{event}` v{} (only in {there})", source.version),
                 help: format!("read it as `Option<{}>`, or name fewer versions", field.ty),
             });
         }
@@ -187,11 +165,7 @@ impl Checker<'_> {
         version: u32,
     ) -> Result<Option<String>, ReadError> {
         let event = &self.reader.event;
-        let at_type = |message, help| ReadError {
-            blame: Blame::FieldType(index),
-            message,
-            help,
-        };
+        let at_type = |message, help| ReadError { blame: Blame::FieldType(index), message, help };
         let part = fits(&property.typed, &field.ty, path).map_err(|misfit| {
             let Misfit { path, why, help } = misfit;
             at_type(format!("`{path}` of `{event}` v{version} {why}"), help)
@@ -217,20 +191,17 @@ impl Checker<'_> {
                 format!("did you mean `{meant}`? write `#[reads(rename = \"{meant}\")]`")
             }
             None => {
-                let names: Vec<String> = known
-                    .iter()
-                    .take(12)
-                    .map(|name| format!("`{name}`"))
-                    .collect();
+                let names: Vec<String> = known.iter().take(12).map(|name| format!("`{name}`")).collect();
                 format!("it has {}", names.join(", "))
             }
         };
-        ReadError {
-            blame: Blame::FieldName(index),
-            message: format!("event `{event}` {versions} has no field `{path}`"),
-            help,
-        }
+        ReadError { blame: Blame::FieldName(index), message: no_field(event, &versions, path), help }
     }
+}
+
+fn no_field(event: &str, versions: &str, path: &str) -> String {
+    let has = if versions.contains(' ') { "have" } else { "has" };
+    format!("event `{event}` {versions} {has} no field `{path}`")
 }
 
 fn is_snake_case(name: &str) -> bool {

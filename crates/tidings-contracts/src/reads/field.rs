@@ -14,28 +14,16 @@ pub(super) struct Misfit {
 /// Checks a value that is there. Answers with the path of the part that the type must be, if the
 /// contract has an object where the type is the user's own.
 pub(super) fn fits(typed: &Typed, ty: &Type, path: &str) -> Result<Option<String>, Misfit> {
-    let misfit = |why: String, help: String| {
-        Err(Misfit {
-            path: path.to_owned(),
-            why,
-            help,
-        })
-    };
+    let misfit = |why: String, help: String| Err(Misfit { path: path.to_owned(), why, help });
     if *ty == Type::Value {
         return Ok(None);
     }
     if let Type::Option(inner) = ty {
-        let present = Typed {
-            nullable: false,
-            ..typed.clone()
-        };
+        let present = Typed { nullable: false, ..typed.clone() };
         return fits(&present, inner, path);
     }
     if typed.nullable {
-        return misfit(
-            "can be null".to_owned(),
-            format!("read it as `Option<{ty}>`"),
-        );
+        return misfit("can be null".to_owned(), format!("read it as `Option<{ty}>`"));
     }
     let wrong_type = || {
         let suggestion = suggestion(&typed.shape, path);
@@ -68,40 +56,31 @@ pub(super) fn fits(typed: &Typed, ty: &Type, path: &str) -> Result<Option<String
         | (Shape::Uuid, Type::Uuid)
         | (Shape::Timestamp, Type::Timestamp)
         | (Shape::Date, Type::Date)
-        | (
-            Shape::String | Shape::Enum(_) | Shape::Uuid | Shape::Timestamp | Shape::Date,
-            Type::String,
-        ) => Ok(None),
+        | (Shape::String | Shape::Enum(_) | Shape::Uuid | Shape::Timestamp | Shape::Date, Type::String) => {
+            Ok(None)
+        }
         _ => wrong_type(),
     }
 }
 
 fn in_range(range: Integer, ty: IntegerType) -> Result<Option<String>, (String, String)> {
+    let Integer { minimum, maximum, .. } = range;
     let name = ty.name;
-    let (why, declared) = if range.maximum > ty.maximum {
-        let why = format!(
-            "can be as large as {}, which exceeds `{name}`",
-            range.maximum
-        );
-        (why, range.declares_maximum)
-    } else if range.minimum < ty.minimum {
-        let why = format!(
-            "can be as small as {}, which `{name}` does not hold",
-            range.minimum
-        );
-        (why, range.declares_minimum)
+    let (why, undeclared) = if maximum > ty.maximum {
+        let why = format!("can be as large as {maximum}, which exceeds `{name}`");
+        (why, (!range.declares_maximum).then_some("maximum"))
+    } else if minimum < ty.minimum {
+        let why = format!("can be as small as {minimum}, which `{name}` does not hold");
+        (why, (!range.declares_minimum).then_some("minimum"))
     } else {
         return Ok(None);
     };
-    let fitting = integer_type(range);
-    let help = if declared {
-        format!("read it as `{fitting}`")
-    } else {
-        format!(
-            "read it as `{fitting}`; the contract declares no bound, so it may be any integer \
-             within ±{SAFE_INTEGER_MAX}"
-        )
-    };
+    let mut help = format!("read it as `{}`", integer_type(range));
+    if let Some(bound) = undeclared {
+        help += &format!(
+            "; the contract declares no {bound}, so that any integer within ±{SAFE_INTEGER_MAX} may come"
+        );
+    }
     Err((why, help))
 }
 
@@ -133,11 +112,7 @@ fn suggestion(shape: &Shape, path: &str) -> String {
 pub(super) fn type_for(shape: &Shape) -> Option<String> {
     let inner = |typed: &Typed| {
         let ty = type_for(&typed.shape)?;
-        Some(if typed.nullable {
-            format!("Option<{ty}>")
-        } else {
-            ty
-        })
+        Some(if typed.nullable { format!("Option<{ty}>") } else { ty })
     };
     Some(match shape {
         Shape::String | Shape::Enum(_) => "String".to_owned(),

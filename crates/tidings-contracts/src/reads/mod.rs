@@ -47,10 +47,7 @@ pub struct Field {
 
 /// A Rust type, as far as the check knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(
-    missing_docs,
-    reason = "the variants are the types they are named after"
-)]
+#[allow(missing_docs, reason = "the variants are the types they are named after")]
 pub enum Type {
     String,
     Bool,
@@ -93,8 +90,7 @@ macro_rules! integer_types {
 }
 
 /// All integer types. Pointer-sized ones are taken as 64 bits wide.
-const INTEGER_TYPES: &[IntegerType] =
-    integer_types!(u8, u16, u32, u64, u128, i8, i16, i32, i64, i128);
+const INTEGER_TYPES: &[IntegerType] = integer_types!(u8, u16, u32, u64, u128, i8, i16, i32, i64, i128);
 
 impl IntegerType {
     /// The integer type of a name, `u32` for example.
@@ -105,10 +101,7 @@ impl IntegerType {
             "isize" => "i64",
             name => name,
         };
-        INTEGER_TYPES
-            .iter()
-            .find(|known| known.name == name)
-            .copied()
+        INTEGER_TYPES.iter().find(|known| known.name == name).copied()
     }
 }
 
@@ -207,8 +200,6 @@ pub fn parse_versions(text: &str) -> Result<RangeInclusive<u32>, String> {
     };
     match range {
         Some((first, last)) if first <= last => Ok(first..=last),
-        _ => Err(format!(
-            "`{text}` is not a range of versions: write \"2\" or \"1..=2\""
-        )),
+        _ => Err(format!("`{text}` is not a range of versions: write \"2\" or \"1..=2\"")),
     }
 }

@@ -34,10 +34,7 @@ pub(super) fn locate(root: &Object, path: &str) -> Result<Object, Lost> {
             (Shape::Object(object), Step::Property(name)) => match object.property(name) {
                 Some(property) => Arc::clone(&property.typed.shape),
                 None => {
-                    let known = object
-                        .properties
-                        .iter()
-                        .map(|property| property.name.as_str());
+                    let known = object.properties.iter().map(|property| property.name.as_str());
                     let meant = did_you_mean(name, known).map(|meant| join(&walked, meant));
                     return Err(Lost::Absent(join(&walked, name), meant));
                 }
@@ -83,11 +80,7 @@ fn steps(path: &str) -> Vec<Step<'_>> {
 
 /// The path of a property of the object at a path (empty for the root).
 pub(super) fn join(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 /// The path of an array's elements.

@@ -23,12 +23,7 @@ pub(crate) struct Builder<'d> {
 
 impl<'d> Builder<'d> {
     pub(crate) fn new(documents: &'d Documents) -> Self {
-        Self {
-            documents,
-            built: BTreeMap::new(),
-            open: BTreeSet::new(),
-            depth: 0,
-        }
+        Self { documents, built: BTreeMap::new(), open: BTreeSet::new(), depth: 0 }
     }
 
     /// The schema at the place where a contract, or a definition, begins.
@@ -42,10 +37,7 @@ impl<'d> Builder<'d> {
         if self.open.len() > REFERENCE_DEPTH_MAX || !self.open.insert(place.clone()) {
             return any(Some(node));
         }
-        let home = Home {
-            place: place.clone(),
-            is_definition: true,
-        };
+        let home = Home { place: place.clone(), is_definition: true };
         let typed = self.schema(node, home);
         self.open.remove(place);
         self.built.insert(place.clone(), typed.clone());
@@ -57,9 +49,12 @@ impl<'d> Builder<'d> {
             return any(Some(node));
         }
         self.depth += 1;
-        let typed = match self.referred(node, &home.place) {
-            Some(target) => self.reference(node, &target),
-            None => self.inline(node, home),
+        let typed = if let Some(target) = self.referred(node, &home.place) {
+            self.reference(node, &target)
+        } else if let Some((keyword, index)) = or_null(node) {
+            self.or_null(node, keyword, index, &home)
+        } else {
+            self.inline(node, home)
         };
         self.depth -= 1;
         typed
@@ -79,10 +74,8 @@ impl<'d> Builder<'d> {
 
     fn reference(&mut self, node: &Node, target: &Place) -> Typed {
         let mut typed = self.definition(target);
-        let narrows = node
-            .members()
-            .iter()
-            .any(|member| !is_annotation(&member.key) && member.key != "allOf");
+        let narrows =
+            node.members().iter().any(|member| !is_annotation(&member.key) && member.key != "allOf");
         if narrows && matches!(*typed.shape, Shape::Object(_) | Shape::Map(_)) {
             // Both sides restrict the same object, which no single struct says.
             typed.shape = Arc::new(Shape::Any);
@@ -92,6 +85,24 @@ impl<'d> Builder<'d> {
         typed.docs.description = own.description.or(typed.docs.description);
         typed.pii |= is_pii(node);
         typed
+    }
+
+    /// `{"anyOf": [X, {"type": "null"}]}`, which tools write to make a reference nullable.
+    fn or_null(&mut self, node: &Node, keyword: &str, index: usize, home: &Home) -> Typed {
+        let Some(present) = node.get(keyword).and_then(|list| list.items().get(index)) else {
+            return any(Some(node));
+        };
+        let typed = self.schema(present, inner(home, &[keyword, &index.to_string()]));
+        let own = docs(node);
+        Typed {
+            nullable: !matches!(*typed.shape, Shape::Any),
+            pii: typed.pii || is_pii(node),
+            docs: Docs {
+                title: own.title.or(typed.docs.title),
+                description: own.description.or(typed.docs.description),
+            },
+            shape: typed.shape,
+        }
     }
 
     fn inline(&mut self, node: &Node, home: Home) -> Typed {
@@ -152,12 +163,8 @@ impl<'d> Builder<'d> {
     }
 
     fn object_of(&mut self, node: &Node, members: &[crate::json::Member], home: Home) -> Shape {
-        let required: Vec<&str> = node
-            .get("required")
-            .map_or(&[][..], Node::items)
-            .iter()
-            .filter_map(Node::as_str)
-            .collect();
+        let required: Vec<&str> =
+            node.get("required").map_or(&[][..], Node::items).iter().filter_map(Node::as_str).collect();
         let mut properties: Vec<Property> = members
             .iter()
             .map(|member| Property {
@@ -169,26 +176,29 @@ impl<'d> Builder<'d> {
         for name in required {
             // Required without a schema of its own: any value will do, but it must be kept.
             if properties.iter().all(|property| property.name != name) {
-                properties.push(Property {
-                    name: name.to_owned(),
-                    required: true,
-                    typed: any(None),
-                });
+                properties.push(Property { name: name.to_owned(), required: true, typed: any(None) });
             }
         }
-        Shape::Object(Object {
-            home,
-            properties,
-            docs: docs(node),
-        })
+        Shape::Object(Object { home, properties, docs: docs(node) })
     }
 }
 
-fn inner(home: &Home, tokens: &[&str]) -> Home {
-    Home {
-        place: home.place.inner(tokens),
-        is_definition: false,
+/// The keyword and index of the schema that stands beside `null`, if that is all there is.
+fn or_null(node: &Node) -> Option<(&'static str, usize)> {
+    let restrictions = node.members().iter().filter(|member| !is_annotation(&member.key));
+    if restrictions.count() != 1 {
+        return None;
     }
+    let is_null = |node: &Node| node.get("type").and_then(Node::as_str) == Some("null");
+    ["anyOf", "oneOf"].into_iter().find_map(|keyword| match node.get(keyword)?.items() {
+        [_, null] if is_null(null) => Some((keyword, 0)),
+        [null, _] if is_null(null) => Some((keyword, 1)),
+        _ => None,
+    })
+}
+
+fn inner(home: &Home, tokens: &[&str]) -> Home {
+    Home { place: home.place.inner(tokens), is_definition: false }
 }
 
 fn any(node: Option<&Node>) -> Typed {
@@ -202,10 +212,7 @@ fn any(node: Option<&Node>) -> Typed {
 
 fn docs(node: &Node) -> Docs {
     let text = |key| Some(node.get(key)?.as_str()?.to_owned());
-    Docs {
-        title: text("title"),
-        description: text("description"),
-    }
+    Docs { title: text("title"), description: text("description") }
 }
 
 fn is_pii(node: &Node) -> bool {
@@ -243,9 +250,8 @@ fn restricts_unknown(node: &Node) -> bool {
 fn types(node: &Node) -> (Vec<&str>, bool) {
     let allowed = node.get("enum").map(Node::items);
     let constant = node.get("const").map(std::slice::from_ref);
-    let values: Option<BTreeSet<&str>> = constant
-        .or(allowed)
-        .map(|values| values.iter().map(type_of).collect());
+    let values: Option<BTreeSet<&str>> =
+        constant.or(allowed).map(|values| values.iter().map(type_of).collect());
     let declared: Option<BTreeSet<&str>> = node.get("type").map(|declared| match declared.value {
         Value::Array(_) => declared.items().iter().filter_map(Node::as_str).collect(),
         _ => declared.as_str().into_iter().collect(),
@@ -253,9 +259,7 @@ fn types(node: &Node) -> (Vec<&str>, bool) {
     let mut types = match (declared, values) {
         (Some(declared), Some(values)) => values
             .into_iter()
-            .filter(|name| {
-                declared.contains(name) || (*name == "integer" && declared.contains("number"))
-            })
+            .filter(|name| declared.contains(name) || (*name == "integer" && declared.contains("number")))
             .collect(),
         (Some(one), None) | (None, Some(one)) => one,
         (None, None) => BTreeSet::new(),
@@ -288,11 +292,7 @@ fn string(node: &Node, home: Home) -> Shape {
                 values.push(value.to_owned());
             }
         }
-        return Shape::Enum(Enum {
-            home,
-            values,
-            docs: docs(node),
-        });
+        return Shape::Enum(Enum { home, values, docs: docs(node) });
     }
     if node.get("pattern").is_some() {
         // A parsed value is written back in one spelling, which the pattern may not accept.
@@ -314,14 +314,12 @@ fn integer(node: &Node) -> Shape {
     let listed: Vec<i128> = listed.iter().filter_map(whole).collect();
     let minimum = [
         node.get("minimum").and_then(ceiling),
-        node.get("exclusiveMinimum")
-            .and_then(|limit| Some(floor(limit)? + 1)),
+        node.get("exclusiveMinimum").and_then(|limit| Some(floor(limit)? + 1)),
         listed.iter().min().copied(),
     ];
     let maximum = [
         node.get("maximum").and_then(floor),
-        node.get("exclusiveMaximum")
-            .and_then(|limit| Some(ceiling(limit)? - 1)),
+        node.get("exclusiveMaximum").and_then(|limit| Some(ceiling(limit)? - 1)),
         listed.iter().max().copied(),
     ];
     let minimum = minimum.into_iter().flatten().max();
@@ -338,10 +336,7 @@ fn whole(node: &Node) -> Option<i128> {
     let Value::Number(number) = &node.value else {
         return None;
     };
-    number
-        .as_i64()
-        .map(i128::from)
-        .or_else(|| number.as_u64().map(i128::from))
+    number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
 }
 
 fn floor(node: &Node) -> Option<i128> {

@@ -25,6 +25,17 @@ pub enum StoreError {
         /// How many wait.
         waiting: usize,
     },
+    /// A work that cannot be interrupted holds the writer, long past its budget.
+    #[error(
+        "{work} has blocked the writer for {held:?} and cannot be interrupted (it does not await); nothing can be \
+         written until it returns: find what it does there and move it into a job"
+    )]
+    Blocked {
+        /// The name of the work that blocks.
+        work: String,
+        /// For how long it has.
+        held: Duration,
+    },
     /// The work held the transaction longer than its budget and was interrupted.
     #[error(
         "{work} held the write transaction for more than {budget:?} and was interrupted; move slow work into a job, \
@@ -191,6 +202,9 @@ impl StoreError {
     /// Whether running the same work again at once may succeed.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy { .. } | Self::Timeout { .. } | Self::Overloaded { .. })
+        matches!(
+            self,
+            Self::Busy { .. } | Self::Timeout { .. } | Self::Overloaded { .. } | Self::Blocked { .. }
+        )
     }
 }

@@ -19,8 +19,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use consumers::{
-    Batch, Begun, ConsumerKind, ConsumerSpec, Filter, Holding, Lease, Parked, ParkedKeys, ParkedMessage, ParkedState,
-    Receipt, Settled, Start,
+    Batch, Begun, ConsumerKind, ConsumerSpec, Filter, Holding, Lease, Parked, ParkedKeys, ParkedMessage,
+    ParkedState, Receipt, Settled, Start,
 };
 pub use error::StoreError;
 pub use inspect::{ConsumerStatus, EventCount, FlowSize, Inspect, ParkedRow};

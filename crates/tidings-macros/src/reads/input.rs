@@ -57,10 +57,8 @@ impl Input {
         }
         refuse_struct_attributes(&derive.attrs, &mut errors);
         let (fields, is_unit) = fields(derive)?;
-        let fields: Vec<InputField> = fields
-            .into_iter()
-            .filter_map(|field| input_field(field, &mut errors))
-            .collect();
+        let fields: Vec<InputField> =
+            fields.into_iter().filter_map(|field| input_field(field, &mut errors)).collect();
         refuse_twice(&fields, &mut errors);
         let versions = arguments.versions.ok_or_else(|| {
             let message = format!("say which versions it reads: `{EXAMPLE}`");
@@ -76,10 +74,7 @@ impl Input {
             at: arguments.at.as_ref().map(LitStr::value),
             fields: fields
                 .iter()
-                .map(|field| Field {
-                    name: field.property(),
-                    ty: field.read_type.ty.clone(),
-                })
+                .map(|field| Field { name: field.property(), ty: field.read_type.ty.clone() })
                 .collect(),
         };
         let input = Self {
@@ -105,12 +100,7 @@ struct Arguments {
 
 impl Parse for Arguments {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let mut arguments = Self {
-            event: input.parse()?,
-            versions: None,
-            at: None,
-            schemas: None,
-        };
+        let mut arguments = Self { event: input.parse()?, versions: None, at: None, schemas: None };
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {
@@ -123,8 +113,7 @@ impl Parse for Arguments {
                 "at" => &mut arguments.at,
                 "schemas" => &mut arguments.schemas,
                 _ => {
-                    let message =
-                        format!("`{key}` is not known here: write `versions`, `at` or `schemas`");
+                    let message = format!("`{key}` is not known here: write `versions`, `at` or `schemas`");
                     return Err(syn::Error::new(key.span(), message));
                 }
             };
@@ -135,10 +124,7 @@ impl Parse for Arguments {
 }
 
 fn arguments(derive: &DeriveInput) -> syn::Result<Arguments> {
-    let mut attributes = derive
-        .attrs
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("reads"));
+    let mut attributes = derive.attrs.iter().filter(|attribute| attribute.path().is_ident("reads"));
     let attribute = attributes.next().ok_or_else(|| {
         let message = format!("say what it reads: `{EXAMPLE}`");
         syn::Error::new(Span::call_site(), message)
@@ -200,9 +186,8 @@ fn rename(attributes: &[Attribute]) -> syn::Result<Option<LitStr>> {
                 }
                 return Ok(());
             }
-            Err(meta.error(format!(
-                "`Reads` decodes by itself and knows only `rename = \"...\"`, not `{name}`"
-            )))
+            Err(meta
+                .error(format!("`Reads` decodes by itself and knows only `rename = \"...\"`, not `{name}`")))
         })?;
     }
     Ok(found)
@@ -227,10 +212,7 @@ fn refuse_struct_attributes(attributes: &[Attribute], errors: &mut Vec<syn::Erro
 fn refuse_twice(fields: &[InputField], errors: &mut Vec<syn::Error>) {
     for (index, field) in fields.iter().enumerate() {
         let name = field.property();
-        if fields[..index]
-            .iter()
-            .any(|before| before.property() == name)
-        {
+        if fields[..index].iter().any(|before| before.property() == name) {
             let message = format!("`{name}` is read twice");
             errors.push(syn::Error::new_spanned(field.blamed_name(), message));
         }

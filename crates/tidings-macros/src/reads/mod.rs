@@ -15,7 +15,11 @@ use input::Input;
 pub(crate) fn expand(derive: &DeriveInput) -> TokenStream {
     let (input, mut errors) = match Input::read(derive) {
         Ok(read) => read,
-        Err(error) => return error.to_compile_error(),
+        Err(error) => {
+            let error = error.to_compile_error();
+            let stand_in = write::stand_in(derive);
+            return quote!(#error #stand_in);
+        }
     };
     let (checked, rebuild) = match contracts(&input) {
         Ok(contracts) => {

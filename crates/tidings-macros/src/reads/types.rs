@@ -24,10 +24,7 @@ pub(super) fn read_type(ty: &Type) -> ReadType {
     let name = last.ident.to_string();
     let within = |ty: &Type, wrap: fn(Box<reads::Type>) -> reads::Type| {
         let inner = read_type(ty);
-        ReadType {
-            ty: wrap(Box::new(inner.ty)),
-            own: inner.own,
-        }
+        ReadType { ty: wrap(Box::new(inner.ty)), own: inner.own }
     };
     match (name.as_str(), arguments.as_slice()) {
         ("Option", [inner]) => return within(inner, reads::Type::Option),
@@ -44,9 +41,7 @@ pub(super) fn read_type(ty: &Type) -> ReadType {
     let first = path.segments.first().map(|first| first.ident.to_string());
     let is_from = |crates: &[&str]| {
         path.segments.len() == 1
-            || first
-                .as_ref()
-                .is_some_and(|first| first == "tidings" || crates.contains(&first.as_str()))
+            || first.as_ref().is_some_and(|first| first == "tidings" || crates.contains(&first.as_str()))
     };
     let known = match name.as_str() {
         "String" => Some(reads::Type::String),
@@ -66,10 +61,7 @@ pub(super) fn read_type(ty: &Type) -> ReadType {
 }
 
 fn own(ty: &Type) -> ReadType {
-    ReadType {
-        ty: reads::Type::Other(written(ty)),
-        own: Some(ty.clone()),
-    }
+    ReadType { ty: reads::Type::Other(written(ty)), own: Some(ty.clone()) }
 }
 
 fn type_arguments(segment: &PathSegment) -> Vec<&Type> {

@@ -5,8 +5,8 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
-use syn::Type;
 use syn::spanned::Spanned;
+use syn::{DeriveInput, Type};
 use tidings_contracts::reads::Checked;
 
 use super::input::{Input, InputField};
@@ -45,12 +45,26 @@ pub(super) fn placeholder(input: &Input, checked: &Checked) -> TokenStream {
     }
 }
 
-fn traits(
-    input: &Input,
-    checked: &Checked,
-    fields: &TokenStream,
-    decode: &TokenStream,
-) -> TokenStream {
+/// Like [`placeholder`], where not even the attribute could be read.
+pub(super) fn stand_in(derive: &DeriveInput) -> TokenStream {
+    let ident = &derive.ident;
+    let (generics, arguments, bounds) = derive.generics.split_for_impl();
+    quote! {
+        #[automatically_derived]
+        impl #generics ::tidings::Reads for #ident #arguments #bounds {
+            const EVENT: &'static str = "";
+            const VERSIONS: &'static [u32] = &[];
+            const FIELDS: &'static [&'static str] = &[];
+            fn decode(
+                _: &str,
+            ) -> ::core::result::Result<Self, ::tidings::__private::serde_json::Error> {
+                ::core::unreachable!("the build of this reader failed")
+            }
+        }
+    }
+}
+
+fn traits(input: &Input, checked: &Checked, fields: &TokenStream, decode: &TokenStream) -> TokenStream {
     let ident = &input.ident;
     let event = input.reader.event.as_str();
     let versions = &checked.versions;
@@ -95,12 +109,8 @@ fn traits(
 /// `struct __Fields`, a visitor that collects the fields and skips all others.
 fn decoder(input: &Input, checked: &Checked) -> TokenStream {
     let ident = &input.ident;
-    let keys: Vec<_> = (0..input.fields.len())
-        .map(|index| format_ident!("F{index}"))
-        .collect();
-    let slots: Vec<_> = (0..input.fields.len())
-        .map(|index| format_ident!("f{index}"))
-        .collect();
+    let keys: Vec<_> = (0..input.fields.len()).map(|index| format_ident!("F{index}")).collect();
+    let slots: Vec<_> = (0..input.fields.len()).map(|index| format_ident!("f{index}")).collect();
     let names = input.fields.iter().map(InputField::property);
     let types = input.fields.iter().map(|field| &field.ty);
     let takes = input.fields.iter().enumerate().map(|(index, field)| {
@@ -113,11 +123,7 @@ fn decoder(input: &Input, checked: &Checked) -> TokenStream {
         let value = give(field, &checked.paths[index]);
         quote!(#name: #slot #value)
     });
-    let made = if input.is_unit {
-        quote!(#ident)
-    } else {
-        quote!(#ident { #(#gives),* })
-    };
+    let made = if input.is_unit { quote!(#ident) } else { quote!(#ident { #(#gives),* }) };
     let expecting = match &input.at {
         None => format!("the payload of `{}`", input.reader.event),
         Some(at) => format!("`{}` of `{}`", at.value(), input.reader.event),
@@ -179,10 +185,7 @@ fn take(field: &InputField, path: &str, is_part: bool) -> TokenStream {
 
 /// Takes the field out of its slot; without a value it is `None` or an error.
 fn give(field: &InputField, path: &str) -> TokenStream {
-    if matches!(
-        field.read_type.ty,
-        tidings_contracts::reads::Type::Option(_)
-    ) {
+    if matches!(field.read_type.ty, tidings_contracts::reads::Type::Option(_)) {
         return quote!(.unwrap_or_default());
     }
     let message = format!("field `{path}` is missing");

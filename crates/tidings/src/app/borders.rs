@@ -48,7 +48,9 @@ pub enum Contradiction {
         owner: String,
     },
     /// Two owners of one table.
-    #[error("table `{table}` is owned by both `{first}` and `{second}`; share facts by events, not by tables")]
+    #[error(
+        "table `{table}` is owned by both `{first}` and `{second}`; share facts by events, not by tables"
+    )]
     TableOwners {
         /// The table.
         table: String,
@@ -66,7 +68,9 @@ pub enum Contradiction {
         event: String,
     },
     /// A reader that a published version would make fail.
-    #[error("listener `{listener}` cannot read `{event}` v{version}, which is published: {problem}; a payload that shows it: {witness}")]
+    #[error(
+        "listener `{listener}` cannot read `{event}` v{version}, which is published: {problem}; a payload that shows it: {witness}"
+    )]
     CannotRead {
         /// The listener.
         listener: String,
@@ -98,7 +102,9 @@ pub enum Contradiction {
         command: String,
     },
     /// A command that crosses a border between contexts.
-    #[error("module `{module}` (context `{from}`) sends command `{command}` into context `{to}`; between contexts only events travel")]
+    #[error(
+        "module `{module}` (context `{from}`) sends command `{command}` into context `{to}`; between contexts only events travel"
+    )]
     CrossesBorder {
         /// The sender.
         module: String,
@@ -110,7 +116,9 @@ pub enum Contradiction {
         to: String,
     },
     /// One listener on two kinds of connection.
-    #[error("listener `{listener}` mixes `Ctx` of different drivers; its handlers share one transaction and so one driver")]
+    #[error(
+        "listener `{listener}` mixes `Ctx` of different drivers; its handlers share one transaction and so one driver"
+    )]
     MixedDrivers {
         /// The listener.
         listener: String,
@@ -247,10 +255,15 @@ fn readers(modules: &[Module], contracts: &[ContractInfo], found: &mut Vec<Contr
 }
 
 /// Tries the reader on payloads that a version it was not compiled against allows.
-fn cannot_read(listener: &str, route: &crate::handler::Route, contract: &ContractInfo) -> Option<Contradiction> {
+fn cannot_read(
+    listener: &str,
+    route: &crate::handler::Route,
+    contract: &ContractInfo,
+) -> Option<Contradiction> {
     let samples = tidings_contracts::samples(contract.schema).unwrap_or_default();
     let book = ContractBook::compile([*contract]).ok()?;
-    let allowed = samples.into_iter().filter(|sample| book.check(contract.name, contract.version, sample).is_ok());
+    let allowed =
+        samples.into_iter().filter(|sample| book.check(contract.name, contract.version, sample).is_ok());
     allowed.into_iter().find_map(|sample| {
         let witness = sample.to_string();
         let problem = (route.probe)(&witness).err()?.to_string();
@@ -273,7 +286,11 @@ fn commands(modules: &[Module], found: &mut Vec<Contradiction>) {
         let names = module.commands.iter().map(|command| ("command", command.name));
         let names = names.chain(module.queries.iter().map(|query| ("query", query.name)));
         for (what, name) in names.filter(|(_, name)| local(&module.name, name) == *name) {
-            found.push(Contradiction::ForeignName { module: module.name.clone(), what, name: name.to_owned() });
+            found.push(Contradiction::ForeignName {
+                module: module.name.clone(),
+                what,
+                name: name.to_owned(),
+            });
         }
     }
     for module in modules {

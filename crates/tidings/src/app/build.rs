@@ -133,11 +133,16 @@ impl AppBuilder {
 #[cfg(feature = "sqlite")]
 async fn open(config: &Config) -> Result<(Arc<dyn Store>, Option<CheckTables>), BuildError> {
     let store = crate::sqlite::open(config).await?;
-    let guard = store.clone();
-    let check: Option<CheckTables> = config
-        .store
-        .guard_tables
-        .then(|| Box::new(move |module: &str, sql: &str| guard.check_tables(module, sql)) as CheckTables);
+    #[cfg(feature = "typed")]
+    let check: Option<CheckTables> = {
+        let guard = store.clone();
+        config
+            .store
+            .guard_tables
+            .then(|| Box::new(move |module: &str, sql: &str| guard.check_tables(module, sql)) as CheckTables)
+    };
+    #[cfg(not(feature = "typed"))]
+    let check = None;
     Ok((store, check))
 }
 
@@ -238,19 +243,20 @@ fn consumers_of(module: Module, facts: &Arc<ModuleFacts>, config: &Config) -> Ve
     for (old, new) in &module.renamed {
         aliases.entry(new.clone()).or_default().push(format!("{}.{old}", module.name).into());
     }
-    let make = |name: &str, kind: ConsumerKind, names: Vec<Arc<str>>, start: Start, work: ConsumerWork| Consumer {
-        spec: ConsumerSpec {
-            name: format!("{}.{name}", module.name).into(),
-            kind,
-            filter: Filter { kind: kind.reads(), names },
-            start,
-            aliases: aliases.get(name).cloned().unwrap_or_default(),
-        },
-        module: facts.clone(),
-        work,
-        schedule: config.schedule(),
-        continue_after_dead: false,
-    };
+    let make =
+        |name: &str, kind: ConsumerKind, names: Vec<Arc<str>>, start: Start, work: ConsumerWork| Consumer {
+            spec: ConsumerSpec {
+                name: format!("{}.{name}", module.name).into(),
+                kind,
+                filter: Filter { kind: kind.reads(), names },
+                start,
+                aliases: aliases.get(name).cloned().unwrap_or_default(),
+            },
+            module: facts.clone(),
+            work,
+            schedule: config.schedule(),
+            continue_after_dead: false,
+        };
     let mut consumers = Vec::new();
     for command in &module.commands {
         // A command that was sent before its handler was first registered must not be lost: from the beginning.
@@ -282,7 +288,11 @@ fn wrong_store(modules: &[Module], store: &str) -> Vec<Contradiction> {
     let mut check = |handler: String, driver: &str| {
         let needs_sqlite = driver != Portable::NAME;
         if needs_sqlite && store != "sqlite" {
-            found.push(Contradiction::WrongStore { handler, needs: driver.to_owned(), store: store.to_owned() });
+            found.push(Contradiction::WrongStore {
+                handler,
+                needs: driver.to_owned(),
+                store: store.to_owned(),
+            });
         }
     };
     for module in modules {
@@ -327,7 +337,12 @@ async fn refuse_orphans(shared: &Shared, consumers: &[Consumer]) -> Result<(), B
         return Err(BuildError::Orphans(orphans));
     }
     for orphan in &orphans {
-        tracing::warn!(consumer = orphan.name, lag = orphan.lag, parked = orphan.parked, "orphaned work is kept: {orphan}");
+        tracing::warn!(
+            consumer = orphan.name,
+            lag = orphan.lag,
+            parked = orphan.parked,
+            "orphaned work is kept: {orphan}"
+        );
     }
     Ok(())
 }

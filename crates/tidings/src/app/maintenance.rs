@@ -26,10 +26,17 @@ async fn round(shared: &Shared) {
     match shared.store.maintain(&shared.config.retention(), shared.clock.now()).await {
         Ok(done) => {
             if let Some(holder) = &done.held_by {
-                tracing::error!(messages = done.messages, holder, "the log is over its bounds and cannot be shortened");
+                tracing::error!(
+                    messages = done.messages,
+                    holder,
+                    "the log is over its bounds and cannot be shortened"
+                );
             }
             tracing::debug!(deleted = done.messages_deleted, left = done.messages, "maintenance");
         }
-        Err(error) => tracing::warn!(error = tidings_core::error::chain(&error), "maintenance failed, tried again later"),
+        Err(error) => tracing::warn!(
+            error = tidings_core::error::chain(&error),
+            "maintenance failed, tried again later"
+        ),
     }
 }

@@ -3,8 +3,8 @@
 mod borders;
 mod build;
 mod dead_letters;
-mod manifest;
 mod maintenance;
+mod manifest;
 mod shared;
 
 use std::sync::Arc;

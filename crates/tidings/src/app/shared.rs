@@ -118,7 +118,9 @@ impl Shared {
             return Ok(());
         }
         let reason = match (owned, self.owners.get(contract.name)) {
-            (Some(version), _) => format!("it publishes v{version}; a fact is published once, in one version"),
+            (Some(version), _) => {
+                format!("it publishes v{version}; a fact is published once, in one version")
+            }
             (None, Some(owner)) => format!("it is owned by module `{owner}`"),
             (None, None) => "declare it with `.owns::<..>()`".to_owned(),
         };

@@ -28,7 +28,9 @@ pub enum SendError {
         source: Box<dyn StdError + Send + Sync>,
     },
     /// The deadline passed during the commit: the command may or may not have completed.
-    #[error("the outcome of command `{command}` is unknown: the deadline passed during the commit; ask again with the same idempotency key")]
+    #[error(
+        "the outcome of command `{command}` is unknown: the deadline passed during the commit; ask again with the same idempotency key"
+    )]
     Unknown {
         /// The command.
         command: String,
@@ -42,7 +44,9 @@ pub enum SendError {
         deadline: Duration,
     },
     /// The idempotency key was used with another payload.
-    #[error("command `{command}`: idempotency key `{key}` was used before with another payload; use a new key for a new request")]
+    #[error(
+        "command `{command}`: idempotency key `{key}` was used before with another payload; use a new key for a new request"
+    )]
     KeyConflict {
         /// The command.
         command: String,
@@ -50,7 +54,9 @@ pub enum SendError {
         key: String,
     },
     /// A command with the same idempotency key is still running.
-    #[error("command `{command}`: a request with idempotency key `{key}` is still running; ask again later with the same key")]
+    #[error(
+        "command `{command}`: a request with idempotency key `{key}` is still running; ask again later with the same key"
+    )]
     KeyInFlight {
         /// The command.
         command: String,
@@ -72,7 +78,9 @@ pub enum SendError {
         command: String,
     },
     /// Called from inside a handler, where it would wait for itself.
-    #[error("{handler} called `app.{call}`, which would wait for the transaction that the handler is in; inside a handler use `ctx.send` and `ctx.publish`")]
+    #[error(
+        "{handler} called `app.{call}`, which would wait for the transaction that the handler is in; inside a handler use `ctx.send` and `ctx.publish`"
+    )]
     InsideHandler {
         /// The handler that called.
         handler: Arc<str>,
@@ -132,7 +140,9 @@ impl SendError {
         match error.find::<StoreError>() {
             Some(StoreError::Unknown { .. }) => Self::Unknown { command },
             Some(StoreError::Timeout { .. }) => Self::DeadlineExceeded { command, deadline },
-            Some(busy @ StoreError::Overloaded { .. }) => Self::Overloaded { command, reason: busy.to_string() },
+            Some(busy @ StoreError::Overloaded { .. }) => {
+                Self::Overloaded { command, reason: busy.to_string() }
+            }
             Some(StoreError::Closed) => Self::ShuttingDown { command },
             _ => Self::Failed { command, source: error.into_source() },
         }

@@ -9,7 +9,7 @@ mod send;
 pub use error::SendError;
 pub(crate) use gate::Gate;
 pub(crate) use idempotency::InFlight;
-pub(crate) use run::outcome_record;
 pub use run::Caller;
+pub(crate) use run::outcome_record;
 pub(crate) use run::{run, send_json};
 pub use send::SendCommand;

@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::SignedDuration;
 use tidings_core::error::{Error, ErrorKind, Rejection, Result as HandlerResult};
 use tidings_core::ids::MessageId;
-use tidings_core::store::{
-    IdempotencyScope, Limits, OutcomeRecord, OutcomeStatus, StoreError, Tx,
-};
+use tidings_core::store::{IdempotencyScope, Limits, OutcomeRecord, OutcomeStatus, StoreError, Tx};
 use tidings_core::trace::TraceContext;
 use tracing::Instrument;
 
@@ -68,7 +66,9 @@ pub(crate) async fn run(
     let deadline = caller.deadline.unwrap_or(Duration::from_millis(shared.config.commands.deadline_ms));
     let ends = Instant::now() + deadline;
     let Some(key) = &caller.idempotency_key else {
-        return carry_out(shared, module, route, payload, &caller, None, ends).await.map_err(|e| SendError::of(name, e, deadline));
+        return carry_out(shared, module, route, payload, &caller, None, ends)
+            .await
+            .map_err(|e| SendError::of(name, e, deadline));
     };
     let scope = IdempotencyScope { caller: caller.id.clone(), command: name.into(), key: key.clone() };
     let in_flight = || SendError::KeyInFlight { command: name.to_owned(), key: key.clone() };
@@ -237,7 +237,11 @@ async fn finish(
 }
 
 /// The record of what became of the command that `core` handles.
-pub(crate) fn outcome_record(core: &CtxCore, command: &str, carried: &Carried) -> HandlerResult<OutcomeRecord> {
+pub(crate) fn outcome_record(
+    core: &CtxCore,
+    command: &str,
+    carried: &Carried,
+) -> HandlerResult<OutcomeRecord> {
     let at = core.now();
     let kept = SignedDuration::from_hours(i64::from(core.shared.config.commands.idempotency_hours));
     let (status, body) = match carried {

@@ -75,11 +75,14 @@ impl Worker {
     /// Condemns a message that was alone often enough when the process ended.
     pub(super) async fn settle_suspect(&mut self) -> Result<()> {
         let kills_max = self.shared.config.listeners.kills_max.max(1);
-        let Some(begun) = self.careful.as_ref().and_then(|careful| careful.suspect.clone()) else { return Ok(()) };
+        let Some(begun) = self.careful.as_ref().and_then(|careful| careful.suspect.clone()) else {
+            return Ok(());
+        };
         if begun.count != 1 || begun.tries < kills_max {
             return Ok(());
         }
-        let error = format!("the process ended {} times while only this message was being handled", begun.tries);
+        let error =
+            format!("the process ended {} times while only this message was being handled", begun.tries);
         tracing::error!(consumer = %self.lease.consumer, position = begun.first.0, "{error}; it is dead");
         let releases_key = self.consumer.continue_after_dead;
         let parked = self.shared.store.parked(Some(&self.lease.consumer), None, usize::MAX).await?;

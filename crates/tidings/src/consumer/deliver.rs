@@ -12,7 +12,7 @@ use tracing::Instrument;
 
 use crate::app::{Consumer, ConsumerWork, Shared};
 use crate::ctx::{CtxCore, Origin, TxSlot};
-use crate::handler::{CommandRoute, Called, Erased};
+use crate::handler::{Called, CommandRoute, Erased};
 use crate::reply::ReplyBody;
 use crate::telemetry;
 use crate::unit::{self, Access, Unit};
@@ -41,7 +41,11 @@ pub(super) enum Task {
 }
 
 /// Runs the attempt and says how many deliveries are done; the rest was left for lack of time.
-pub(super) async fn attempt(shared: &Arc<Shared>, consumer: &Arc<Consumer>, attempt: Arc<Attempt>) -> Result<usize> {
+pub(super) async fn attempt(
+    shared: &Arc<Shared>,
+    consumer: &Arc<Consumer>,
+    attempt: Arc<Attempt>,
+) -> Result<usize> {
     let limits = Limits { wait: None, ..shared.config.limits() };
     let (within, of) = (shared.clone(), consumer.clone());
     let unit = Unit {
@@ -64,7 +68,8 @@ pub(super) async fn attempt(shared: &Arc<Shared>, consumer: &Arc<Consumer>, atte
 
 fn new_core(shared: &Arc<Shared>, consumer: &Consumer, slot: TxSlot) -> Option<Box<CtxCore>> {
     let nobody = tidings_core::ids::MessageId(uuid::Uuid::nil());
-    let origin = Origin { id: nobody, correlation_id: nobody, trace: tidings_core::trace::TraceContext::default() };
+    let origin =
+        Origin { id: nobody, correlation_id: nobody, trace: tidings_core::trace::TraceContext::default() };
     Some(CtxCore::new(shared.clone(), consumer.module.clone(), origin, slot))
 }
 
@@ -110,10 +115,13 @@ async fn deliver_next(core: &mut Core, consumer: &Consumer, next: &[Delivery]) -
         }
     };
     let same = |delivery: &&Delivery| {
-        batched && delivery.message.envelope.name == message.envelope.name && !matches!(delivery.task, Task::PutBehind(..))
+        batched
+            && delivery.message.envelope.name == message.envelope.name
+            && !matches!(delivery.task, Task::PutBehind(..))
     };
     let count = next.iter().take_while(same).count().max(1);
-    let payloads = next[..count].iter().map(|delivery| delivery.message.envelope.data.as_str().into()).collect();
+    let payloads =
+        next[..count].iter().map(|delivery| delivery.message.envelope.data.as_str().into()).collect();
     call_one(core, consumer, call, message, payloads).await.map(|()| count)
 }
 
@@ -140,7 +148,8 @@ async fn carry_out(core: &mut Core, command: &CommandRoute, message: &Recorded) 
     let sent_before = own.outgoing.len();
     let savepoint = own.tx().await.savepoint().await?;
     let span = telemetry::handle_span(&message.envelope.name, command.name, &own.origin);
-    let (mut own, result) = (command.call)(own, vec![message.envelope.data.as_str().into()]).instrument(span).await;
+    let (mut own, result) =
+        (command.call)(own, vec![message.envelope.data.as_str().into()]).instrument(span).await;
     let carried = match result {
         Ok(output) => {
             own.tx().await.release(savepoint).await?;
@@ -211,7 +220,8 @@ async fn write_down(core: &mut CtxCore, attempt: &Attempt, behind: &[Parked], do
             tx.settle(&attempt.lease, delivery.message.position, &how).await?;
         }
     }
-    if let Some(Task::Fresh(cursor) | Task::PutBehind(cursor, _)) = done.last().map(|delivery| &delivery.task) {
+    if let Some(Task::Fresh(cursor) | Task::PutBehind(cursor, _)) = done.last().map(|delivery| &delivery.task)
+    {
         tx.advance(&attempt.lease, cursor, receipt(done, now).as_ref()).await?;
     }
     Ok(())
@@ -220,6 +230,7 @@ async fn write_down(core: &mut CtxCore, attempt: &Attempt, behind: &[Parked], do
 fn receipt(done: &[Delivery], at: Timestamp) -> Option<Receipt> {
     let mut handled = done.iter().filter(|delivery| matches!(delivery.task, Task::Fresh(_)));
     let first: Position = handled.next()?.message.position;
-    let (last, more) = handled.fold((first, 0), |(_, count), delivery| (delivery.message.position, count + 1));
+    let (last, more) =
+        handled.fold((first, 0), |(_, count), delivery| (delivery.message.position, count + 1));
     Some(Receipt { first, last, count: more + 1, at })
 }

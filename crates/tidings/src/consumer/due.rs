@@ -39,7 +39,7 @@ impl Worker {
                 Failure::Store(error) => return Err(error),
                 _ if at > 0 => size = at,
                 Failure::Suspect(_) if size > 1 => size = 1,
-                _ if size > 1 => size /= 2,
+                _ if size > 1 && self.is_batched(&chain[0].message) => size /= 2,
                 Failure::Permanent(error) => return self.retry_failed(&chain[0], &error, true).await,
                 Failure::Suspect(error) | Failure::Failed(error) => {
                     return self.retry_failed(&chain[0], &error, false).await;
@@ -93,7 +93,8 @@ fn chains(due: Vec<ParkedMessage>) -> Vec<Vec<ParkedMessage>> {
     let mut chains: Vec<Vec<ParkedMessage>> = Vec::new();
     for parked in due {
         let key = parked.message.envelope.key.as_ref();
-        let same = |chain: &&mut Vec<ParkedMessage>| key.is_some() && chain[0].message.envelope.key.as_ref() == key;
+        let same =
+            |chain: &&mut Vec<ParkedMessage>| key.is_some() && chain[0].message.envelope.key.as_ref() == key;
         match chains.iter_mut().rev().find(same) {
             Some(chain) => chain.push(parked),
             None => chains.push(vec![parked]),

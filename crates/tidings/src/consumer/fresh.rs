@@ -79,7 +79,8 @@ impl Worker {
                 None => Task::Fresh(cursor.clone()),
                 Some(key) => {
                     let put = deliveries.iter().filter(|delivery: &&Delivery| {
-                        matches!(delivery.task, Task::PutBehind(..)) && delivery.message.envelope.key.as_ref() == Some(key)
+                        matches!(delivery.task, Task::PutBehind(..))
+                            && delivery.message.envelope.key.as_ref() == Some(key)
                     });
                     if self.parked_keys.get(key).copied().unwrap_or(0) + put.count() >= self.behind_max() {
                         self.blocked = deliveries.is_empty();
@@ -107,13 +108,20 @@ impl Worker {
                 *self.parked_keys.entry(key.clone()).or_default() += 1;
             }
         }
-        if let Some(Task::Fresh(cursor) | Task::PutBehind(cursor, _)) = done.last().map(|delivery| &delivery.task) {
+        if let Some(Task::Fresh(cursor) | Task::PutBehind(cursor, _)) =
+            done.last().map(|delivery| &delivery.task)
+        {
             self.note_written(cursor.clone());
         }
     }
 
     /// Narrows a failure down to one message, and parks that.
-    async fn fresh_failed(&mut self, error: Error, run: &Attempt, first: &(Arc<Recorded>, Cursor)) -> Result<usize> {
+    async fn fresh_failed(
+        &mut self,
+        error: Error,
+        run: &Attempt,
+        first: &(Arc<Recorded>, Cursor),
+    ) -> Result<usize> {
         let (at, count) = (run.at.load(Ordering::Relaxed), run.deliveries.len());
         let failure = Failure::of(error, self.shared.store.as_ref());
         if let Failure::Store(error) = failure {
@@ -134,7 +142,10 @@ impl Worker {
             Failure::Permanent(_) => None,
             _ => self.consumer.schedule.next_due(now, message.envelope.id, 1),
         };
-        let (Failure::Store(error) | Failure::Suspect(error) | Failure::Failed(error) | Failure::Permanent(error)) = failure;
+        let (Failure::Store(error)
+        | Failure::Suspect(error)
+        | Failure::Failed(error)
+        | Failure::Permanent(error)) = failure;
         let parked = Parked {
             position: message.position,
             key: message.envelope.key.clone(),
@@ -152,9 +163,11 @@ impl Worker {
         Ok(1)
     }
 
-    fn is_batched(&self, message: &Recorded) -> bool {
+    pub(super) fn is_batched(&self, message: &Recorded) -> bool {
         match &self.consumer.work {
-            ConsumerWork::Listen(routes) => routes.get(&*message.envelope.name).is_some_and(|route| route.batched),
+            ConsumerWork::Listen(routes) => {
+                routes.get(&*message.envelope.name).is_some_and(|route| route.batched)
+            }
             _ => false,
         }
     }
@@ -198,7 +211,9 @@ impl Worker {
             let batch = self.shared.store.read_after(&cursor, filter, 1).await?;
             match batch.messages.into_iter().zip(batch.cursors).next() {
                 // A suspect is always the first message behind the cursor: the cursor moves only past handled ones.
-                Some((message, behind)) => return Ok((message.position == position).then_some((message, behind))),
+                Some((message, behind)) => {
+                    return Ok((message.position == position).then_some((message, behind)));
+                }
                 None if batch.at_end => return Ok(None),
                 None => cursor = batch.next,
             }

@@ -59,7 +59,9 @@ pub(crate) async fn run(
         };
         match ended {
             Ended::Stopped => return,
-            Ended::Fenced => tracing::warn!(consumer = %name, "another holder took over; taking the consumer again"),
+            Ended::Fenced => {
+                tracing::warn!(consumer = %name, "another holder took over; taking the consumer again")
+            }
             Ended::Trouble(error) => {
                 tracing::error!(consumer = %name, error = %error, pause_ms = pause.as_millis(), "the store fails; waiting");
             }

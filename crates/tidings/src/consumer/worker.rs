@@ -186,7 +186,9 @@ impl Worker {
     /// Runs a few statements in a transaction of their own.
     pub(super) async fn write<F>(&self, statements: F) -> Result<()>
     where
-        F: for<'t> Fn(&'t mut dyn tidings_core::store::Tx) -> futures_util::future::BoxFuture<'t, Result<(), StoreError>>
+        F: for<'t> Fn(
+                &'t mut dyn tidings_core::store::Tx,
+            ) -> futures_util::future::BoxFuture<'t, Result<(), StoreError>>
             + Send
             + Sync
             + 'static,

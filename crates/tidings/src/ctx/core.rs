@@ -33,7 +33,12 @@ pub(crate) struct CtxCore {
 }
 
 impl CtxCore {
-    pub(crate) fn new(shared: Arc<Shared>, module: Arc<ModuleFacts>, origin: Origin, slot: TxSlot) -> Box<Self> {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        module: Arc<ModuleFacts>,
+        origin: Origin,
+        slot: TxSlot,
+    ) -> Box<Self> {
         Box::new(Self { shared, module, origin, outgoing: Vec::new(), slot, tx: None })
     }
 
@@ -77,7 +82,8 @@ impl CtxCore {
                 C::NAME
             )));
         }
-        let reply_to = reply_handler.map(|handler| self.module.reply_handler(handler, C::NAME)).transpose()?;
+        let reply_to =
+            reply_handler.map(|handler| self.module.reply_handler(handler, C::NAME)).transpose()?;
         let data = serde_json::to_string(command).map_err(Error::permanent)?;
         let envelope = self.envelope(MessageKind::Command, C::NAME.into(), data, reply_to);
         Ok(self.push(envelope))

@@ -4,7 +4,7 @@ mod core;
 pub(crate) mod in_handler;
 mod slot;
 mod sql;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "typed")]
 mod typed;
 
 use std::future::Future;
@@ -21,7 +21,7 @@ use tidings_core::trace::TraceContext;
 pub(crate) use self::core::{CtxCore, Origin};
 pub(crate) use slot::TxSlot;
 pub use sql::{NoRow, PortableTx, Sql, sql};
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "typed")]
 pub use typed::TypedTx;
 
 /// A boxed future that can move between threads.
@@ -90,7 +90,11 @@ impl<D: Driver> Ctx<D> {
     /// # Errors
     /// As [`send`](Self::send), and if the module has no such reply handler for this command.
     #[allow(clippy::unused_async, reason = "see `publish`")]
-    pub async fn send_with_reply<C: Command>(&mut self, command: C, reply_handler: &str) -> Result<MessageId> {
+    pub async fn send_with_reply<C: Command>(
+        &mut self,
+        command: C,
+        reply_handler: &str,
+    ) -> Result<MessageId> {
         self.core.send(&command, Some(reply_handler))
     }
 

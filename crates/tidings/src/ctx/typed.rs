@@ -50,7 +50,9 @@ impl<'c> TypedTx<'c> {
     /// If the store is not SQLite.
     pub async fn connection(self) -> Result<&'c mut SqliteConnection, sqlx::Error> {
         let tx = self.0.tx().await.as_any_mut().downcast_mut::<SqlxTx>();
-        tx.map(SqlxTx::connection).ok_or_else(|| configuration("the store is not SQLite, but the handler takes `Ctx<sqlx::Sqlite>`"))
+        tx.map(SqlxTx::connection).ok_or_else(|| {
+            configuration("the store is not SQLite, but the handler takes `Ctx<sqlx::Sqlite>`")
+        })
     }
 
     async fn checked(self, sql: &str) -> Result<&'c mut SqliteConnection, sqlx::Error> {

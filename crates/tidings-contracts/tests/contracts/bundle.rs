@@ -1,0 +1,69 @@
+//! The self-contained schema of a contract.
+
+use serde_json::json;
+use tidings_contracts::Validator;
+
+use crate::load;
+
+#[test]
+fn shared_definitions_move_in_and_keep_their_meaning() {
+    let loaded = load(
+        r##"
+--- orders.placed/v1.json
+{ "x-owner": "orders", "type": "object", "additionalProperties": false,
+  "properties": {
+    "a": { "$ref": "../_shared/money.json#/$defs/money" },
+    "b": { "$ref": "#/$defs/money" },
+    "c": { "$ref": "../_shared/money.json#/properties/odd~1name" },
+    "d": { "$ref": "../orders.paid/v1.json" },
+    "e": { "$ref": "../_shared/tree.json" },
+    "f": { "const": { "$ref": "data" } },
+    "$ref": { "$ref": "#/$defs/with%20space" }
+  },
+  "$defs": { "money": { "type": "integer" }, "with space": { "type": "null" } } }
+--- _shared/money.json
+{ "$defs": { "money": { "type": "object", "properties": { "in": { "$ref": "#/$defs/currency" } } },
+             "currency": { "enum": ["EUR"] } },
+  "properties": { "odd/name": { "type": "boolean" } } }
+--- _shared/tree.json
+{ "type": "object", "properties": { "left": { "$ref": "#" } }, "additionalProperties": false }
+--- orders.paid/v1.json
+{ "x-owner": "orders", "type": "object", "additionalProperties": false,
+  "properties": { "back": { "$ref": "../_shared/money.json#/$defs/currency" } } }
+"##,
+    );
+    assert_eq!(loaded.problems, []);
+    let contract = &loaded.registry.event("orders.placed").unwrap()[&1];
+    assert_eq!(
+        contract.files,
+        ["orders.placed/v1.json", "_shared/money.json", "_shared/tree.json", "orders.paid/v1.json"]
+    );
+    let validator = Validator::new(&contract.schema).unwrap();
+    for (payload, is_valid) in [
+        (json!({"a": {"in": "EUR"}, "b": 5, "c": true, "f": {"$ref": "data"}, "$ref": null}), true),
+        (json!({"a": {"in": "USD"}}), false),
+        (json!({"b": {"in": "EUR"}}), false),
+        (json!({"c": 1}), false),
+        (json!({"d": {"back": "EUR"}}), true),
+        (json!({"d": {"forth": "EUR"}}), false),
+        (json!({"e": {"left": {"left": {}}}}), true),
+        (json!({"e": {"left": {"right": {}}}}), false),
+        (json!({"f": {}}), false),
+        (json!({"$ref": 1}), false),
+    ] {
+        let violations = validator.violations(&payload);
+        assert_eq!(violations.is_empty(), is_valid, "{payload}: {violations:?}");
+    }
+}
+
+#[test]
+fn the_text_does_not_depend_on_spelling() {
+    let one = load(
+        "--- a.b/v1.json\n{\"x-owner\": \"a\", \"type\": \"object\",\n \"additionalProperties\": false}",
+    );
+    let other =
+        load("--- a.b/v1.json\n{\"additionalProperties\":false,\"type\":\"object\",\"x-owner\":\"a\"}");
+    let schema =
+        |loaded: &tidings_contracts::Loaded| loaded.registry.contracts().next().unwrap().schema.clone();
+    assert_eq!(schema(&one), schema(&other));
+}

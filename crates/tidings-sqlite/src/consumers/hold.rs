@@ -1,0 +1,64 @@
+//! Taking the right to work for a consumer.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, Row};
+use tidings_core::envelope::{Cursor, Position};
+use tidings_core::key::Key;
+use tidings_core::store::{Begun, Holding, Lease, ParkedKeys, StoreError};
+
+use crate::error::from_native;
+use crate::rows::time_or_null;
+use crate::store::SqliteStore;
+
+pub(crate) async fn hold(store: &SqliteStore, consumer: &str) -> Result<Holding, StoreError> {
+    let (consumer, database): (Arc<str>, _) = (consumer.into(), store.shared.env.database.clone());
+    let unclean = store.shared.unclean;
+    let name = format!("taking hold of `{consumer}`");
+    let context = name.clone();
+    store
+        .write(&name, move |connection| {
+            let held = take(connection, &consumer, unclean)
+                .map_err(|source| from_native(&database, context.clone(), source))?;
+            held.ok_or_else(|| StoreError::NotFound { what: format!("consumer `{consumer}`") })
+        })
+        .await
+}
+
+fn take(connection: &Connection, consumer: &Arc<str>, unclean: bool) -> rusqlite::Result<Option<Holding>> {
+    let read = |row: &Row<'_>| {
+        Ok(Holding {
+            lease: Lease { consumer: consumer.clone(), fence: row.get(0)? },
+            cursor: Cursor(row.get::<_, i64>(1)?.to_string()),
+            unclean,
+            begun: begun(row)?,
+            parked: ParkedKeys::default(),
+        })
+    };
+    let sql = include_str!("../../queries/hold.sql");
+    let Some(mut holding) = connection.query_row(sql, [&**consumer], read).optional()? else {
+        return Ok(None);
+    };
+    holding.parked = read_parked(connection, consumer)?;
+    Ok(Some(holding))
+}
+
+/// Which keys a consumer's parked messages hold, and when the next of them is due.
+pub(crate) async fn parked_keys(store: &SqliteStore, consumer: &str) -> Result<ParkedKeys, StoreError> {
+    let consumer = consumer.to_owned();
+    store.ask("reading the parked keys", move |connection| read_parked(connection, &consumer)).await
+}
+
+fn read_parked(connection: &Connection, consumer: &str) -> rusqlite::Result<ParkedKeys> {
+    let mut keys = connection.prepare_cached(include_str!("../../queries/parked_keys.sql"))?;
+    let read_key = |row: &Row<'_>| Ok((Key::from_stored(row.get(0)?), row.get::<_, u32>(1)? as usize));
+    let keys = keys.query_map([consumer], read_key)?.collect::<rusqlite::Result<_>>()?;
+    let mut due = connection.prepare_cached(include_str!("../../queries/next_due.sql"))?;
+    let next_due = due.query_row([consumer], |row| time_or_null(row, 0))?;
+    Ok(ParkedKeys { keys, next_due })
+}
+
+fn begun(row: &Row<'_>) -> rusqlite::Result<Option<Begun>> {
+    let Some(first) = row.get::<_, Option<i64>>(2)? else { return Ok(None) };
+    Ok(Some(Begun { first: Position(first), count: row.get(3)?, tries: row.get(4)? }))
+}

@@ -1,0 +1,11 @@
+//! Consumers: entering, holding, reading.
+
+mod due;
+mod hold;
+mod read_after;
+mod register;
+
+pub(crate) use due::due;
+pub(crate) use hold::{hold, parked_keys};
+pub(crate) use read_after::read_after;
+pub(crate) use register::{register, retire};

@@ -1,0 +1,234 @@
+//! The read API.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+use tidings_core::envelope::{Position, Recorded};
+use tidings_core::ids::MessageId;
+use tidings_core::key::Key;
+use tidings_core::store::{
+    ConsumerKind, ConsumerStatus, EventCount, FlowSize, IdempotencyScope, Inspect, OutcomeRecord,
+    OutcomeStatus, ParkedRow, ParkedState, Receipt, StoreError,
+};
+
+use crate::rows::{LOG_COLUMNS, log_columns, message_id, parsed, recorded, time, time_or_null, unreadable};
+use crate::store::SqliteStore;
+
+const MESSAGE: &str = concat!("SELECT ", log_columns!(), " FROM tidings_log AS l WHERE l.id = ?1");
+
+const FLOW: &str = concat!(
+    "SELECT ",
+    log_columns!(),
+    " FROM tidings_log AS l WHERE l.correlation_id = ?1 ORDER BY l.position"
+);
+
+const PARKED: &str = concat!(
+    "SELECT ",
+    log_columns!(),
+    ", p.consumer, p.state, p.key, p.attempts, p.due, p.error \
+     FROM tidings_parked AS p JOIN tidings_log AS l ON l.position = p.position \
+     WHERE p.state <> 'discarded' AND (?1 IS NULL OR p.consumer = ?1) AND (?2 IS NULL OR p.state = ?2) \
+     ORDER BY p.position, p.consumer LIMIT ?3"
+);
+
+macro_rules! outcome_columns {
+    () => {
+        "SELECT id, command, correlation_id, caller, key, payload_hash, status, body, at, expires, unhandled \
+         FROM tidings_outcomes "
+    };
+}
+
+/// How many of the newest messages are searched for flows, for each flow wanted.
+const MESSAGES_PER_FLOW: i64 = 200;
+
+#[async_trait]
+impl Inspect for SqliteStore {
+    async fn consumers(&self) -> Result<Vec<ConsumerStatus>, StoreError> {
+        self.ask("reading the consumers", consumers).await
+    }
+
+    async fn parked(
+        &self,
+        consumer: Option<&str>,
+        state: Option<ParkedState>,
+        limit: usize,
+    ) -> Result<Vec<ParkedRow>, StoreError> {
+        let consumer = consumer.map(str::to_owned);
+        self.ask("reading parked messages", move |connection| {
+            let params = params![consumer, state.map(ParkedState::as_str), rows_max(limit)];
+            all(connection, PARKED, params, parked_row)
+        })
+        .await
+    }
+
+    async fn message(&self, id: MessageId) -> Result<Option<Recorded>, StoreError> {
+        self.ask("reading a message", move |connection| {
+            connection.prepare_cached(MESSAGE)?.query_row([id.0.as_bytes()], recorded).optional()
+        })
+        .await
+    }
+
+    async fn flow(&self, correlation_id: MessageId) -> Result<Vec<Recorded>, StoreError> {
+        self.ask("reading a flow", move |connection| {
+            all(connection, FLOW, &[correlation_id.0.as_bytes()], recorded)
+        })
+        .await
+    }
+
+    async fn flow_sizes(&self, limit: usize) -> Result<Vec<FlowSize>, StoreError> {
+        self.ask("measuring flows", move |connection| {
+            let sql = include_str!("../queries/inspect_flow_sizes.sql");
+            let limit = rows_max(limit);
+            all(connection, sql, params![limit, limit.saturating_mul(MESSAGES_PER_FLOW)], |row| {
+                Ok(FlowSize { correlation_id: message_id(row, 0)?, messages: row.get::<_, u32>(1)?.into() })
+            })
+        })
+        .await
+    }
+
+    async fn counts(&self) -> Result<Vec<EventCount>, StoreError> {
+        self.ask("counting messages", move |connection| {
+            let sql = include_str!("../queries/inspect_counts.sql");
+            all(connection, sql, [], |row| Ok(EventCount { name: row.get(0)?, count: count(row, 1)? }))
+        })
+        .await
+    }
+
+    async fn receipt(&self, consumer: &str, position: Position) -> Result<Option<Receipt>, StoreError> {
+        let consumer = consumer.to_owned();
+        self.ask("reading a receipt", move |connection| {
+            let sql = include_str!("../queries/inspect_receipt.sql");
+            connection.prepare_cached(sql)?.query_row(params![consumer, position.0], receipt).optional()
+        })
+        .await
+    }
+
+    async fn outcome(
+        &self,
+        scope: &IdempotencyScope,
+        now: Timestamp,
+    ) -> Result<Option<OutcomeRecord>, StoreError> {
+        let scope = scope.clone();
+        self.ask("reading an outcome", move |connection| {
+            const SQL: &str = concat!(
+                outcome_columns!(),
+                "WHERE caller = ?1 AND command = ?2 AND key = ?3 AND expires > ?4"
+            );
+            let params = params![scope.caller, scope.command, scope.key, now.as_microsecond()];
+            connection.prepare_cached(SQL)?.query_row(params, outcome).optional()
+        })
+        .await
+    }
+
+    async fn outcome_of(&self, id: MessageId) -> Result<Option<OutcomeRecord>, StoreError> {
+        self.ask("reading an outcome", move |connection| {
+            const SQL: &str = concat!(outcome_columns!(), "WHERE id = ?1");
+            connection.prepare_cached(SQL)?.query_row([id.0.as_bytes()], outcome).optional()
+        })
+        .await
+    }
+
+    async fn unhandled_rejections(&self, limit: usize) -> Result<Vec<OutcomeRecord>, StoreError> {
+        self.ask("reading rejections", move |connection| {
+            const SQL: &str = concat!(outcome_columns!(), "WHERE unhandled = 1 ORDER BY at LIMIT ?1");
+            all(connection, SQL, [rows_max(limit)], outcome)
+        })
+        .await
+    }
+}
+
+fn rows_max(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+fn all<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    connection.prepare_cached(sql)?.query_map(params, read)?.collect()
+}
+
+fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let count: i64 = row.get(column)?;
+    u64::try_from(count).map_err(|error| unreadable(column, Type::Integer, error.into()))
+}
+
+fn consumers(connection: &Connection) -> rusqlite::Result<Vec<ConsumerStatus>> {
+    let sql = include_str!("../queries/inspect_consumers.sql");
+    let mut found = Vec::new();
+    for kind in [ConsumerKind::Listener, ConsumerKind::CommandHandler, ConsumerKind::ReplyHandler] {
+        let params: [&dyn ToSql; 2] = [&kind.reads().as_str(), &kind.as_str()];
+        found.extend(all(connection, sql, params, |row| consumer(row, kind))?);
+    }
+    found.sort_by(|a: &ConsumerStatus, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+fn consumer(row: &Row<'_>, kind: ConsumerKind) -> rusqlite::Result<ConsumerStatus> {
+    let reads: String = row.get(2)?;
+    let reads: Vec<Arc<str>> = serde_json::from_str::<Vec<String>>(&reads)
+        .map_err(|error| unreadable(2, Type::Text, error.into()))?
+        .into_iter()
+        .map(Into::into)
+        .collect();
+    Ok(ConsumerStatus {
+        name: row.get(0)?,
+        kind,
+        reads,
+        lag: count(row, 5)?,
+        handled: count(row, 6)?,
+        retrying: count(row, 7)?,
+        behind: count(row, 8)?,
+        dead: count(row, 9)?,
+        last_seen: time(row, 3)?,
+        retired: row.get(4)?,
+    })
+}
+
+fn parked_row(row: &Row<'_>) -> rusqlite::Result<ParkedRow> {
+    Ok(ParkedRow {
+        message: recorded(row)?,
+        consumer: row.get(LOG_COLUMNS)?,
+        state: parsed(row, LOG_COLUMNS + 1, ParkedState::parse)?,
+        key: row.get::<_, Option<String>>(LOG_COLUMNS + 2)?.map(Key::from_stored),
+        attempts: row.get(LOG_COLUMNS + 3)?,
+        due: time_or_null(row, LOG_COLUMNS + 4)?,
+        error: row.get(LOG_COLUMNS + 5)?,
+    })
+}
+
+fn receipt(row: &Row<'_>) -> rusqlite::Result<Receipt> {
+    Ok(Receipt {
+        first: Position(row.get(0)?),
+        last: Position(row.get(1)?),
+        count: row.get(2)?,
+        at: time(row, 3)?,
+    })
+}
+
+fn outcome(row: &Row<'_>) -> rusqlite::Result<OutcomeRecord> {
+    let command: Arc<str> = row.get(1)?;
+    let idempotency = match row.get::<_, Option<String>>(4)? {
+        Some(key) => {
+            let scope = IdempotencyScope { caller: row.get(3)?, command: command.clone(), key };
+            Some((scope, row.get::<_, [u8; 32]>(5)?))
+        }
+        None => None,
+    };
+    Ok(OutcomeRecord {
+        id: message_id(row, 0)?,
+        command,
+        correlation_id: message_id(row, 2)?,
+        idempotency,
+        status: parsed(row, 6, OutcomeStatus::parse)?,
+        body: row.get(7)?,
+        at: time(row, 8)?,
+        expires: time(row, 9)?,
+        unhandled: row.get(10)?,
+    })
+}

@@ -1,0 +1,49 @@
+//! The store's own transactions, as works like any other.
+
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use tidings_core::store::{StoreError, Tx, Work};
+
+use crate::native::NativeTx;
+
+type Run<T> = Box<dyn Fn(&Connection) -> Result<T, StoreError> + Send + Sync>;
+
+/// Runs a closure on the native connection, as often as the writer finds necessary.
+pub(crate) struct Internal<T> {
+    name: String,
+    run: Run<T>,
+    result: Mutex<Option<Result<T, StoreError>>>,
+}
+
+impl<T> Internal<T> {
+    pub(crate) fn new(
+        name: impl Into<String>,
+        run: impl Fn(&Connection) -> Result<T, StoreError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name: name.into(), run: Box::new(run), result: Mutex::new(None) }
+    }
+
+    /// What the last run came to.
+    pub(crate) fn take(&self) -> Option<Result<T, StoreError>> {
+        self.result.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+#[async_trait]
+impl<T: Send + 'static> Work for Internal<T> {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn run(&self, mut tx: Box<dyn Tx>) -> (Box<dyn Tx>, Result<(), StoreError>) {
+        let ran = match tx.as_any_mut().downcast_mut::<NativeTx>() {
+            Some(native) => native.exec.connection(|connection| (self.run)(connection)),
+            None => Err(StoreError::Closed),
+        };
+        let done = if ran.is_ok() { Ok(()) } else { Err(StoreError::Undone) };
+        *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(ran);
+        (tx, done)
+    }
+}

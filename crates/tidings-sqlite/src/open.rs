@@ -1,0 +1,125 @@
+//! Opening the database file, and saying what is wrong when that fails.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tidings_core::store::StoreError;
+
+use crate::config::SqliteConfig;
+use crate::error::from_native;
+use crate::lock_file::LockFile;
+use crate::schema;
+
+/// How long a store of this process that was dropped, not closed, may take to let go of the file.
+const DROPPED_STORE_WAIT: Duration = Duration::from_secs(2);
+
+pub(crate) struct Opened {
+    pub(crate) lock: LockFile,
+    pub(crate) writer: Connection,
+    pub(crate) readers: Vec<Connection>,
+    /// The runtime before this one did not close in order.
+    pub(crate) unclean: bool,
+}
+
+/// Opens everything. Blocks.
+pub(crate) fn open(config: &SqliteConfig) -> Result<Opened, StoreError> {
+    check_folder(&config.path)?;
+    let lock = take_lock(&config.path)?;
+    let mut writer = connect(config)?;
+    schema::migrate(&mut writer).map_err(|error| error.named(&config.path))?;
+    let unclean = mark_open(&writer).map_err(|source| explain(&config.path, source))?;
+    let readers = (0..config.readers.max(1)).map(|_| connect_reader(config)).collect::<Result<_, _>>()?;
+    Ok(Opened { lock, writer, readers, unclean })
+}
+
+fn check_folder(path: &Path) -> Result<(), StoreError> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    match std::fs::metadata(folder) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(cannot_open(path, format!("`{}` is not a folder", folder.display()))),
+        Err(source) => {
+            let problem =
+                format!("its folder `{}` cannot be used ({source}); create it first", folder.display());
+            Err(cannot_open(path, problem))
+        }
+    }
+}
+
+fn cannot_open(path: &Path, problem: String) -> StoreError {
+    StoreError::Sql {
+        context: format!("cannot open the database `{}`", path.display()),
+        source: problem.into(),
+    }
+}
+
+fn take_lock(path: &Path) -> Result<LockFile, StoreError> {
+    let started = Instant::now();
+    loop {
+        match LockFile::take(path) {
+            Err(StoreError::Held { holder, .. })
+                if LockFile::is_ours(&holder) && started.elapsed() < DROPPED_STORE_WAIT =>
+            {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            taken => return taken,
+        }
+    }
+}
+
+fn connect(config: &SqliteConfig) -> Result<Connection, StoreError> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connected = match &config.vfs {
+        Some(vfs) => Connection::open_with_flags_and_vfs(&config.path, flags, vfs.as_str()),
+        None => Connection::open_with_flags(&config.path, flags),
+    };
+    let connection = connected.map_err(|source| explain(&config.path, source))?;
+    set_up(&connection, config).map_err(|source| explain(&config.path, source))?;
+    // SQLite opens a file that it may not write without a word, and fails at the first commit.
+    match connection.is_readonly(rusqlite::MAIN_DB) {
+        Ok(false) => Ok(connection),
+        Ok(true) => Err(StoreError::ReadOnly { what: named(&config.path), source: None }),
+        Err(source) => Err(explain(&config.path, source)),
+    }
+}
+
+fn set_up(connection: &Connection, config: &SqliteConfig) -> rusqlite::Result<()> {
+    connection.busy_timeout(config.busy_timeout)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", config.synchronous.pragma())?;
+    connection.pragma_update(None, "foreign_keys", true)
+}
+
+pub(crate) fn connect_reader(config: &SqliteConfig) -> Result<Connection, StoreError> {
+    let connection = connect(config)?;
+    connection.pragma_update(None, "query_only", true).map_err(|source| explain(&config.path, source))?;
+    Ok(connection)
+}
+
+/// Notes that a runtime is at work from here on, and tells whether the one before it ended in order.
+fn mark_open(connection: &Connection) -> rusqlite::Result<bool> {
+    let clean: bool = connection.query_row("SELECT clean FROM tidings_runtime", [], |row| row.get(0))?;
+    connection.execute("UPDATE tidings_runtime SET clean = 0", [])?;
+    Ok(!clean)
+}
+
+pub(crate) fn named(path: &Path) -> String {
+    format!("`{}`", path.display())
+}
+
+pub(crate) fn explain(path: &Path, source: rusqlite::Error) -> StoreError {
+    let what = named(path);
+    match source.sqlite_error_code() {
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            StoreError::ReadOnly { what, source: Some(source.into()) }
+        }
+        Some(ErrorCode::CannotOpen) if path.exists() => {
+            StoreError::ReadOnly { what, source: Some(source.into()) }
+        }
+        _ => from_native(&path.display().to_string(), format!("opening the database {what}"), source),
+    }
+}

@@ -1,0 +1,88 @@
+//! Rows of the log, read back.
+
+use rusqlite::Row;
+use rusqlite::types::Type;
+use tidings_core::envelope::{Envelope, MessageKind, Position, Recorded};
+use tidings_core::ids::MessageId;
+use tidings_core::key::Key;
+use tidings_core::trace::{TraceContext, TraceParent};
+use uuid::Uuid;
+
+/// The columns that [`recorded`] reads, in its order.
+macro_rules! log_columns {
+    () => {
+        "l.position, l.id, l.kind, l.name, l.version, l.source, l.key, l.time, l.correlation_id, l.causation_id, \
+         l.traceparent, l.tracestate, l.baggage, l.reply_to, l.data"
+    };
+}
+pub(crate) use log_columns;
+
+/// How many columns those are.
+pub(crate) const LOG_COLUMNS: usize = 15;
+
+/// A message from a row that begins with [`log_columns!`].
+pub(crate) fn recorded(row: &Row<'_>) -> rusqlite::Result<Recorded> {
+    let traceparent = row.get_ref(10)?.as_str_or_null()?;
+    Ok(Recorded {
+        position: Position(row.get(0)?),
+        envelope: Envelope {
+            id: message_id(row, 1)?,
+            kind: parsed(row, 2, MessageKind::parse)?,
+            name: row.get(3)?,
+            version: row.get(4)?,
+            source: row.get(5)?,
+            key: row.get::<_, Option<String>>(6)?.map(Key::from_stored),
+            time: time(row, 7)?,
+            correlation_id: message_id(row, 8)?,
+            causation_id: row.get_ref(9)?.as_blob_or_null()?.map(|bytes| uuid(bytes, 9)).transpose()?,
+            trace: TraceContext {
+                parent: traceparent.and_then(TraceParent::parse),
+                tracestate: row.get(11)?,
+                baggage: row.get(12)?,
+            },
+            reply_to: row.get(13)?,
+            data: row.get(14)?,
+        },
+    })
+}
+
+/// A column of 16 bytes as an id.
+pub(crate) fn message_id(row: &Row<'_>, column: usize) -> rusqlite::Result<MessageId> {
+    uuid(row.get_ref(column)?.as_blob()?, column)
+}
+
+/// A column of microseconds as a time.
+pub(crate) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<jiff::Timestamp> {
+    to_time(row.get(column)?, column)
+}
+
+/// As [`time`], for a column that may be NULL.
+pub(crate) fn time_or_null(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<jiff::Timestamp>> {
+    row.get::<_, Option<i64>>(column)?.map(|micros| to_time(micros, column)).transpose()
+}
+
+/// A column of text as one of a closed set of words.
+pub(crate) fn parsed<T>(
+    row: &Row<'_>,
+    column: usize,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    parse(text).ok_or_else(|| unreadable(column, Type::Text, format!("`{text}` is not a known word").into()))
+}
+
+fn uuid(bytes: &[u8], column: usize) -> rusqlite::Result<MessageId> {
+    Uuid::from_slice(bytes).map(MessageId).map_err(|error| unreadable(column, Type::Blob, error.into()))
+}
+
+fn to_time(micros: i64, column: usize) -> rusqlite::Result<jiff::Timestamp> {
+    jiff::Timestamp::from_microsecond(micros).map_err(|error| unreadable(column, Type::Integer, error.into()))
+}
+
+pub(crate) fn unreadable(
+    column: usize,
+    found: Type,
+    why: Box<dyn std::error::Error + Send + Sync>,
+) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, found, why)
+}

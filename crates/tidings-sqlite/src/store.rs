@@ -1,0 +1,318 @@
+//! The store: what the runtime holds.
+
+use std::any::Any;
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Release};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::Connection;
+use tidings_core::envelope::Cursor;
+use tidings_core::error::Error;
+use tidings_core::store::{
+    Batch, ConsumerSpec, Filter, Holding, Limits, Maintenance, Migration, ParkedKeys, ParkedMessage,
+    Retention, Store, StoreError, Watch, Work,
+};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::checker::Checker;
+use crate::config::SqliteConfig;
+use crate::env::{Env, Fullness};
+use crate::error::{from_native, is_busy, sqlx_code};
+use crate::guard::Owners;
+use crate::internal::Internal;
+use crate::job::job;
+use crate::native::Native;
+use crate::open::{Opened, open};
+use crate::queue::{Queue, Refused};
+use crate::reader::{ReadTurn, Reader};
+use crate::stats::{Counters, Stats};
+use crate::typed::Typed;
+use crate::wake::Watchers;
+use crate::watchdog::{Slot, Watchdog};
+use crate::writer::{Turn, Writer};
+use crate::{consumers, migrate, retention};
+
+/// An open database. Clones share it.
+#[derive(Clone)]
+pub struct SqliteStore {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) env: Arc<Env>,
+    pub(crate) config: SqliteConfig,
+    pub(crate) unclean: bool,
+    writes: Arc<Queue<Turn>>,
+    reads: Arc<Queue<ReadTurn>>,
+    watchdog: Watchdog,
+    writer_slot: Arc<Slot>,
+    orderly: Arc<AtomicBool>,
+    closed: AtomicBool,
+    threads: Mutex<Option<Threads>>,
+}
+
+struct Threads {
+    writer: JoinHandle<()>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl SqliteStore {
+    /// Opens the database and starts the store's threads. Works run on the current tokio runtime, whose time driver
+    /// must be enabled.
+    ///
+    /// # Errors
+    /// [`StoreError::Held`] if another runtime has the file, [`StoreError::Corrupt`], [`StoreError::ReadOnly`],
+    /// [`StoreError::NewerSchema`], or [`StoreError::Sql`] with the operating system's word, each naming the file.
+    pub async fn open(config: SqliteConfig) -> Result<Self, StoreError> {
+        let handle = Handle::current();
+        let opening = handle.spawn_blocking(move || open(&config).map(|opened| (config, opened)));
+        let (config, opened) = opening.await.map_err(thread_error)??;
+        Self::start(config, opened, &handle)
+    }
+
+    fn start(config: SqliteConfig, opened: Opened, handle: &Handle) -> Result<Self, StoreError> {
+        let env = Arc::new(Env {
+            database: config.path.display().to_string(),
+            owners: Owners::new(config.guard_tables),
+            checker: Checker::new(config.clone()),
+            fullness: Fullness::default(),
+            watchers: Watchers::default(),
+            counters: Counters::default(),
+        });
+        let watchdog = Watchdog::start(config.block_grace).map_err(thread_error)?;
+        let writes = Arc::new(Queue::new(config.queue_max));
+        let reads = Arc::new(Queue::new(config.queue_max));
+        let orderly = Arc::new(AtomicBool::new(false));
+        let writer_slot = watchdog.slot();
+        let mut readers = Vec::new();
+        for connection in opened.readers {
+            let slot = watchdog.slot();
+            let typed = Arc::new(Typed::new(&config, env.clone(), slot.clone(), true));
+            let native = Native::new(connection, env.clone(), slot, true)?;
+            let reader = Reader { queue: reads.clone(), native, typed };
+            readers.push(reader.start(handle.clone()).map_err(thread_error)?);
+        }
+        let writer = Writer {
+            env: env.clone(),
+            config: config.clone(),
+            queue: writes.clone(),
+            slot: writer_slot.clone(),
+            native: Native::new(opened.writer, env.clone(), writer_slot.clone(), false)?,
+            typed: Arc::new(Typed::new(&config, env.clone(), writer_slot.clone(), false)),
+            orderly: orderly.clone(),
+            _lock: opened.lock,
+        };
+        let writer = writer.start(handle.clone()).map_err(thread_error)?;
+        let shared = Shared {
+            env,
+            config,
+            unclean: opened.unclean,
+            writes,
+            reads,
+            watchdog,
+            writer_slot,
+            orderly,
+            closed: AtomicBool::new(false),
+            threads: Mutex::new(Some(Threads { writer, readers })),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// What the writer has done so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.env.counters.read()
+    }
+
+    /// Refuses a statement of `module` that touches a table which is not the module's own; for typed statements, which
+    /// SQLite's authorizer does not see. A statement is prepared for this once.
+    ///
+    /// # Errors
+    /// [`StoreError::ForeignTable`], naming the owner and the remedy.
+    pub fn check_tables(&self, module: &str, sql: &str) -> Result<(), StoreError> {
+        self.shared.env.checker.check(&self.shared.env.owners, module, sql)
+    }
+
+    /// Runs a transaction of the store's own.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        name: &str,
+        run: impl Fn(&Connection) -> Result<T, StoreError> + Send + Sync + 'static,
+    ) -> Result<T, StoreError> {
+        let internal = Arc::new(Internal::new(name, run));
+        match self.transact(internal.clone(), Limits::default()).await {
+            Ok(()) | Err(StoreError::Undone) => internal.take().unwrap_or(Err(StoreError::Closed)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks a question of the store's own, against one snapshot.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        ask: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (sender, answer) = oneshot::channel();
+        let closure = move |connection: &Connection| drop(sender.send(ask(connection)));
+        self.queue_read(ReadTurn::Internal(Box::new(closure)))?;
+        match answer.await {
+            Ok(answered) => answered.map_err(|source| from_native(&self.shared.env.database, what, source)),
+            Err(_) => Err(StoreError::Closed),
+        }
+    }
+
+    fn queue_read(&self, turn: ReadTurn) -> Result<(), StoreError> {
+        self.shared.reads.push(turn).map_err(refusal)
+    }
+
+    /// Puts something in line for the writer, unless the writer is stuck.
+    pub(crate) fn queue_write(&self, turn: Turn) -> Result<(), StoreError> {
+        self.shared.watchdog.check(&self.shared.writer_slot)?;
+        self.shared.writes.push(turn).map_err(refusal)
+    }
+}
+
+fn refusal(refused: Refused) -> StoreError {
+    match refused {
+        Refused::Full { waiting } => StoreError::Overloaded { waiting },
+        Refused::Closed => StoreError::Closed,
+    }
+}
+
+fn thread_error(source: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Sql { context: "cannot start the store's threads".to_owned(), source: source.into() }
+}
+
+/// A driver that this store does not have.
+fn unknown_driver(driver: &str) -> StoreError {
+    StoreError::NotFound { what: format!("the driver `{driver}` (there are `native` and `sqlx`)") }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn kind(&self) -> &'static str {
+        "sqlite"
+    }
+
+    async fn transact(&self, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError> {
+        let (job, ticket) = job(work.clone(), limits);
+        match work.driver() {
+            "native" => self.queue_write(Turn::Native(job))?,
+            "sqlx" => self.queue_write(Turn::Typed(job))?,
+            other => return Err(unknown_driver(other)),
+        }
+        ticket.answer(&*work, limits).await
+    }
+
+    async fn read(&self, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError> {
+        let (job, ticket) = job(work.clone(), limits);
+        match work.driver() {
+            "native" => self.queue_read(ReadTurn::Native(job))?,
+            "sqlx" => self.queue_read(ReadTurn::Typed(job))?,
+            other => return Err(unknown_driver(other)),
+        }
+        ticket.answer(&*work, limits).await
+    }
+
+    async fn migrate(
+        &self,
+        module: &str,
+        migrations: &[Migration],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        migrate::migrate(self, module, migrations, now).await
+    }
+
+    async fn register(&self, spec: &ConsumerSpec, now: Timestamp) -> Result<(), StoreError> {
+        consumers::register(self, spec, now).await
+    }
+
+    async fn retire(&self, consumer: &str, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+        consumers::retire(self, consumer, reason, now).await
+    }
+
+    fn own_tables(&self, owners: &[(String, Vec<String>)]) {
+        self.shared.env.owners.declare(owners);
+    }
+
+    async fn hold(&self, consumer: &str) -> Result<Holding, StoreError> {
+        consumers::hold(self, consumer).await
+    }
+
+    async fn read_after(&self, cursor: &Cursor, filter: &Filter, limit: usize) -> Result<Batch, StoreError> {
+        consumers::read_after(self, cursor, filter, limit).await
+    }
+
+    async fn due(
+        &self,
+        consumer: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ParkedMessage>, StoreError> {
+        consumers::due(self, consumer, now, limit).await
+    }
+
+    async fn parked_keys(&self, consumer: &str) -> Result<ParkedKeys, StoreError> {
+        consumers::parked_keys(self, consumer).await
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn watch(&self, filter: &Filter) -> Box<dyn Watch> {
+        self.shared.env.watchers.watch(filter)
+    }
+
+    async fn maintain(&self, retention: &Retention, now: Timestamp) -> Result<Maintenance, StoreError> {
+        retention::maintain(self, retention, now).await
+    }
+
+    fn is_transient(&self, error: &Error) -> bool {
+        let native = || error.find::<rusqlite::Error>()?.sqlite_error().map(|error| error.extended_code);
+        let sqlx = || error.find::<sqlx::Error>().and_then(sqlx_code);
+        let store = error.find::<StoreError>().is_some_and(StoreError::is_transient);
+        store || native().or_else(sqlx).is_some_and(is_busy)
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        if self.shared.closed.swap(true, AcqRel) {
+            return Ok(());
+        }
+        self.shared.orderly.store(true, Release);
+        self.shared.close_queues();
+        let threads = self.shared.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(threads) = threads else { return Ok(()) };
+        // Joining blocks, and a work may need this very thread to make progress.
+        let joining = Handle::current().spawn_blocking(move || threads.join());
+        joining.await.map_err(thread_error)?;
+        Ok(())
+    }
+}
+
+impl Threads {
+    fn join(self) {
+        for thread in self.readers.into_iter().chain([self.writer]) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store had panicked");
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn close_queues(&self) {
+        self.reads.close();
+        self.writes.close();
+    }
+}
+
+impl Drop for Shared {
+    /// Without [`Store::close`] the file counts as left in disorder. The threads finish what waits and go.
+    fn drop(&mut self) {
+        self.close_queues();
+    }
+}

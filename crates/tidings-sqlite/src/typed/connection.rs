@@ -1,0 +1,264 @@
+//! A connection of sqlx with the store's hooks, and the control of its transaction.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use tidings_core::store::{StoreError, Tx};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::driver::SqlxDriver;
+use super::nesting;
+use crate::config::{SqliteConfig, Synchronous};
+use crate::env::Env;
+use crate::error::from_sqlx;
+use crate::job::Job;
+use crate::native::{PROGRESS_STEPS, lost};
+use crate::tx::SqliteTx;
+use crate::wake::Topic;
+use crate::watchdog::Slot;
+use crate::writer::{Driver, Turn, Writer};
+
+/// One connection, opened when it is first needed.
+pub(crate) struct Typed {
+    pub(crate) env: Arc<Env>,
+    pub(crate) slot: Arc<Slot>,
+    options: SqliteConnectOptions,
+    inner: Arc<Mutex<Inner>>,
+    pub(crate) flags: Arc<Flags>,
+}
+
+pub(crate) struct Inner {
+    /// Present while a transaction is lent.
+    pub(crate) connection: Option<SqliteConnection>,
+    pub(crate) nested: bool,
+    pub(crate) appended: Vec<Topic>,
+}
+
+#[derive(Default)]
+pub(crate) struct Flags {
+    /// Set while the writer itself commits; at any other time a commit is a work's own and is refused.
+    committing: AtomicBool,
+    /// The transaction was ended by something else than its owner.
+    lost: AtomicBool,
+}
+
+impl Flags {
+    pub(crate) fn begin(&self) {
+        self.lost.store(false, Relaxed);
+    }
+
+    pub(crate) fn lose(&self) {
+        self.lost.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Relaxed)
+    }
+}
+
+impl Typed {
+    pub(crate) fn new(config: &SqliteConfig, env: Arc<Env>, slot: Arc<Slot>, read_only: bool) -> Self {
+        let inner = Inner { connection: None, nested: false, appended: Vec::new() };
+        Self {
+            env,
+            slot,
+            options: options(config, read_only),
+            inner: Arc::new(Mutex::new(inner)),
+            flags: Arc::default(),
+        }
+    }
+
+    /// Waits until whoever borrowed the connection has given it back.
+    pub(crate) async fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().await
+    }
+
+    pub(crate) fn shared(&self) -> Arc<Mutex<Inner>> {
+        self.inner.clone()
+    }
+
+    pub(crate) async fn begin(&self, sql: &'static str) -> Result<(), StoreError> {
+        let mut inner = self.lock().await;
+        if inner.connection.is_none() {
+            inner.connection = Some(self.connect().await.map_err(|error| self.explain("connecting", error))?);
+        }
+        self.flags.begin();
+        // Through sqlx's own transaction manager, so that a user's `begin()` inside becomes a savepoint.
+        let begun = nesting::begin(connected(&mut inner)?, sql).await;
+        begun.map_err(|error| self.explain(sql, error))
+    }
+
+    pub(crate) async fn commit(&self) -> Result<(), StoreError> {
+        let mut inner = self.lock().await;
+        let connection = connected(&mut inner)?;
+        self.flags.committing.store(true, Relaxed);
+        let committed = nesting::commit(connection).await;
+        self.flags.committing.store(false, Relaxed);
+        committed.map_err(|error| self.explain("COMMIT", error))
+    }
+
+    /// Commits what was lent to a caller, and wakes those who wait for its messages.
+    pub(crate) async fn commit_lent(&self) -> Result<(), StoreError> {
+        if self.flags.is_lost() {
+            return Err(lost("a statement in it ended it before", None));
+        }
+        self.end_inner_transactions().await?;
+        self.commit().await?;
+        self.env.counters.committed(1);
+        let appended = std::mem::take(&mut self.lock().await.appended);
+        self.env.watchers.notify(&appended);
+        Ok(())
+    }
+
+    /// Ends the transaction. A connection that lost it is replaced: sqlx still counts itself inside one.
+    pub(crate) async fn rollback(&self) -> Result<(), StoreError> {
+        let mut inner = self.lock().await;
+        inner.appended.clear();
+        let Some(mut connection) = inner.connection.take() else { return Ok(()) };
+        if self.flags.is_lost() {
+            return Ok(());
+        }
+        let ended = nesting::rollback_to_depth(&mut connection, 0).await;
+        ended.map_err(|error| self.explain("ROLLBACK", error))?;
+        inner.connection = Some(connection);
+        Ok(())
+    }
+
+    pub(crate) async fn close(&self) {
+        let connection = self.lock().await.connection.take();
+        if let Some(connection) = connection
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "a connection was not closed in order");
+        }
+    }
+
+    async fn connect(&self) -> Result<SqliteConnection, sqlx::Error> {
+        let mut connection = self.options.connect().await?;
+        let (slot, flags, lost) = (self.slot.clone(), self.flags.clone(), self.flags.clone());
+        let mut handle = connection.lock_handle().await?;
+        handle.set_progress_handler(PROGRESS_STEPS, move || !slot.is_over());
+        // sqlx turns `false` into a rollback.
+        handle.set_commit_hook(move || flags.committing.load(Relaxed));
+        handle.set_rollback_hook(move || lost.lose());
+        drop(handle);
+        Ok(connection)
+    }
+
+    /// Runs a statement about the work's savepoint.
+    async fn control(&self, sql: &'static str) -> Result<(), StoreError> {
+        let mut inner = self.lock().await;
+        if self.flags.is_lost() {
+            return Err(lost("the transaction was ended by a statement", None));
+        }
+        let connection = connected(&mut inner)?;
+        sqlx::query(sql).execute(connection).await.map(drop).map_err(|error| self.explain(sql, error))
+    }
+
+    /// Ends what the work began through sqlx and left open.
+    async fn end_inner_transactions(&self) -> Result<(), StoreError> {
+        let mut inner = self.lock().await;
+        let Some(connection) = inner.connection.as_mut() else { return Ok(()) };
+        if nesting::depth(connection) <= 1 {
+            return Ok(());
+        }
+        // A dropped `Transaction` has queued its rollback; this waits for that.
+        connection.ping().await.map_err(|error| self.explain("ping", error))?;
+        if self.flags.is_lost() {
+            return Ok(());
+        }
+        let ended = nesting::rollback_to_depth(connection, 1).await;
+        ended.map_err(|error| self.explain("ROLLBACK", error))
+    }
+
+    pub(crate) fn explain(&self, context: &str, error: sqlx::Error) -> StoreError {
+        from_sqlx(&self.env.database, context, error)
+    }
+}
+
+fn options(config: &SqliteConfig, read_only: bool) -> SqliteConnectOptions {
+    let synchronous = match config.synchronous {
+        Synchronous::Full => SqliteSynchronous::Full,
+        Synchronous::Normal => SqliteSynchronous::Normal,
+        Synchronous::Off => SqliteSynchronous::Off,
+    };
+    let mut options = SqliteConnectOptions::new()
+        .filename(&config.path)
+        .busy_timeout(config.busy_timeout)
+        .synchronous(synchronous)
+        .foreign_keys(true)
+        .disable_statement_logging();
+    if let Some(vfs) = &config.vfs {
+        options = options.vfs(vfs.clone());
+    }
+    if read_only { options.pragma("query_only", "on") } else { options }
+}
+
+pub(crate) fn connected(inner: &mut Inner) -> Result<&mut SqliteConnection, StoreError> {
+    inner.connection.as_mut().ok_or_else(|| lost("it is over", None))
+}
+
+/// The typed driver as the writer controls it.
+pub(crate) struct TypedControl(pub(crate) Arc<Typed>);
+
+impl Driver for TypedControl {
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        self.0.begin("BEGIN IMMEDIATE").await
+    }
+
+    async fn begin_read(&mut self) -> Result<(), StoreError> {
+        self.0.begin("BEGIN").await
+    }
+
+    async fn commit(&mut self) -> Result<(), StoreError> {
+        self.0.commit().await
+    }
+
+    async fn rollback(&mut self) -> Result<(), StoreError> {
+        self.0.rollback().await
+    }
+
+    async fn enclose_work(&mut self) -> Result<(), StoreError> {
+        self.0.control("SAVEPOINT tidings_work").await
+    }
+
+    async fn keep_work(&mut self) -> Result<(), StoreError> {
+        self.0.control("RELEASE tidings_work").await
+    }
+
+    async fn undo_work(&mut self) -> Result<(), StoreError> {
+        self.0.control("ROLLBACK TO tidings_work").await?;
+        self.keep_work().await
+    }
+
+    async fn is_lost(&mut self) -> bool {
+        self.0.flags.is_lost()
+    }
+
+    async fn lend(&mut self, nested: bool) -> Result<Box<dyn Tx>, StoreError> {
+        let mut inner = self.0.shared().lock_owned().await;
+        inner.nested = nested;
+        Ok(Box::new(SqliteTx::new(SqlxDriver::new(inner, self.0.clone()))))
+    }
+
+    async fn take_back(&mut self) {
+        // Waits for the connection, should a task that the work left behind still hold it.
+        if let Err(error) = self.0.end_inner_transactions().await {
+            tracing::warn!(%error, "a work's inner transaction could not be ended");
+            self.0.flags.lose();
+        }
+    }
+
+    async fn take_appended(&mut self) -> Vec<Topic> {
+        std::mem::take(&mut self.0.lock().await.appended)
+    }
+
+    fn next(&self, writer: &Writer) -> Option<Job> {
+        match writer.queue.pop_if(|turn| matches!(turn, Turn::Typed(_)))? {
+            Turn::Typed(job) => Some(job),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The store against real files.
+
+mod basics;
+mod groups;
+mod support;

@@ -1,0 +1,182 @@
+//! What an application refuses to start with, or to do.
+
+use tidings::store::Migration;
+use tidings::{App, BuildError, Command, Ctx, Module, Outcome, Reads, Result, sql};
+
+use crate::app::contracts::{self, audit::Noted, counters::Bumped};
+use crate::app::{Bump, SomeBumped, audit, audit_tables, bump, counters, do_bump, note_bumped, notes};
+use crate::support::{Harness, config};
+
+async fn contradictions(modules: impl IntoIterator<Item = Module>) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let built = App::builder().modules(modules).config(config(&dir)).build().await;
+    let error = built.err().expect("the application must not start");
+    assert!(matches!(error, BuildError::Contradictions(_)), "{error}");
+    assert!(!crate::support::path(&dir).exists(), "a contradiction is found before anything is opened");
+    error.to_string()
+}
+
+#[derive(Reads)]
+#[reads("audit.noted", versions = "1", schemas = "tests/it/schemas")]
+struct SomeNoted {
+    #[allow(dead_code, reason = "only its declaration matters")]
+    text: String,
+}
+
+async fn on_noted(_ctx: &mut Ctx, _event: SomeNoted) -> Result<()> {
+    Ok(())
+}
+
+/// A reader of a version that a newer one breaks; written by hand, since the derive would not let it through.
+struct OldReader;
+
+impl Reads for OldReader {
+    const EVENT: &'static str = "counters.bumped";
+    const VERSIONS: &'static [u32] = &[7];
+    const FIELDS: &'static [&'static str] = &["amount"];
+
+    fn decode(json: &str) -> std::result::Result<Self, serde_json::Error> {
+        #[derive(serde::Deserialize)]
+        struct Fields {
+            #[allow(dead_code, reason = "only its presence matters")]
+            amount: i64,
+        }
+        serde_json::from_str::<Fields>(json).map(|_| Self)
+    }
+}
+
+async fn on_old(_ctx: &mut Ctx, _event: OldReader) -> Result<()> {
+    Ok(())
+}
+
+#[tokio::test]
+async fn contradictions_are_told() {
+    let other = || Module::new("other");
+    let cases = [
+        (vec![counters(), counters()], "module `counters` is registered twice"),
+        (vec![audit().on("note", note_bumped)], "listener `audit.note` is registered twice"),
+        (vec![counters().command(do_bump)], "command `counters.bump` is registered twice"),
+        (vec![other().command(do_bump)], "module `other` registers command `counters.bump`"),
+        (vec![counters(), other().owns::<Bumped>()], "event `counters.bumped` is owned by both `counters` and `other`"),
+        (vec![other().owns::<Noted>()], "its contract says `x-owner: audit`"),
+        (vec![counters(), other().tables(["Counters"])], "table `Counters` is owned by both `counters` and `other`"),
+        (vec![other().on("x", on_noted)], "listener `other.x` reads `audit.noted`, which no module here owns"),
+        (vec![counters(), other().on("x", on_old)], "missing field `amount`"),
+        (vec![counters(), other().on("x", (note_bumped, note_bumped))], "is registered twice"),
+        (vec![other().sends::<Bump>()], "which no module handles"),
+        (vec![counters(), other().sends::<Bump>()], "between contexts only events travel"),
+        (vec![Module::new("Other One")], "module `Other One`: names are lower-case"),
+    ];
+    for (modules, expected) in cases {
+        let error = contradictions(modules).await;
+        assert!(error.contains(expected), "expected: {expected}\nfound: {error}");
+    }
+}
+
+#[derive(Debug, Command, serde::Serialize, serde::Deserialize)]
+#[command("other.try")]
+struct Try {
+    what: String,
+}
+
+async fn try_it(ctx: &mut Ctx, cmd: Try) -> Outcome<()> {
+    match cmd.what.as_str() {
+        "publish" => {
+            ctx.publish(Bumped { counter: "a".into(), total: 1, owner: None }).await?;
+        }
+        "send" => {
+            ctx.send(bump("a", 1)).await?;
+        }
+        statement => {
+            sql(statement).execute(ctx.tx()).await?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_keeps_to_what_is_its_own() {
+    let other = Module::new("other").command(try_it).tables(["own"]).migrations(&[Migration {
+        version: 1,
+        name: "own",
+        sql: "CREATE TABLE own (n BIGINT)",
+    }]);
+    let harness = Harness::with([counters(), audit(), other]).await;
+    let cases = [
+        ("publish", "module `other` may not publish `counters.bumped` v1: it is owned by module `counters`"),
+        ("send", "module `other` may not send command `counters.bump`"),
+        ("DELETE FROM counters", "module `other` may not touch table `counters`"),
+        ("INSERT INTO own SELECT total FROM counters", "module `other` may not touch table `counters`"),
+        ("DELETE FROM tidings_log", "module `other` may not touch table `tidings_log`"),
+        ("CREATE TABLE mine (n BIGINT)", "module `other` may not touch"),
+    ];
+    for (what, expected) in cases {
+        let error = harness.app.send(Try { what: what.to_owned() }).await.unwrap_err();
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        assert!(cause.contains(expected), "expected: {expected}\nfound: {cause}");
+    }
+    harness.app.send(Try { what: "INSERT INTO own VALUES (1)".to_owned() }).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orphaned_work_is_not_stranded() {
+    let harness = Harness::start().await;
+    harness.app.send(bump("garbage-orphan", 1)).await.unwrap();
+    harness.until_parked("audit.note", 0, 0, 1).await;
+    let (dir, clock) = (harness.dir.clone(), harness.clock.clone());
+    let refused = harness.restart_with([counters(), audit_tables()]).await.err().expect("must not start");
+    assert!(refused.to_string().contains("listener `audit.note`: 0 messages not read, 1 parked or dead"), "{refused}");
+
+    let renamed = audit_tables().on("write-down", (note_bumped,)).renamed("note", "write-down");
+    let app = crate::support::build(&dir, &clock, [counters(), renamed], config(&dir)).await.unwrap();
+    let harness = Harness { app, clock: clock.clone(), dir: dir.clone() };
+    assert_eq!(harness.consumer("audit.write-down").await.dead, 1, "the alias keeps what is parked");
+    harness.app.send(bump("under a new name", 1)).await.unwrap();
+    harness.settle().await;
+    assert_eq!(notes(&harness.path(), "under a new name").await, ["bumped to 1"]);
+
+    let retired = audit_tables().retired("write-down", "nobody reads the book");
+    let harness = harness.restart_with([counters(), retired]).await.unwrap();
+    assert_eq!(harness.consumer("audit.write-down").await.retired.as_deref(), Some("nobody reads the book"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orphans_can_be_allowed() {
+    let harness = Harness::start().await;
+    harness.app.send(bump("garbage-allowed", 1)).await.unwrap();
+    harness.until_parked("audit.note", 0, 0, 1).await;
+    harness.app.shutdown().await.unwrap();
+    let mut config = config(&harness.dir);
+    config.start.allow_orphans = true;
+    let modules = [counters(), audit_tables()];
+    let app = crate::support::build(&harness.dir, &harness.clock, modules, config).await.unwrap();
+    app.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_runtime_on_the_file_names_the_holder() {
+    let harness = Harness::start().await;
+    let second = App::builder().modules([counters()]).config(config(&harness.dir)).build().await;
+    let error = second.err().expect("must not start");
+    let text = tidings_core::error::chain(&error);
+    assert!(text.contains(&std::process::id().to_string()), "{text}");
+    harness.app.send(bump("a", 1)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_manifest_is_complete() {
+    let harness = Harness::start().await;
+    let manifest = serde_json::to_value(harness.app.manifest()).unwrap();
+    let expected = serde_json::json!({
+        "module": "audit", "context": "audit",
+        "publishes": [{ "event": "audit.noted", "version": 1 }],
+        "consumes": [
+            { "event": "counters.bumped", "versions": [1], "fields": ["counter", "total"], "handler": "note" },
+            { "event": "counters.reset", "versions": [1], "fields": ["counter"], "handler": "note" }
+        ],
+        "commands": [], "sends": [], "queries": [], "tables": ["notes"]
+    });
+    assert_eq!(manifest["modules"][1], expected);
+    assert_eq!(manifest["modules"][0]["commands"], serde_json::json!(["counters.bump", "counters.reset-all"]));
+    let _ = (contracts::CONTRACTS, SomeBumped { counter: String::new(), total: 0 });
+}

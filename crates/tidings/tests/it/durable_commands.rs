@@ -1,0 +1,64 @@
+//! Commands sent inside a transaction.
+
+use tidings::Caller;
+
+use crate::app::{ResetAll, Total, bump};
+use crate::support::Harness;
+
+async fn replies(harness: &Harness) -> String {
+    let error = harness.app.ask(Total { counter: "replies".into() }).await.unwrap_err();
+    std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn carried_out_after_the_commit_and_answered() {
+    let harness = Harness::start().await;
+    harness.app.send(ResetAll { send_bump: Some(bump("a", 4)) }).await.unwrap();
+    harness.until("the reply is there", async |harness| replies(harness).await == "total 4").await;
+    harness.app.send(ResetAll { send_bump: Some(bump("a", 0)) }).await.unwrap();
+    harness.until("the rejection is there", async |harness| replies(harness).await == "total 4,rejected zero").await;
+    assert!(harness.app.store().unhandled_rejections(10).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejection_that_nobody_handles_is_listed() {
+    let harness = Harness::start().await;
+    harness.app.send(ResetAll { send_bump: Some(bump("silent", 0)) }).await.unwrap();
+    harness
+        .until("the rejection is listed", async |harness| {
+            harness.app.store().unhandled_rejections(10).await.unwrap().len() == 1
+        })
+        .await;
+    let listed = harness.app.store().unhandled_rejections(10).await.unwrap().remove(0);
+    assert_eq!(&*listed.command, "counters.bump");
+    assert!(listed.body.contains("zero"));
+    assert_eq!(harness.app.ask(Total { counter: "never kept".into() }).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_flow_from_the_first_command_to_the_last_reply() {
+    let harness = Harness::start().await;
+    let caller = Caller {
+        trace: tidings::TraceContext::from_headers(
+            Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+            Some("vendor=1"),
+            Some("tenant=7"),
+        ),
+        ..Caller::default()
+    };
+    let payload = br#"{"send_bump":{"counter":"a","by":4}}"#;
+    harness.app.send_json("counters.reset-all", payload, caller).await.unwrap();
+    harness.until("the reply is there", async |harness| replies(harness).await == "total 4").await;
+    let sizes = harness.app.store().flow_sizes(10).await.unwrap();
+    assert_eq!(sizes.len(), 1, "{sizes:?}");
+    let flow = harness.app.store().flow(sizes[0].correlation_id).await.unwrap();
+    let names: Vec<_> = flow.iter().map(|message| message.envelope.name.to_string()).collect();
+    assert_eq!(names[0], "counters.bump");
+    assert!(names.contains(&"counters.bumped".to_owned()) && names.contains(&"counters.bump-answered".to_owned()));
+    for message in &flow {
+        let trace = &message.envelope.trace;
+        assert!(trace.traceparent().unwrap().starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
+        assert_eq!((trace.tracestate.as_deref(), trace.baggage.as_deref()), (Some("vendor=1"), Some("tenant=7")));
+    }
+    assert_eq!(flow[1].envelope.causation_id, Some(flow[0].envelope.id));
+}

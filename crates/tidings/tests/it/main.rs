@@ -1,0 +1,8 @@
+//! The runtime on a real SQLite file.
+
+mod app;
+mod borders;
+mod commands;
+mod durable_commands;
+mod listeners;
+mod support;

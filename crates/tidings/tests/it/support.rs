@@ -1,0 +1,99 @@
+//! Starting the test application, and waiting for states.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tidings::store::ConsumerStatus;
+use tidings::{App, BuildError, Config, Module, Synchronous};
+use tidings_testkit::ManualClock;
+
+use crate::app::{audit, contracts, counters};
+
+/// An application on a database file of its own, with a clock that stands still.
+pub struct Harness {
+    pub app: App,
+    pub clock: Arc<ManualClock>,
+    pub dir: Arc<TempDir>,
+}
+
+impl Harness {
+    pub async fn start() -> Self {
+        Self::with([counters(), audit()]).await
+    }
+
+    pub async fn with(modules: impl IntoIterator<Item = Module>) -> Self {
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        let clock = Arc::new(ManualClock::new("2026-01-31T09:30:00Z".parse().unwrap()));
+        let app = build(&dir, &clock, modules, config(&dir)).await.unwrap();
+        Self { app, clock, dir }
+    }
+
+    /// Stops the application and starts another one on the same file.
+    pub async fn restart_with(self, modules: impl IntoIterator<Item = Module>) -> Result<Self, BuildError> {
+        self.app.shutdown().await.unwrap();
+        let app = build(&self.dir, &self.clock, modules, config(&self.dir)).await?;
+        Ok(Self { app, ..self })
+    }
+
+    pub fn path(&self) -> PathBuf {
+        path(&self.dir)
+    }
+
+    pub async fn consumer(&self, name: &str) -> ConsumerStatus {
+        let all = self.app.store().consumers().await.unwrap();
+        all.into_iter().find(|status| &*status.name == name).unwrap_or_else(|| panic!("no consumer {name}"))
+    }
+
+    /// Waits until every consumer has read everything and nothing that is due is left to retry.
+    pub async fn settle(&self) {
+        self.until("everything is settled", async |harness| {
+            harness.app.store().consumers().await.unwrap().iter().all(|status| status.lag == 0)
+        })
+        .await;
+    }
+
+    /// Waits until the consumer's dead, retrying and behind are as given.
+    pub async fn until_parked(&self, consumer: &str, retrying: u64, behind: u64, dead: u64) {
+        self.until(&format!("{consumer}: {retrying} retrying, {behind} behind, {dead} dead"), async |harness| {
+            let status = harness.consumer(consumer).await;
+            (status.retrying, status.behind, status.dead) == (retrying, behind, dead)
+        })
+        .await;
+    }
+
+    /// Waits for a state; a state that does not come within ten seconds is a failure that prints the consumers.
+    pub async fn until(&self, what: &str, reached: impl AsyncFn(&Self) -> bool) {
+        let begun = Instant::now();
+        while !reached(self).await {
+            if begun.elapsed() > Duration::from_secs(10) {
+                panic!("never reached: {what}\n{:#?}", self.app.store().consumers().await);
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+pub fn path(dir: &TempDir) -> PathBuf {
+    dir.path().join("app.db")
+}
+
+pub fn config(dir: &TempDir) -> Config {
+    let mut config = Config::default();
+    config.store.path = path(dir);
+    config.store.synchronous = Synchronous::Off;
+    config.store.guard_tables = true;
+    config.store.write_budget_ms = 500;
+    config
+}
+
+pub async fn build(
+    dir: &TempDir,
+    clock: &Arc<ManualClock>,
+    modules: impl IntoIterator<Item = Module>,
+    config: Config,
+) -> Result<App, BuildError> {
+    let _ = dir;
+    App::builder().modules(modules).contracts(contracts::CONTRACTS).config(config).clock(clock.clone()).build().await
+}

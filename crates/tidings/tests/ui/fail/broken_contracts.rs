@@ -1,0 +1,3 @@
+tidings::contracts!("tests/ui/broken-schemas");
+
+fn main() {}
