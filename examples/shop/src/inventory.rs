@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tidings::{Command, Ctx, Module, Outcome, Query, QueryCtx, Reads, Result, migrations, reject, sql};
 use uuid::Uuid;
 
-use crate::contracts::inventory::{Reserved, StockChanged, Unavailable, unavailable::V1MissingItem as Missing};
+use crate::contracts::inventory::{Reserved, StockChanged, Unavailable, unavailable::v1::MissingItem as Missing};
 
 const SKU_BYTES_MAX: usize = 40;
 const ON_HAND_MAX: u32 = 1_000_000_000;

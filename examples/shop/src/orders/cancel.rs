@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::state::{Fact, State};
 use super::{move_on, state_of};
-use crate::contracts::orders::{Cancelled as OrderCancelled, cancelled::V1Reason as Reason};
+use crate::contracts::orders::{Cancelled as OrderCancelled, cancelled::v1::Reason};
 
 /// Gives an order up. Only one that is not paid can be cancelled.
 #[derive(Debug, Command, Serialize, Deserialize)]

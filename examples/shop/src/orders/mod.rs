@@ -14,7 +14,7 @@ use tidings::{Ctx, Error, Module, Result, migrations, sql};
 use uuid::Uuid;
 
 pub(crate) use cancel::Cancel;
-pub(crate) use place::{Line, Place, Placed as PlacedOrder};
+pub(crate) use place::{Line, Place};
 pub(crate) use queries::{ByState, ReservedPieces, SkuPieces, StateCount, StockLevels};
 pub(crate) use state::State;
 

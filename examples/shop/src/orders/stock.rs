@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::move_on;
 use super::state::{Fact, State};
-use crate::contracts::orders::{StockCheckRequested, stock_check_requested::V1LinesItem as Line};
+use crate::contracts::orders::{StockCheckRequested, stock_check_requested::v1::LinesItem as Line};
 
 #[derive(Reads)]
 #[reads("inventory.reserved", versions = "1")]

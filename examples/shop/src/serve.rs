@@ -1,0 +1,39 @@
+//! `shop serve`.
+
+use std::time::Duration;
+
+use tidings::{Config, Result};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::cli::ServeOptions;
+use crate::{http, modules};
+
+/// How long requests that are running may take to end after Ctrl-C.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Serves until Ctrl-C, then stops in order.
+pub(crate) async fn run(options: ServeOptions) -> Result<()> {
+    let mut config = Config::load()?;
+    if let Some(file) = &options.file {
+        config.store.path.clone_from(file);
+    }
+    let limits = http::Limits::of(&config);
+    let app = modules::start(config).await?;
+    let listener = TcpListener::bind(options.address()).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut server = tokio::spawn(http::serve(listener, app.clone(), limits, stopped));
+    tokio::select! {
+        ended = &mut server => ended??,
+        signal = tokio::signal::ctrl_c() => {
+            signal?;
+            drop(stop);
+            match tokio::time::timeout(GRACE, server).await {
+                Ok(ended) => ended??,
+                Err(_) => tracing::warn!(grace_s = GRACE.as_secs(), "requests were still running; they are cut off"),
+            }
+        }
+    }
+    Ok(app.shutdown().await?)
+}
