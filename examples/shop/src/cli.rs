@@ -23,6 +23,8 @@ pub(crate) enum Task {
     Demo(DemoOptions),
     /// Serve commands and queries over HTTP until Ctrl-C.
     Serve(ServeOptions),
+    /// List the dead letters of a database that is not being served, and retry or discard them.
+    DeadLetters(DeadLettersOptions),
     /// Print as JSON who publishes, reads, sends and answers what.
     Manifest,
 }
@@ -30,7 +32,7 @@ pub(crate) enum Task {
 #[derive(Debug, Args)]
 pub(crate) struct DemoOptions {
     /// How many orders to place
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(20..=100_000))]
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(40..=100_000))]
     pub(crate) orders: u32,
     /// How many to place at the same time
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=512))]
@@ -56,6 +58,19 @@ pub(crate) struct ServeOptions {
     pub(crate) file: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct DeadLettersOptions {
+    /// The database file
+    #[arg(long)]
+    pub(crate) file: PathBuf,
+    /// Try them again, with all their attempts before them
+    #[arg(long, conflicts_with = "discard")]
+    pub(crate) retry: bool,
+    /// Give them up for a reason, which is kept; what waits behind them goes on
+    #[arg(long, value_name = "REASON")]
+    pub(crate) discard: Option<String>,
+}
+
 impl ServeOptions {
     /// Loopback only: whoever can reach the shop can command it.
     pub(crate) fn address(&self) -> SocketAddr {
@@ -68,7 +83,7 @@ impl Task {
     pub(crate) fn default_log_filter(&self) -> &'static str {
         match self {
             Self::Demo(_) => "error,tidings=off",
-            Self::Serve(_) | Self::Manifest => "warn",
+            Self::Serve(_) | Self::DeadLetters(_) | Self::Manifest => "warn",
         }
     }
 }

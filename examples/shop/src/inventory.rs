@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use tidings::{Command, Ctx, Module, Outcome, Query, QueryCtx, Reads, Result, migrations, reject, sql};
 use uuid::Uuid;
 
-use crate::contracts::inventory::{Reserved, StockChanged, Unavailable, unavailable::v1::MissingItem as Missing};
+use crate::contracts::inventory::{
+    Reserved, StockChanged, Unavailable, unavailable::v1::MissingItem as Missing,
+};
 
 const SKU_BYTES_MAX: usize = 40;
 const ON_HAND_MAX: u32 = 1_000_000_000;
@@ -73,16 +75,15 @@ async fn restock(ctx: &mut Ctx, delivery: Restock) -> Outcome<StockLine> {
     if quantity == 0 || quantity > ON_HAND_MAX {
         return reject("bad_quantity", format!("a delivery has 1 to {ON_HAND_MAX} pieces"));
     }
-    let (on_hand, reserved, revision): (i64, u32, u32) = sql(
-        "INSERT INTO stock (sku, on_hand) VALUES ($1, $2)
+    let (on_hand, reserved, revision): (i64, u32, u32) =
+        sql("INSERT INTO stock (sku, on_hand) VALUES ($1, $2)
          ON CONFLICT (sku) DO UPDATE
          SET on_hand = stock.on_hand + excluded.on_hand, revision = stock.revision + 1
-         RETURNING on_hand, reserved, revision",
-    )
-    .bind(&sku)
-    .bind(quantity)
-    .fetch_one(ctx.tx())
-    .await?;
+         RETURNING on_hand, reserved, revision")
+        .bind(&sku)
+        .bind(quantity)
+        .fetch_one(ctx.tx())
+        .await?;
     let Some(on_hand) = u32::try_from(on_hand).ok().filter(|on_hand| *on_hand <= ON_HAND_MAX) else {
         return reject("warehouse_full", format!("the warehouse holds {ON_HAND_MAX} pieces of a product"));
     };
@@ -132,11 +133,9 @@ async fn is_reserved(ctx: &mut Ctx, order_id: Uuid) -> Result<bool> {
 
 /// Takes from the stock what a line needs and says what is left, or takes nothing if that is too little.
 async fn take(ctx: &mut Ctx, line: &Line) -> Result<Option<StockChanged>> {
-    let left: Option<(u32, u32)> = sql(
-        "UPDATE stock SET reserved = reserved + $1, revision = revision + 1
+    let left: Option<(u32, u32)> = sql("UPDATE stock SET reserved = reserved + $1, revision = revision + 1
          WHERE sku = $2 AND on_hand - reserved >= $1
-         RETURNING on_hand - reserved, revision",
-    )
+         RETURNING on_hand - reserved, revision")
     .bind(line.quantity)
     .bind(&line.sku)
     .fetch_optional(ctx.tx())

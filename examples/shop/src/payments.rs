@@ -81,14 +81,13 @@ async fn authorise(ctx: &mut Ctx, payment: PaymentInitiated) -> Result<()> {
     let is_declined = amount_cents > DECLINED_ABOVE_CENTS;
     let status = if is_declined { DECLINED } else { AUTHORISED };
     let now = ctx.now();
-    let changed =
-        sql("UPDATE payments SET status = $1, changed_at = $2 WHERE order_id = $3 AND status = $4")
-            .bind(status)
-            .bind(now)
-            .bind(order_id)
-            .bind(INITIATED)
-            .execute(ctx.tx())
-            .await?;
+    let changed = sql("UPDATE payments SET status = $1, changed_at = $2 WHERE order_id = $3 AND status = $4")
+        .bind(status)
+        .bind(now)
+        .bind(order_id)
+        .bind(INITIATED)
+        .execute(ctx.tx())
+        .await?;
     // A payment that was voided in the meantime is not asked for any more.
     match (changed, is_declined) {
         (0, _) => {}

@@ -9,10 +9,10 @@ use tokio::sync::oneshot;
 use crate::cli::ServeOptions;
 use crate::{http, modules};
 
-/// How long requests that are running may take to end after Ctrl-C.
+/// How long requests that are running may take to end.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Serves until Ctrl-C, then stops in order.
+/// Serves until Ctrl-C or SIGTERM, then stops in order.
 pub(crate) async fn run(options: ServeOptions) -> Result<()> {
     let mut config = Config::load()?;
     if let Some(file) = &options.file {
@@ -26,7 +26,7 @@ pub(crate) async fn run(options: ServeOptions) -> Result<()> {
     let mut server = tokio::spawn(http::serve(listener, app.clone(), limits, stopped));
     tokio::select! {
         ended = &mut server => ended??,
-        signal = tokio::signal::ctrl_c() => {
+        signal = told_to_stop() => {
             signal?;
             drop(stop);
             match tokio::time::timeout(GRACE, server).await {
@@ -36,4 +36,19 @@ pub(crate) async fn run(options: ServeOptions) -> Result<()> {
         }
     }
     Ok(app.shutdown().await?)
+}
+
+#[cfg(unix)]
+async fn told_to_stop() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+async fn told_to_stop() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
 }

@@ -45,7 +45,8 @@ pub(super) async fn gather(store: &dyn Store, limit: usize) -> Result<Flows, Sto
 /// Draws who caused whom, one line a message.
 fn tree(messages: &[Recorded]) -> Vec<String> {
     let ids: Vec<_> = messages.iter().map(|message| message.envelope.id).collect();
-    let is_root = |message: &&Recorded| message.envelope.causation_id.is_none_or(|cause| !ids.contains(&cause));
+    let is_root =
+        |message: &&Recorded| message.envelope.causation_id.is_none_or(|cause| !ids.contains(&cause));
     let mut lines = Vec::new();
     for root in messages.iter().filter(is_root) {
         lines.push(root.envelope.name.to_string());

@@ -21,9 +21,15 @@ pub(super) fn check(numbers: &Numbers, placed: &Placed, plan: &Plan) -> Vec<Inva
         Invariant { says: "every order was placed once", wrong: each_once(numbers, placed, plan) },
         Invariant { says: "every order has settled as planned", wrong: settled(numbers, plan) },
         Invariant { says: "money was taken for paid orders, and for no others", wrong: money(numbers) },
-        Invariant { says: "goods are set aside for reserved orders, and for no others", wrong: goods(numbers) },
+        Invariant {
+            says: "goods are set aside for reserved orders, and for no others",
+            wrong: goods(numbers),
+        },
         Invariant { says: "orders knows the stock that inventory has", wrong: levels(numbers) },
-        Invariant { says: "the poison order is dead, and only its own key waits", wrong: poison(numbers, placed) },
+        Invariant {
+            says: "the poison order is dead, and only its own key waits",
+            wrong: poison(numbers, placed),
+        },
     ]
 }
 
@@ -36,6 +42,7 @@ pub(super) fn judge(invariants: &[Invariant]) -> ExitCode {
             Some(wrong) => println!("  WRONG  {says}: {wrong}"),
         }
     }
+    println!();
     if invariants.iter().all(|invariant| invariant.wrong.is_none()) {
         return ExitCode::SUCCESS;
     }
@@ -66,7 +73,8 @@ fn money(numbers: &Numbers) -> Option<String> {
     let (orders, cents) = paid.fold((0, 0), |sum, count| (sum.0 + count.orders, sum.1 + count.total_cents));
     let taken = numbers.payments.iter().find(|count| count.status == "authorised");
     let (payments, amount) = taken.map_or((0, 0), |count| (count.payments, count.amount_cents));
-    differ("paid orders", orders, "payments", payments).or_else(|| differ("cents owed", cents, "taken", amount))
+    differ("paid orders", orders, "payments", payments)
+        .or_else(|| differ("cents owed", cents, "taken", amount))
 }
 
 fn goods(numbers: &Numbers) -> Option<String> {
@@ -79,7 +87,8 @@ fn goods(numbers: &Numbers) -> Option<String> {
 }
 
 fn levels(numbers: &Numbers) -> Option<String> {
-    let available = numbers.stock.iter().map(|line| (line.sku.as_str(), line.on_hand.saturating_sub(line.reserved)));
+    let available =
+        numbers.stock.iter().map(|line| (line.sku.as_str(), line.on_hand.saturating_sub(line.reserved)));
     same("available", available, "known to orders", pieces(&numbers.stock_levels))
 }
 

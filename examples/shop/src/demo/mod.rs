@@ -9,7 +9,6 @@ mod orders;
 mod plan;
 mod progress;
 mod report;
-mod settle;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::cli::DemoOptions;
+use crate::settle::settle;
 use crate::{http, modules};
 use client::Client;
 use plan::Plan;
@@ -67,17 +67,19 @@ async fn show(app: &App, client: &Client, options: &DemoOptions, file: &Path) ->
     let bar = progress::bar(options.orders);
     let mut placed = orders::place(client, &plan.orders[..plan.half], options.concurrency, &bar).await?;
     // The deliveries come when the first half has settled: only then do orders wait for them for certain.
-    settle::settle(app, patience).await?;
+    settle(app, patience).await?;
     for delivery in &plan.second_deliveries {
         client.send(delivery, None).await?;
     }
     placed.extend(orders::place(client, &plan.orders[plan.half..], options.concurrency, &bar).await?);
     bar.finish_and_clear();
     let placing = placed.took;
-    settle::settle(app, patience).await?;
+    settle(app, patience).await?;
     let took = Took { placing, in_all: begun.elapsed() };
 
     let numbers = numbers::gather(app, client).await?;
-    report::print(&numbers, &placed, &took, file)?;
-    Ok(invariants::judge(&invariants::check(&numbers, &placed, &plan)))
+    report::print(&numbers, &placed, &took);
+    let verdict = invariants::judge(&invariants::check(&numbers, &placed, &plan));
+    report::look_next(file)?;
+    Ok(verdict)
 }

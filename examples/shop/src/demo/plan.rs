@@ -16,7 +16,7 @@ const POISON: &str = "tea-sample";
 const PLENTY: [&str; 5] = ["coffee-beans", "honey", "mug", "tea-black", "tea-green"];
 
 /// Pieces of the scarce product that are there from the start.
-const SCARCE_AT_FIRST: u32 = 2;
+const SCARCE_AT_FIRST: u32 = 1;
 /// Pieces in one of the deliveries halfway.
 const DELIVERY: u32 = 4;
 
@@ -75,8 +75,8 @@ const QUANTITY_MAX: u32 = 3;
 fn planned(number: u32, of: u32) -> PlannedOrder {
     let kind = match number {
         _ if number == of / 4 => Kind::Poison,
-        _ if number % 10 == 3 => Kind::Declined,
         _ if number % 8 == 5 => Kind::Scarce,
+        _ if number % 10 == 3 => Kind::Declined,
         _ if number % 25 == 7 => Kind::NeverThere,
         _ => Kind::Plain,
     };
@@ -92,7 +92,7 @@ fn planned(number: u32, of: u32) -> PlannedOrder {
         None => plain_lines(number),
     };
     let place = Place { customer_id: Uuid::new_v4(), lines };
-    PlannedOrder { place, kind, sent_twice: number % 20 == 0 }
+    PlannedOrder { place, kind, sent_twice: number.is_multiple_of(20) }
 }
 
 /// One to three products of which there are plenty.
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn every_plan_has_something_of_everything() {
-        for orders in [20, 40, 200] {
+        for orders in [40, 41, 200, 1000] {
             let plan = Plan::of(orders);
             let count = |kind| plan.orders.iter().filter(|order| order.kind == kind).count();
             assert_eq!(count(Kind::Poison), 1, "{orders}");

@@ -11,14 +11,13 @@ use super::Took;
 use super::numbers::Numbers;
 use super::orders::Placed;
 
-pub(super) fn print(numbers: &Numbers, placed: &Placed, took: &Took, file: &Path) -> Result<()> {
+pub(super) fn print(numbers: &Numbers, placed: &Placed, took: &Took) {
     summary(placed, took);
     orders(numbers);
     events(numbers);
     listeners(numbers);
     fan_out(numbers);
     poison(numbers);
-    look_next(file)
 }
 
 fn summary(placed: &Placed, took: &Took) {
@@ -44,7 +43,11 @@ fn ms(duration: Duration) -> String {
 
 fn orders(numbers: &Numbers) {
     let rows = numbers.orders.iter().map(|count| {
-        [count.state.to_string(), count.orders.to_string(), format!("{:.2}", count.total_cents as f64 / 100.0)]
+        [
+            count.state.to_string(),
+            count.orders.to_string(),
+            format!("{:.2}", count.total_cents as f64 / 100.0),
+        ]
     });
     show("Orders by state", &["state", "orders", "worth"], rows);
 }
@@ -66,7 +69,11 @@ fn listeners(numbers: &Numbers) {
             of.dead.to_string(),
         ]
     });
-    show("Consumers and their work", &["consumer", "kind", "handled", "lag", "retrying", "behind", "dead"], rows);
+    show(
+        "Consumers and their work",
+        &["consumer", "kind", "handled", "lag", "retrying", "behind", "dead"],
+        rows,
+    );
 }
 
 fn fan_out(numbers: &Numbers) {
@@ -81,7 +88,11 @@ fn fan_out(numbers: &Numbers) {
             FanOut::of(max).to_string(),
         ]
     });
-    show("Fan-out: messages that one request caused", &["begins with", "flows", "p50", "p99", "max", "grade of max"], rows);
+    show(
+        "Fan-out: messages that one request caused",
+        &["begins with", "flows", "p50", "p99", "max", "grade of max"],
+        rows,
+    );
     if let Some(flows) = numbers.flows.get("orders.placed") {
         println!("The largest flow of one order");
         flows.largest.iter().for_each(|line| println!("  {line}"));
@@ -95,9 +106,13 @@ fn poison(numbers: &Numbers) {
         println!("The poison order ({key})");
         println!("  `{}` failed on {} {} times:", dead.consumer, dead.message.envelope.name, dead.attempts);
         println!("  {}", dead.error.replace('\n', "\n  "));
-        let waits = numbers.parked.iter().filter(|row| row.state == ParkedState::Behind && row.key == dead.key);
+        let waits =
+            numbers.parked.iter().filter(|row| row.state == ParkedState::Behind && row.key == dead.key);
         for behind in waits {
-            println!("  Behind it waits {}, until a person retries or discards the dead letter.", behind.message.envelope.name);
+            println!(
+                "  Behind it waits {}, until a person retries or discards the dead letter.",
+                behind.message.envelope.name
+            );
         }
         if let Some(consumer) = numbers.consumers.iter().find(|consumer| consumer.name == dead.consumer) {
             println!("  Meanwhile the same listener handled {} events of other orders.", consumer.handled);
@@ -106,18 +121,25 @@ fn poison(numbers: &Numbers) {
     }
 }
 
-fn look_next(file: &Path) -> Result<()> {
+/// Says what can be tried on the database that the demo leaves behind.
+pub(super) fn look_next(file: &Path) -> Result<()> {
     let file = std::path::absolute(file)?;
     let file = file.display();
+    let run = "cargo run -p shop --";
     println!("Where to look next");
     println!("  The database is kept: {file}");
-    println!("  cargo run -p shop -- serve --file {file}");
-    println!("    curl 'localhost:8080/queries/orders.by-state'");
-    println!("    curl localhost:8080/commands/inventory.restock -d '{{\"sku\": \"tea-autumn\", \"quantity\": 50}}'");
-    println!("    curl 'localhost:8080/queries/orders.by-state'          # the orders on backorder have moved on");
-    println!("  cargo run -p shop -- manifest                            # who publishes, reads and sends what");
-    println!("  examples/shop/README.md                                  # the flow, and what else to try");
-    println!();
+    println!("  {run} dead-letters --file {file} --discard \"samples are free\"");
+    println!("      gives the poison order up; the cancellation behind it goes on");
+    println!("  {run} serve --file {file}");
+    println!("      curl localhost:8080/queries/orders.by-state");
+    println!(
+        "      curl localhost:8080/commands/inventory.restock -d '{{\"sku\": \"tea-autumn\", \"quantity\": 50}}'"
+    );
+    println!("      and by-state again: the orders on backorder have moved on");
+    println!("  {run} manifest");
+    println!("      who publishes, reads and sends what, down to the fields");
+    println!("  examples/shop/README.md");
+    println!("      the flow, and what else to try");
     Ok(())
 }
 

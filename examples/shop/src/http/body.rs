@@ -11,7 +11,8 @@ use super::problem::Problem;
 /// Reads a body of at most `bytes_max` bytes. One that announces more is refused before any of it is read; one that
 /// turns out to be more, as soon as it does.
 pub(super) async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
-    let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let announced =
+        request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > bytes_max as u64) {
         return Err(Problem::too_large(bytes_max));
     }

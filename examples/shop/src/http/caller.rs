@@ -31,7 +31,8 @@ pub(super) fn of(headers: &HeaderMap, deadline_ms_max: u64) -> Result<Caller, Pr
 fn deadline(headers: &HeaderMap, ms_max: u64) -> Result<Option<Duration>, Problem> {
     let Some(text) = text(headers, "deadline-ms")? else { return Ok(None) };
     let ms = text.parse::<u64>().ok().filter(|ms| *ms > 0);
-    let ms = ms.ok_or_else(|| Problem::invalid("`Deadline-Ms` is a number of milliseconds from 1".to_owned()))?;
+    let ms =
+        ms.ok_or_else(|| Problem::invalid("`Deadline-Ms` is a number of milliseconds from 1".to_owned()))?;
     // A caller may be in more of a hurry than the shop, never in less.
     Ok(Some(Duration::from_millis(ms.min(ms_max))))
 }

@@ -49,7 +49,11 @@ impl Problem {
     }
 
     pub(super) fn no_such_method() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "commands are POSTed; queries GET or POST")
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "commands are POSTed; queries GET or POST",
+        )
     }
 
     pub(super) fn of_command(error: SendError) -> Self {

@@ -29,7 +29,10 @@ pub(super) async fn cancel(ctx: &mut Ctx, order: Cancel) -> Outcome<Cancelled> {
         Some(State::Cancelled) => return Ok(Cancelled { order_id }),
         Some(State::PaymentFailed) => Reason::PaymentFailed,
         Some(state) if state.is_paid() => {
-            return reject("already_paid", format!("order {order_id} is {state}; a paid order cannot be cancelled"));
+            return reject(
+                "already_paid",
+                format!("order {order_id} is {state}; a paid order cannot be cancelled"),
+            );
         }
         Some(_) => Reason::CustomerRequest,
     };

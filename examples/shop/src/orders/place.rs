@@ -52,7 +52,8 @@ pub(super) async fn place(ctx: &mut Ctx, order: Place) -> Outcome<Placed> {
     .execute(ctx.tx())
     .await?;
     insert_lines(ctx, order_id, &order.lines).await?;
-    ctx.publish(OrderPlaced { order_id, customer_id: order.customer_id, total_cents, placed_at: now }).await?;
+    ctx.publish(OrderPlaced { order_id, customer_id: order.customer_id, total_cents, placed_at: now })
+        .await?;
     let in_stock = stock::seems_in_stock(ctx, order_id).await?;
     Ok(Placed { order_id, state, total_cents, in_stock })
 }

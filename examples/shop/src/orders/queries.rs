@@ -63,10 +63,11 @@ pub(super) async fn status(ctx: &mut QueryCtx, of: Status) -> Result<Option<Orde
             .fetch_optional(ctx.tx())
             .await?;
     let Some((state, total_cents, placed_at, changed_at)) = order else { return Ok(None) };
-    let lines: Vec<(String, u32)> = sql("SELECT sku, quantity FROM order_lines WHERE order_id = $1 ORDER BY sku")
-        .bind(of.order_id)
-        .fetch_all(ctx.tx())
-        .await?;
+    let lines: Vec<(String, u32)> =
+        sql("SELECT sku, quantity FROM order_lines WHERE order_id = $1 ORDER BY sku")
+            .bind(of.order_id)
+            .fetch_all(ctx.tx())
+            .await?;
     let lines = lines.into_iter().map(|(sku, quantity)| Line { sku, quantity }).collect();
     Ok(Some(OrderStatus { order_id: of.order_id, state, total_cents, placed_at, changed_at, lines }))
 }
@@ -88,12 +89,10 @@ pub(super) async fn stock_levels(ctx: &mut QueryCtx, _all: StockLevels) -> Resul
 }
 
 pub(super) async fn reserved_pieces(ctx: &mut QueryCtx, _all: ReservedPieces) -> Result<Vec<SkuPieces>> {
-    let rows = sql(
-        "SELECT line.sku, CAST(SUM(line.quantity) AS BIGINT)
+    let rows = sql("SELECT line.sku, CAST(SUM(line.quantity) AS BIGINT)
          FROM order_lines line JOIN orders reserved ON reserved.order_id = line.order_id
          WHERE reserved.state = $1
-         GROUP BY line.sku ORDER BY line.sku",
-    )
+         GROUP BY line.sku ORDER BY line.sku")
     .bind(State::StockReserved)
     .fetch_all(ctx.tx())
     .await?;

@@ -56,7 +56,9 @@ impl State {
             (Self::PendingCreation, Fact::PaymentInitiated) => Self::AwaitingPayment,
             (Self::AwaitingPayment, Fact::PaymentAuthorised) => Self::AwaitingStockCheck,
             (Self::AwaitingPayment, Fact::PaymentDeclined) => Self::PaymentFailed,
-            (Self::PendingCreation | Self::AwaitingPayment | Self::PaymentFailed, Fact::Cancelled) => Self::Cancelled,
+            (Self::PendingCreation | Self::AwaitingPayment | Self::PaymentFailed, Fact::Cancelled) => {
+                Self::Cancelled
+            }
             (Self::AwaitingStockCheck | Self::StockReplenished, Fact::StockReserved) => Self::StockReserved,
             (Self::AwaitingStockCheck | Self::StockReplenished, Fact::StockUnavailable) => Self::OnBackorder,
             (Self::OnBackorder, Fact::StockReplenished) => Self::StockReplenished,
@@ -144,7 +146,8 @@ mod tests {
             [S::PendingCreation, S::AwaitingPayment, S::PaymentFailed, S::Cancelled]
         );
         assert_eq!(
-            walk(&[PaymentInitiated, PaymentAuthorised, StockUnavailable, StockReplenished, StockReserved])[3..],
+            walk(&[PaymentInitiated, PaymentAuthorised, StockUnavailable, StockReplenished, StockReserved])
+                [3..],
             [S::OnBackorder, S::StockReplenished, S::StockReserved]
         );
     }

@@ -77,13 +77,12 @@ pub(super) async fn request_check(ctx: &mut Ctx, order_id: Uuid) -> Result<()> {
 
 /// Whether all of an order's goods are there, as far as this module has heard.
 pub(super) async fn seems_in_stock(ctx: &mut Ctx, order_id: Uuid) -> Result<bool> {
-    let (lacking,): (i64,) = sql(
-        "SELECT COUNT(*) FROM order_lines line LEFT JOIN stock_levels level ON level.sku = line.sku
-         WHERE line.order_id = $1 AND COALESCE(level.available, 0) < line.quantity",
-    )
-    .bind(order_id)
-    .fetch_one(ctx.tx())
-    .await?;
+    let (lacking,): (i64,) =
+        sql("SELECT COUNT(*) FROM order_lines line LEFT JOIN stock_levels level ON level.sku = line.sku
+         WHERE line.order_id = $1 AND COALESCE(level.available, 0) < line.quantity")
+        .bind(order_id)
+        .fetch_one(ctx.tx())
+        .await?;
     Ok(lacking == 0)
 }
 
@@ -112,8 +111,7 @@ async fn replenish(ctx: &mut Ctx, sku: &str) -> Result<()> {
 /// The oldest order that waits for this product and whose every line can be served, as far as is known, beside the
 /// orders whose goods were requested again already. Without these, one piece would wake every order that waits for it.
 async fn next_backorder(ctx: &mut Ctx, sku: &str) -> Result<Option<Uuid>> {
-    let row: Option<(Uuid,)> = sql(
-        "SELECT waiting.order_id
+    let row: Option<(Uuid,)> = sql("SELECT waiting.order_id
          FROM orders waiting
          JOIN order_lines wanted ON wanted.order_id = waiting.order_id AND wanted.sku = $1
          WHERE waiting.state = $2
@@ -128,8 +126,7 @@ async fn next_backorder(ctx: &mut Ctx, sku: &str) -> Result<Option<Uuid>> {
                      JOIN order_lines other ON other.order_id = requested.order_id
                      WHERE requested.state = $3 AND other.sku = line.sku))
          ORDER BY waiting.placed_at, waiting.order_id
-         LIMIT 1",
-    )
+         LIMIT 1")
     .bind(sku)
     .bind(State::OnBackorder)
     .bind(State::StockReplenished)

@@ -13,7 +13,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 ///
 /// One look is enough: handling a message, publishing what follows from it and moving the cursor are one transaction, so
 /// there is no moment at which work exists that none of these numbers shows.
-pub(super) async fn settle(app: &App, patience: Duration) -> Result<()> {
+pub(crate) async fn settle(app: &App, patience: Duration) -> Result<()> {
     let begun = Instant::now();
     loop {
         let consumers = app.store().consumers().await?;
@@ -23,7 +23,7 @@ pub(super) async fn settle(app: &App, patience: Duration) -> Result<()> {
         }
         if begun.elapsed() > patience {
             return Err(Error::failed(format!(
-                "the orders did not settle within {} s: {}; give them longer with --settle-seconds",
+                "the shop did not settle within {} s: {}; whether they still move is in `RUST_LOG=tidings=debug`",
                 patience.as_secs(),
                 busy.into_iter().map(describe).collect::<Vec<_>>().join("; ")
             )));
