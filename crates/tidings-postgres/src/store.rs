@@ -42,7 +42,7 @@ impl PostgresStore {
         let mut options = PgConnectOptions::from_str(&config.url)
             .map_err(|error| meaning("reading the database's URL", error))?
             // The suites and the reasoning in cursor.rs hold for this level, whatever the server's default is.
-            .options([("default_transaction_isolation", "read\\ committed")]);
+            .options([("default_transaction_isolation", "read committed")]);
         if let Some(schema) = &config.schema {
             options = options.options([("search_path", schema)]);
         }

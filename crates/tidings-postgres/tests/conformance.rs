@@ -3,13 +3,15 @@
 //! They run when `TIDINGS_TEST_POSTGRES_URL` names a server whose user may create schemas. Without it they say that they
 //! were not run, and under CI they fail: a suite that is skipped in silence proves nothing.
 
-use std::sync::Arc;
+use std::io::Write as _;
+use std::sync::{Arc, Once};
 
 use async_trait::async_trait;
 use tidings_core::ids::MessageId;
 use tidings_core::store::Store;
 use tidings_postgres::{PostgresConfig, PostgresStore, Reader};
 use tidings_testkit::factory::{StoreFactory, TestDatabase};
+use tidings_testkit::suite::{self, assert_catches};
 
 struct Fresh(Reader);
 
@@ -69,8 +71,49 @@ fn server_is_there() -> bool {
         std::env::var_os("CI").is_none(),
         "TIDINGS_TEST_POSTGRES_URL is not set, and CI must not skip suites"
     );
-    println!("NOT RUN: TIDINGS_TEST_POSTGRES_URL is not set");
+    // Past the test harness, which shows what a test prints only when it fails.
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let note = "PostgreSQL suites were NOT RUN: TIDINGS_TEST_POSTGRES_URL is not set";
+        writeln!(std::io::stderr(), "{note}").expect("stderr takes a line");
+    });
     false
 }
 
 tidings_testkit::conformance!(log, Fresh(Reader::BetweenSnapshots), if server_is_there());
+tidings_testkit::conformance!(work, Fresh(Reader::BetweenSnapshots), if server_is_there());
+tidings_testkit::conformance!(read, Fresh(Reader::BetweenSnapshots), if server_is_there());
+tidings_testkit::conformance!(tables, Fresh(Reader::BetweenSnapshots), if server_is_there());
+
+/// The traps of a log with concurrent writers, sprung on purpose.
+mod caught {
+    use super::*;
+
+    /// A reader that stands at a position never comes back for a row that commits late.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_reader_by_sequence_number() {
+        if server_is_there() {
+            let suite = async {
+                suite::log::concurrent::no_reader_skips_or_repeats_a_committed_message(&Fresh(
+                    Reader::BySequence,
+                ))
+                .await;
+            };
+            assert_catches(suite, "no reader skips a committed message").await;
+        }
+    }
+
+    /// A publisher that began before its cause has the lower transaction id.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_reader_by_transaction_id() {
+        if server_is_there() {
+            let suite = async {
+                suite::log::concurrent::no_consumer_sees_an_effect_before_its_cause(&Fresh(
+                    Reader::ByTransaction,
+                ))
+                .await;
+            };
+            assert_catches(suite, "no consumer sees an effect before its cause").await;
+        }
+    }
+}

@@ -2,7 +2,8 @@
 
 /// Makes one test of each suite of a group, against the stores of a factory: `conformance!(log, factory)`.
 ///
-/// Groups: `log`, `outcomes`, `work`, `retention`, `read`, `tables`. The factory is an expression, evaluated
+/// Groups: `log`, `outcomes`, `work`, `retention`, `read`, `tables`, and `guard` for stores that
+/// can tell whose tables a statement touches. The factory is an expression, evaluated
 /// once per test. A condition may follow, for backends that need a server: `conformance!(log, factory, if there())`;
 /// where it is false the tests pass without running, so the condition must say so itself. The calling crate needs `tokio` with `macros` and `rt-multi-thread`.
 #[macro_export]
@@ -103,6 +104,10 @@ macro_rules! conformance {
             a_changed_migration_is_refused,
             a_failed_migration_leaves_nothing,
             values_come_back_as_they_were_bound,
+        );
+    };
+    (guard, $factory:expr $(, if $condition:expr)?) => {
+        $crate::suites!(guard, $factory, [$($condition)?] =>
             a_module_touches_only_its_own_tables,
         );
     };

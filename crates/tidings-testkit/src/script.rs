@@ -115,7 +115,7 @@ async fn run_one(tx: &mut dyn Tx, op: &Op) -> Result<(), StoreError> {
             Ok(())
         }
         Op::Gate(gate) => {
-            gate.pass().await;
+            gate.wait_here().await;
             Ok(())
         }
         Op::Fail => Err(StoreError::Undone),
@@ -194,7 +194,8 @@ impl Gate {
         let _ = reached.wait_for(|count| *count > 0).await;
     }
 
-    async fn pass(&self) {
+    /// Says that this place is reached, and waits until the gate is opened.
+    pub async fn wait_here(&self) {
         self.reached.send_modify(|count| *count += 1);
         let mut open = self.open.subscribe();
         let _ = open.wait_for(|open| *open).await;

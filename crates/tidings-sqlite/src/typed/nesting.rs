@@ -19,13 +19,8 @@ pub(super) async fn rollback_to_depth(
     connection: &mut SqliteConnection,
     depth: usize,
 ) -> Result<(), sqlx::Error> {
-    while self::depth(connection) > depth {
+    while SqliteTransactionManager::get_transaction_depth(connection) > depth {
         SqliteTransactionManager::rollback(connection).await?;
     }
     Ok(())
-}
-
-/// How many transactions are open, one inside another.
-pub(super) fn depth(connection: &SqliteConnection) -> usize {
-    SqliteTransactionManager::get_transaction_depth(connection)
 }

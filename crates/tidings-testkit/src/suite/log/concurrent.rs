@@ -39,9 +39,7 @@ pub async fn no_reader_skips_or_repeats_a_committed_message(factory: &dyn StoreF
     while let Some(written) = writers.join_next().await {
         acknowledged.extend(written.expect("a writer ends"));
     }
-    done.send_replace(true);
-    for reader in readers {
-        let (limit, read) = reader.await.expect("a reader ends");
+    for (limit, read) in what_all_read(&store, readers, &done).await {
         let seen: BTreeSet<_> = ids(&read).into_iter().collect();
         let skipped = acknowledged.difference(&seen).count();
         assert_eq!(skipped, 0, "no reader skips a committed message; window {limit}, seed {seed}");
@@ -64,6 +62,20 @@ async fn start_readers(
         readers.push(tokio::spawn(async move { (limit, reading.await) }));
     }
     readers
+}
+
+/// What each reader has read once the writers are done, and what one reads that comes only then, by its window.
+async fn what_all_read(
+    store: &Arc<dyn Store>,
+    readers: Vec<JoinHandle<(usize, Vec<Recorded>)>>,
+    done: &watch::Sender<bool>,
+) -> Vec<(usize, Vec<Recorded>)> {
+    done.send_replace(true);
+    let mut all = Vec::new();
+    for reader in readers.into_iter().chain(start_readers(store, &[77], done).await) {
+        all.push(reader.await.expect("a reader ends"));
+    }
+    all
 }
 
 /// Reads on and on; ends at an end that was told after the writers were done.
@@ -131,9 +143,7 @@ pub async fn no_consumer_sees_an_effect_before_its_cause(factory: &dyn StoreFact
     while let Some(written) = writers.join_next().await {
         written.expect("a writer ends");
     }
-    done.send_replace(true);
-    for reader in readers {
-        let (limit, read) = reader.await.expect("a reader ends");
+    for (limit, read) in what_all_read(&store, readers, &done).await {
         let breaks = account.out_of_order(&read);
         assert!(
             breaks.is_empty(),

@@ -71,7 +71,7 @@ pub async fn a_settled_head_lets_the_next_one_run(factory: &dyn StoreFactory) {
     let parked = vec![retrying(&read[0], at(10)), behind(&read[1]), behind(&read[2])];
     consumer.park(store.as_ref(), parked).await;
     for settled in 0..3 {
-        let due = consumer.due(store.as_ref(), at(10)).await;
+        let due = consumer.due(store.as_ref(), at(11)).await;
         assert_eq!(due, ids(&read[settled..]), "after {settled} settled, the next is the head, due at once");
         let holder = Consumer::hold(store.as_ref(), NAME, &READS).await;
         let left = read.len() - settled;
@@ -214,8 +214,8 @@ pub async fn keys_of_different_kinds_do_not_mix(factory: &dyn StoreFactory) {
     let mut parked: Vec<_> = read[..keys.len()].iter().map(|head| retrying(head, at(10))).collect();
     parked.extend(read[keys.len()..].iter().map(behind));
     consumer.park(store.as_ref(), parked).await;
-    for key in 0..keys.len() {
-        consumer.settle(store.as_ref(), &read[key], died(false)).await;
+    for (key, head) in read[..keys.len()].iter().enumerate() {
+        consumer.settle(store.as_ref(), head, died(false)).await;
         let due = consumer.due(store.as_ref(), at(10)).await;
         assert_eq!(due.len(), 2 * (keys.len() - key - 1), "a key holds only its own messages");
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tidings_core::store::{ConsumerSpec, Start, StoreError};
 
 use crate::factory::StoreFactory;
-use crate::script::run;
+use crate::script::{Op, run};
 use crate::suite::support::*;
 
 const READS: [&str; 1] = ["orders.placed"];
@@ -64,8 +64,8 @@ pub async fn an_alias_hands_over_everything(factory: &dyn StoreFactory) {
     append(store.as_ref(), &events("orders.placed", 4)).await;
     let mut old = Consumer::enter(store.as_ref(), "suite.old", &READS, Start::Beginning).await;
     let batch = old.take(store.as_ref(), 3).await.messages;
-    old.park(store.as_ref(), vec![retrying(&batch[2], at(10))]).await;
-    run(store.as_ref(), [old.advance(receipt_of(&batch[..2], 1))]).await.expect("a batch commits");
+    let parked = Op::Park(old.lease.clone(), vec![retrying(&batch[2], at(10))]);
+    run(store.as_ref(), [parked, old.advance(receipt_of(&batch[..2], 1))]).await.expect("a batch commits");
 
     let aliases: Vec<Arc<str>> = vec!["suite.never".into(), "suite.old".into()];
     let renamed = ConsumerSpec { aliases, ..spec("suite.new", &READS, Start::Now) };

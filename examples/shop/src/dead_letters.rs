@@ -1,0 +1,64 @@
+//! `shop dead-letters`.
+
+use std::time::Duration;
+
+use tidings::store::{ParkedRow, ParkedState};
+use tidings::{App, Config, Error, Result};
+
+use crate::cli::DeadLettersOptions;
+use crate::modules;
+use crate::settle::settle;
+
+/// More than a person would read.
+const LISTED_MAX: usize = 1_000;
+/// How long what waits behind a discarded letter may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Lists dead letters, and does with them what the options say. The shop runs meanwhile, because only a running
+/// listener may settle its own letters.
+pub(crate) async fn run(options: DeadLettersOptions) -> Result<()> {
+    if !options.file.try_exists()? {
+        return Err(Error::failed(format!("there is no database {}", options.file.display())));
+    }
+    let mut config = Config::load()?;
+    config.store.path.clone_from(&options.file);
+    let app = modules::start(config).await?;
+    let done = settle_each(&app, &options).await;
+    app.shutdown().await?;
+    done
+}
+
+async fn settle_each(app: &App, options: &DeadLettersOptions) -> Result<()> {
+    let letters = app.dead_letters().list(None, LISTED_MAX).await?;
+    if letters.is_empty() {
+        println!("no dead letters");
+        return Ok(());
+    }
+    for letter in &letters {
+        describe(app, letter).await?;
+        let (consumer, position) = (&letter.consumer, letter.message.position);
+        if let Some(reason) = &options.discard {
+            app.dead_letters().discard(consumer, position, reason).await?;
+            println!("  discarded: {reason}");
+        } else if options.retry {
+            app.dead_letters().retry(consumer, position).await?;
+            println!("  will be tried again");
+        }
+    }
+    if options.discard.is_some() {
+        settle(app, PATIENCE).await?;
+        println!("what waited behind them has been handled");
+    }
+    Ok(())
+}
+
+async fn describe(app: &App, letter: &ParkedRow) -> Result<()> {
+    let key = letter.key.as_ref().map_or("no key", |key| key.as_str());
+    println!("{} of {key}", letter.message.envelope.name);
+    println!("  `{}` failed {} times: {}", letter.consumer, letter.attempts, letter.error);
+    let behind = app.store().parked(Some(&letter.consumer), Some(ParkedState::Behind), LISTED_MAX).await?;
+    for waits in behind.iter().filter(|waits| waits.key.is_some() && waits.key == letter.key) {
+        println!("  behind it waits {}", waits.message.envelope.name);
+    }
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! The demo's database file.
+
+use std::path::PathBuf;
+
+use tidings::{Error, Result};
+
+use crate::cli::DemoOptions;
+
+/// What SQLite and the store keep beside the database file.
+const COMPANIONS: [&str; 4] = ["", "-wal", "-shm", ".lock"];
+
+/// Finds a place for a database that is not there yet. The file is kept when the demo ends: it is there to be looked at.
+pub(super) fn fresh(options: &DemoOptions) -> Result<PathBuf> {
+    let Some(file) = &options.file else {
+        return Ok(tempfile::Builder::new().prefix("shop-").tempdir()?.keep().join("shop.db"));
+    };
+    for companion in COMPANIONS {
+        let mut path = file.clone().into_os_string();
+        path.push(companion);
+        let path = PathBuf::from(path);
+        if !path.try_exists()? {
+            continue;
+        }
+        if !options.force {
+            let problem = format!("{} is there already; `--force` replaces it", path.display());
+            return Err(Error::failed(problem));
+        }
+        std::fs::remove_file(path)?;
+    }
+    Ok(file.clone())
+}

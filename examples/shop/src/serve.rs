@@ -1,0 +1,54 @@
+//! `shop serve`.
+
+use std::time::Duration;
+
+use tidings::{Config, Result};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::cli::ServeOptions;
+use crate::{http, modules};
+
+/// How long requests that are running may take to end.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Serves until Ctrl-C or SIGTERM, then stops in order.
+pub(crate) async fn run(options: ServeOptions) -> Result<()> {
+    let mut config = Config::load()?;
+    if let Some(file) = &options.file {
+        config.store.path.clone_from(file);
+    }
+    let limits = http::Limits::of(&config);
+    let app = modules::start(config).await?;
+    let listener = TcpListener::bind(options.address()).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut server = tokio::spawn(http::serve(listener, app.clone(), limits, stopped));
+    tokio::select! {
+        ended = &mut server => ended??,
+        signal = told_to_stop() => {
+            signal?;
+            drop(stop);
+            match tokio::time::timeout(GRACE, server).await {
+                Ok(ended) => ended??,
+                Err(_) => tracing::warn!(grace_s = GRACE.as_secs(), "requests were still running; they are cut off"),
+            }
+        }
+    }
+    Ok(app.shutdown().await?)
+}
+
+#[cfg(unix)]
+async fn told_to_stop() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+async fn told_to_stop() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
+}

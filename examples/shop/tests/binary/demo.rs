@@ -1,0 +1,71 @@
+//! `shop demo`, and what can be done with the database it leaves.
+
+use std::path::Path;
+
+use crate::{shop, told};
+
+fn demo(file: &Path) -> std::process::Output {
+    shop().args(["demo", "--orders", "40", "--file"]).arg(file).output().unwrap()
+}
+
+fn dead_letters(file: &Path, more: &[&str]) -> String {
+    let output = shop().args(["dead-letters", "--file"]).arg(file).args(more).output().unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+    crate::text(&output.stdout)
+}
+
+#[test]
+fn the_demo_settles_and_its_numbers_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shop.db");
+    let output = demo(&file);
+    let told = told(&output);
+    assert!(output.status.success(), "{told}");
+    for expected in [
+        "40 orders placed over HTTP",
+        "2 of them were sent twice with the same idempotency key",
+        "│ Cancelled     ┆      4 ┆",
+        "│ StockReserved ┆     34 ┆",
+        "│ OnBackorder   ┆      2 ┆",
+        "│ orders.placed                ┆    40 │",
+        "│ payments.initiated           ┆    39 │",
+        "│ orders.placed           ┆    40 ┆",
+        "`payments.follow-orders` failed on orders.placed 4 times:",
+        "CHECK constraint failed: amount_cents > 0",
+        "Behind it waits orders.cancelled, until a person retries or discards the dead letter.",
+        "  ok     money was taken for paid orders, and for no others",
+        "  ok     goods are set aside for reserved orders, and for no others",
+        "  ok     the poison order is dead, and only its own key waits",
+        "Where to look next",
+    ] {
+        assert!(told.contains(expected), "no `{expected}` in\n{told}");
+    }
+    assert!(
+        output.stderr.is_empty(),
+        "without a terminal there is no progress bar, and there is no news\n{told}"
+    );
+    its_database_can_be_worked_on(&file);
+}
+
+/// What the demo left is still there for another process: the dead letter, and what waits behind it.
+fn its_database_can_be_worked_on(file: &Path) {
+    let again = demo(file);
+    assert_eq!(again.status.code(), Some(1), "it must not be overwritten unasked: {}", told(&again));
+    assert!(told(&again).contains("`--force` replaces it"), "{}", told(&again));
+
+    let listed = dead_letters(file, &[]);
+    assert!(listed.contains("behind it waits orders.cancelled"), "{listed}");
+    let discarded = dead_letters(file, &["--discard", "samples are free"]);
+    assert!(discarded.contains("what waited behind them has been handled"), "{discarded}");
+    assert_eq!(dead_letters(file, &[]), "no dead letters\n");
+}
+
+#[test]
+fn a_database_that_is_not_there_is_not_made_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("none.db");
+    let output = shop().args(["dead-letters", "--file"]).arg(&file).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert!(told(&output).contains("there is no database"), "{}", told(&output));
+    assert!(!file.exists());
+}

@@ -1,0 +1,39 @@
+//! The built binary, from outside: what it prints, what it answers, how it ends.
+
+mod demo;
+mod http;
+mod server;
+
+use std::process::{Command, Output};
+
+/// The binary under test. It reads no configuration but its own.
+fn shop() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TIDINGS_")) {
+        command.env_remove(name);
+    }
+    command
+        .env_remove("RUST_LOG")
+        .env("TIDINGS_STORE__GUARD_TABLES", "true")
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn told(output: &Output) -> String {
+    format!("{}\n--- stdout\n{}\n--- stderr\n{}", output.status, text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn the_manifest_tells_who_talks_to_whom() {
+    let output = shop().arg("manifest").output().unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+    let manifest: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let modules: Vec<_> =
+        manifest["modules"].as_array().unwrap().iter().map(|module| &module["module"]).collect();
+    assert_eq!(modules, ["orders", "payments", "inventory"]);
+    assert_eq!(manifest["modules"][0]["sends"], serde_json::json!(["orders.cancel"]));
+}
