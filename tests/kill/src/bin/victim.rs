@@ -48,15 +48,20 @@ async fn start(plan: &Plan) -> Result<App, Failure> {
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(sqlite).await?);
     let store = plan.twin.map_or(store.clone(), |twin| twins::plant(twin, store));
     let modules = app::modules().into_iter().filter(|(name, _)| !plan.without.iter().any(|out| out == name));
-    let app = App::builder().modules(modules.map(|(_, module)| module)).config(config()?).store(store).build();
+    let app = App::builder().modules(modules.map(|(_, module)| module)).config(config(plan)?).store(store).build();
     Ok(app.await?)
 }
 
 /// Retries that come soon, and enough of them that chance alone makes no dead letter.
-fn config() -> Result<Config, Failure> {
+fn config(plan: &Plan) -> Result<Config, Failure> {
     let tiers = vec!["0.02"; 40].join(", ");
     let text = format!("[listeners]\nretry_seconds = [{tiers}]\njitter_percent = 50\n");
-    Ok(Config::from_parts(Some(&text), [])?)
+    let mut config = Config::from_parts(Some(&text), [])?;
+    if plan.twin.is_some() {
+        // A twin may rehearse a batch: the performance must not end earlier or later for lack of time.
+        config.listeners.slice_ms = config.store.write_budget_ms;
+    }
+    Ok(config)
 }
 
 async fn live(app: App, plan: Plan) -> Result<(), Failure> {

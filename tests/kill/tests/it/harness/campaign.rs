@@ -110,7 +110,10 @@ impl Campaign {
             }
         };
         self.figures.rounds += 1;
-        *self.figures.kills.entry(phase(&end)).or_default() += 1;
+        match phase(&end) {
+            Some(phase) => *self.figures.kills.entry(phase).or_default() += 1,
+            None => self.figures.too_late += 1,
+        }
         self.learn(&end);
     }
 
@@ -186,18 +189,18 @@ impl Campaign {
     }
 }
 
-/// What a victim was doing when it was killed, from its words.
-fn phase(end: &End) -> &'static str {
+/// What a victim was doing when it was killed, from its words; `None` if it had ended by itself.
+fn phase(end: &End) -> Option<&'static str> {
     let acknowledged = |word: &Word| matches!(word, Word::Done { .. } | Word::Rejected { .. });
     if end.is_orderly() {
-        "too late"
+        None
     } else if end.said(&Word::Stopping) {
-        "stopping"
+        Some("stopping")
     } else if end.words.iter().any(acknowledged) {
-        "under load"
+        Some("under load")
     } else if end.said(&Word::Ready) {
-        "before the first answer"
+        Some("before the first answer")
     } else {
-        "starting"
+        Some("starting")
     }
 }

@@ -14,6 +14,8 @@ pub(crate) struct Figures {
     pub(crate) audits: u32,
     /// Kills by what the victim was doing.
     pub(crate) kills: BTreeMap<&'static str, u32>,
+    /// Rounds whose victim had ended before it could be killed.
+    pub(crate) too_late: u32,
     pub(crate) completed: u64,
     pub(crate) rejected: u64,
     pub(crate) asked_again: u64,
@@ -35,6 +37,7 @@ impl Figures {
             rounds: 0,
             audits: 0,
             kills: BTreeMap::new(),
+            too_late: 0,
             completed: 0,
             rejected: 0,
             asked_again: 0,
@@ -64,7 +67,8 @@ impl fmt::Display for Figures {
         let kills: u32 = self.kills.values().sum();
         write!(f, "{}: seed {}, {} rounds in {seconds:.1} s, {kills} kills", self.name, self.seed, self.rounds)?;
         let phases: Vec<String> = self.kills.iter().map(|(phase, count)| format!("{count} {phase}")).collect();
-        write!(f, " ({})\n  {} commands acknowledged", phases.join(", "), self.completed + self.rejected)?;
+        write!(f, " ({}; {} came too late)", phases.join(", "), self.too_late)?;
+        write!(f, "\n  {} commands acknowledged", self.completed + self.rejected)?;
         write!(f, " ({} rejected, {} asked again)", self.rejected, self.asked_again)?;
         write!(f, "\n  {} messages, {} effects, {} single receipts", self.messages, self.effects, self.single_receipts)?;
         write!(f, ", {} audits", self.audits)?;
