@@ -41,6 +41,13 @@ impl Slot {
         self.watchdog.wake();
     }
 
+    /// Interrupts whatever the work has left running.
+    pub(crate) fn stop(&self) {
+        if self.lock().is_some() {
+            self.over.store(true, Release);
+        }
+    }
+
     /// Stops the clock.
     pub(crate) fn end(&self) {
         let mut current = self.lock();

@@ -34,7 +34,7 @@ pub use config::{
     StartConfig, StoreConfig, Synchronous,
 };
 pub use contracts::ContractViolation;
-#[cfg(feature = "typed")]
+#[cfg(feature = "sqlite")]
 pub use ctx::TypedTx;
 pub use ctx::{Ctx, CtxSavepoint, Driver, NoRow, Portable, PortableTx, QueryCtx, Sql, sql};
 pub use handler::{
@@ -42,6 +42,8 @@ pub use handler::{
 };
 pub use module::{Module, Options};
 pub use outbox::Outbox;
+#[cfg(feature = "sqlite")]
+pub use outbox::OutboxTx;
 pub use query::{AskQuery, QueryError};
 pub use reply::CommandReply;
 pub use tidings_core::clock::{Clock, SharedClock};

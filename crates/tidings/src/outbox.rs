@@ -78,27 +78,27 @@ impl Outbox {
     }
 }
 
-#[cfg(feature = "typed")]
+#[cfg(feature = "sqlite")]
 mod sqlite {
     use sqlx::SqliteConnection;
-    use tidings_sqlite::{OwnedSqliteTx, SqliteStore};
+    use tidings_sqlite::{LentConnection, OwnedSqliteTx, SqliteStore};
 
     use super::{Error, Event, MessageId, Outbox, Result};
 
     impl Outbox {
-        /// Begins a transaction that can write, after whoever waits for the writer already: use it like a connection of
-        /// sqlx, publish through it, commit it. A `BEGIN` of your own that reads first and writes later can fail with
-        /// `SQLITE_BUSY` at once; this one cannot.
+        /// Begins a transaction that can write, after whoever waits for the writer already. A `BEGIN` of your own that
+        /// reads first and writes later can fail with `SQLITE_BUSY` at once; this one cannot.
         ///
         /// # Errors
         /// If the store is not SQLite, or is overloaded. Fails at once inside a handler, whose transaction is open.
-        pub async fn begin(&self) -> Result<OwnedSqliteTx> {
+        pub async fn begin(&self) -> Result<OutboxTx> {
             self.refuse_inside_handler("outbox.begin")?;
-            Ok(self.store()?.begin().await?)
+            let tx = self.store()?.begin_within(self.shared.config.limits()).await?;
+            Ok(OutboxTx { outbox: self.clone(), tx })
         }
 
-        /// Publishes inside a transaction of yours: one from [`begin`](Self::begin), or any other of sqlx on the same
-        /// database file. The event is published if and only if that transaction commits.
+        /// Publishes inside a transaction of your own, of sqlx on the same database file: the event is published if and
+        /// only if that transaction commits. Begin it with `BEGIN IMMEDIATE`.
         ///
         /// # Errors
         /// As [`publish_now`](Self::publish_now).
@@ -109,8 +109,53 @@ mod sqlite {
         }
 
         fn store(&self) -> Result<&SqliteStore> {
-            let store: &dyn std::any::Any = self.shared.store.as_any();
-            store.downcast_ref().ok_or_else(|| Error::permanent("the store is not SQLite"))
+            let store = self.shared.store.as_any().downcast_ref();
+            store.ok_or_else(|| Error::permanent("the store is not SQLite"))
+        }
+    }
+
+    /// A transaction outside handlers; see [`Outbox::begin`]. Dropping it rolls it back.
+    pub struct OutboxTx {
+        outbox: Outbox,
+        tx: OwnedSqliteTx,
+    }
+
+    impl OutboxTx {
+        /// The connection, for statements: `sqlx::query(..).execute(&mut *tx.connection().await?)`.
+        ///
+        /// # Errors
+        /// If the transaction was taken back because it had used up `store.write_budget_ms`.
+        pub async fn connection(&mut self) -> Result<LentConnection<'_>> {
+            Ok(self.tx.connection().await?)
+        }
+
+        /// Publishes an event in this transaction.
+        ///
+        /// # Errors
+        /// As [`Outbox::publish_now`].
+        pub async fn publish<E: Event>(&mut self, event: &E) -> Result<MessageId> {
+            let envelope = self.outbox.envelope(event)?;
+            self.tx.append(std::slice::from_ref(&envelope)).await?;
+            Ok(envelope.id)
+        }
+
+        /// Commits; returns when that is durable.
+        ///
+        /// # Errors
+        /// If the transaction was taken back or ended by the database; nothing is committed then.
+        pub async fn commit(self) -> Result<()> {
+            Ok(self.tx.commit().await?)
+        }
+
+        /// Rolls back.
+        ///
+        /// # Errors
+        /// If the transaction had been taken back before.
+        pub async fn rollback(self) -> Result<()> {
+            Ok(self.tx.rollback().await?)
         }
     }
 }
+
+#[cfg(feature = "sqlite")]
+pub use sqlite::OutboxTx;

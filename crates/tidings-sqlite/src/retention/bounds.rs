@@ -63,7 +63,9 @@ pub(super) fn state(connection: &Connection, cutoff: i64, messages_max: u64) -> 
 fn holder(connection: &Connection, log: &Log) -> rusqlite::Result<Option<String>> {
     let next_free = nth_free(connection, 1)?;
     match &log.slowest {
-        Some((name, cursor)) if next_free.is_some_and(|position| position > *cursor) && *cursor < log.newest => {
+        Some((name, cursor))
+            if next_free.is_some_and(|position| position > *cursor) && *cursor < log.newest =>
+        {
             Ok(Some(format!("consumer `{name}`, which stands at {cursor} of {},", log.newest)))
         }
         _ => parked_holder(connection),

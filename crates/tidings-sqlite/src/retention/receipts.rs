@@ -12,7 +12,8 @@ pub(super) async fn merge(store: &SqliteStore, receipts_max: u64) -> Result<u64,
     let max = i64::try_from(receipts_max.max(1)).unwrap_or(i64::MAX);
     let long = store
         .ask("counting receipts", move |connection| {
-            let mut statement = connection.prepare(include_str!("../../queries/retention_long_receipts.sql"))?;
+            let mut statement =
+                connection.prepare(include_str!("../../queries/retention_long_receipts.sql"))?;
             let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
             statement.query_map([max], read)?.collect::<rusqlite::Result<Vec<(String, i64)>>>()
         })
@@ -46,8 +47,7 @@ fn replace(connection: &Connection, consumer: &str, rows: i64) -> rusqlite::Resu
         Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
     };
     let [first, last, count, at] = connection.query_row(sum, params![consumer, rows], read)?;
-    connection
-        .execute(include_str!("../../queries/retention_drop_receipts.sql"), params![consumer, rows])?;
+    connection.execute(include_str!("../../queries/retention_drop_receipts.sql"), params![consumer, rows])?;
     let insert = include_str!("../../queries/receipt_insert.sql");
     connection.execute(insert, params![consumer, first, last, count, at])?;
     Ok(())

@@ -104,7 +104,7 @@ impl Typed {
         if self.flags.is_lost() {
             return Err(lost("a statement in it ended it before", None));
         }
-        self.end_inner_transactions().await?;
+        self.settle().await?;
         self.commit().await?;
         self.env.counters.committed(1);
         let appended = std::mem::take(&mut self.lock().await.appended);
@@ -157,20 +157,19 @@ impl Typed {
         sqlx::query(sql).execute(connection).await.map(drop).map_err(|error| self.explain(sql, error))
     }
 
-    /// Ends what the work began through sqlx and left open.
-    async fn end_inner_transactions(&self) -> Result<(), StoreError> {
+    /// Waits until sqlx's thread is idle, and ends what the work began through sqlx and left open.
+    ///
+    /// A statement whose future was dropped goes on over there until it is interrupted, so this belongs inside the
+    /// work's budget; and a dropped `Transaction` has merely queued its rollback.
+    pub(super) async fn settle(&self) -> Result<(), StoreError> {
         let mut inner = self.lock().await;
         let Some(connection) = inner.connection.as_mut() else { return Ok(()) };
-        if nesting::depth(connection) <= 1 {
-            return Ok(());
-        }
-        // A dropped `Transaction` has queued its rollback; this waits for that.
-        connection.ping().await.map_err(|error| self.explain("ping", error))?;
+        connection.ping().await.map_err(|error| self.explain("waiting for the connection", error))?;
         if self.flags.is_lost() {
             return Ok(());
         }
         let ended = nesting::rollback_to_depth(connection, 1).await;
-        ended.map_err(|error| self.explain("ROLLBACK", error))
+        ended.map_err(|error| self.explain("ending an inner transaction", error))
     }
 
     pub(crate) fn explain(&self, context: &str, error: sqlx::Error) -> StoreError {
@@ -245,7 +244,7 @@ impl Driver for TypedControl {
 
     async fn take_back(&mut self) {
         // Waits for the connection, should a task that the work left behind still hold it.
-        if let Err(error) = self.0.end_inner_transactions().await {
+        if let Err(error) = self.0.settle().await {
             tracing::warn!(%error, "a work's inner transaction could not be ended");
             self.0.flags.lose();
         }

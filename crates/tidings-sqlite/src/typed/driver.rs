@@ -72,10 +72,11 @@ impl SqlxDriver {
     /// Refuses other modules' tables and a wrong number of parameters, both of which sqlx would let pass.
     fn check(&self, scope: TableScope<'_>, sql: &str, params: &[Value]) -> Result<(), StoreError> {
         self.typed.env.checker.check(&self.typed.env.owners, scope.module, sql)?;
-        self.typed.env.checker.check_parameters(sql, params.len()).map_err(|problem| StoreError::Sql {
-            context: Self::context(scope, sql),
-            source: problem.into(),
-        })
+        self.typed
+            .env
+            .checker
+            .check_parameters(sql, params.len())
+            .map_err(|problem| StoreError::Sql { context: Self::context(scope, sql), source: problem.into() })
     }
 }
 
@@ -96,7 +97,8 @@ impl Exec for SqlxDriver {
         params: &[Param<'_>],
     ) -> Result<Vec<Vec<Value>>, StoreError> {
         let query = values::bind_own(sqlx::query(sql), params);
-        let rows = query.fetch_all(self.enter()?).await.and_then(|rows| rows.iter().map(values::read).collect());
+        let rows =
+            query.fetch_all(self.enter()?).await.and_then(|rows| rows.iter().map(values::read).collect());
         rows.map_err(|source| self.explain(shorten(sql), source))
     }
 
@@ -118,7 +120,8 @@ impl Exec for SqlxDriver {
         self.check(scope, sql, params)?;
         let query = values::bind(sqlx::query(AssertSqlSafe(sql)), params);
         let done = query.execute(self.enter()?).await;
-        done.map(|done| done.rows_affected()).map_err(|source| self.explain(Self::context(scope, sql), source))
+        done.map(|done| done.rows_affected())
+            .map_err(|source| self.explain(Self::context(scope, sql), source))
     }
 
     async fn module_fetch(

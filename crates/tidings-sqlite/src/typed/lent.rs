@@ -180,7 +180,6 @@ impl LendJob {
         let how = wait(typed, ended).await;
         lent.over.store(true, Release);
         end_lent(typed, how).await;
-        typed.slot.end();
     }
 }
 
@@ -201,7 +200,11 @@ async fn end_lent(typed: &Typed, how: Option<End>) {
         Some(End::Rollback(reply)) => (Some(reply), false),
         None => (None, false),
     };
-    let result = if commit { typed.commit_lent().await } else { Ok(()) };
+    if !commit {
+        typed.slot.stop();
+    }
+    let result = if commit { typed.commit_lent().await } else { typed.settle().await };
+    typed.slot.end();
     if !commit || result.is_err() {
         if let Err(error) = typed.rollback().await {
             tracing::error!(%error, "a lent transaction could not be rolled back");

@@ -6,10 +6,7 @@ use sqlx::sqlite::SqliteTransactionManager;
 use sqlx::{SqlSafeStr, SqliteConnection};
 use sqlx_core::transaction::TransactionManager;
 
-pub(super) async fn begin(
-    connection: &mut SqliteConnection,
-    sql: &'static str,
-) -> Result<(), sqlx::Error> {
+pub(super) async fn begin(connection: &mut SqliteConnection, sql: &'static str) -> Result<(), sqlx::Error> {
     SqliteTransactionManager::begin(connection, Some(sql.into_sql_str())).await
 }
 
@@ -22,13 +19,8 @@ pub(super) async fn rollback_to_depth(
     connection: &mut SqliteConnection,
     depth: usize,
 ) -> Result<(), sqlx::Error> {
-    while self::depth(connection) > depth {
+    while SqliteTransactionManager::get_transaction_depth(connection) > depth {
         SqliteTransactionManager::rollback(connection).await?;
     }
     Ok(())
-}
-
-/// How many transactions are open, one inside another.
-pub(super) fn depth(connection: &SqliteConnection) -> usize {
-    SqliteTransactionManager::get_transaction_depth(connection)
 }

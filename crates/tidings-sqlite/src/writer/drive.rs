@@ -25,7 +25,10 @@ pub(crate) async fn run_work<D: Driver>(
     let (work, budget) = (job.work.clone(), job.limits.budget);
     slot.begin(work.clone(), budget);
     let ended = drive(&work, tx, slot, job.reply_mut()).await;
-    // The clock runs on until the connection is back: a task that the work left behind may still hold it.
+    if !matches!(ended, Ended::Finished(_)) {
+        slot.stop();
+    }
+    // The clock runs on until the connection is back: a task or a statement that the work left behind may still hold it.
     driver.take_back().await;
     slot.end();
     match ended {

@@ -1,11 +1,9 @@
 //! Group commit: who shares a commit, and who pays for whom.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tidings_core::store::{Limits, Store, StoreError, Work};
-use tokio::sync::Notify;
+use tidings_core::store::{Store, StoreError, Work};
 
 use crate::support::*;
 
@@ -15,44 +13,12 @@ fn insert(sku: &'static str) -> Arc<dyn Work> {
     insert_on("native", sku)
 }
 
-fn insert_on(driver: &'static str, sku: &'static str) -> Arc<dyn Work> {
+pub(crate) fn insert_on(driver: &'static str, sku: &'static str) -> Arc<dyn Work> {
     work_on(driver, sku, move |tx| {
         Box::pin(async move {
             tx.execute(SHOP, "INSERT INTO stock VALUES ($1, 1)", &[sku.into()]).await.map(drop)
         })
     })
-}
-
-/// Runs works that are all waiting when the writer comes to them, so that they share a group.
-pub(crate) async fn together(temp: &Temp, works: Vec<Arc<dyn Work>>) -> Vec<Result<(), StoreError>> {
-    let (running, gate) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
-    let (its_running, its_gate) = (running.clone(), gate.clone());
-    let first = work("gate", move |_| {
-        let (running, gate) = (its_running.clone(), its_gate.clone());
-        Box::pin(async move {
-            running.store(true, Ordering::SeqCst);
-            gate.notified().await;
-            Err(StoreError::Undone)
-        })
-    });
-    let mut waiting = vec![spawn(temp, first)];
-    until("the gate runs", || running.load(Ordering::SeqCst)).await;
-    for work in works {
-        waiting.push(spawn(temp, work));
-        tokio::task::yield_now().await;
-    }
-    gate.notify_one();
-    let mut results = Vec::new();
-    for waiting in waiting {
-        results.push(waiting.await.unwrap());
-    }
-    results.remove(0).unwrap_err();
-    results
-}
-
-fn spawn(temp: &Temp, work: Arc<dyn Work>) -> tokio::task::JoinHandle<Result<(), StoreError>> {
-    let store = temp.store.clone();
-    tokio::spawn(async move { store.transact(work, Limits::default()).await })
 }
 
 #[tokio::test]
@@ -77,7 +43,13 @@ async fn a_group_ends_where_the_driver_changes_and_at_its_bounds() {
     .await;
     temp.table(STOCK).await;
     let before = temp.store.stats();
-    let works = vec![insert_on("sqlx", "a"), insert_on("sqlx", "b"), insert("c"), insert("d"), insert_on("sqlx", "e")];
+    let works = vec![
+        insert_on("sqlx", "a"),
+        insert_on("sqlx", "b"),
+        insert("c"),
+        insert("d"),
+        insert_on("sqlx", "e"),
+    ];
     let results = together(&temp, works).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
     let after = temp.store.stats();
@@ -104,35 +76,29 @@ async fn one_that_fails_leaves_its_neighbours_alone() {
 }
 
 #[tokio::test]
-async fn nothing_is_answered_before_the_commit() {
+async fn nothing_leaves_before_the_commit() {
     let temp = open_with(|config| config.group_elapsed_max = Duration::from_secs(60)).await;
     temp.table(STOCK).await;
-    let (running, gate) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
-    let (its_running, its_gate) = (running.clone(), gate.clone());
-    let last = work("last", move |_| {
-        let (running, gate) = (its_running.clone(), its_gate.clone());
-        Box::pin(async move {
-            running.store(true, Ordering::SeqCst);
-            gate.notified().await;
-            Ok(())
-        })
-    });
-    let answered = Arc::new(AtomicBool::new(false));
-    let store = temp.store.clone();
-    let its_answered = answered.clone();
-    let mut watch = store.watch(&filter("x"));
-    let group = async {
-        together(&temp, vec![insert("a"), append_work("x"), insert("a"), last]).await
-    };
-    let opener = async {
-        until("the last work runs", || running.load(Ordering::SeqCst)).await;
-        assert!(tokio::time::timeout(Duration::from_millis(30), watch.changed()).await.is_err(), "woken early");
-        assert!(!its_answered.load(Ordering::SeqCst));
-        assert_eq!(temp.count("SELECT count(*) FROM stock"), 0, "visible early");
-        gate.notify_one();
-    };
-    let (results, ()) = tokio::join!(group, opener);
-    assert!(results[2].is_err());
+    let mut watch = temp.store.watch(&filter("x"));
+    let first = Gate::shut(&temp).await;
+    let done = [spawn(&temp, insert("a")), spawn(&temp, append_work("x"))];
+    let failed = spawn(&temp, insert("a"));
+    let (last, last_work) = Gate::work("last", Ok(()));
+    let last_done = spawn(&temp, last_work);
+    tokio::task::yield_now().await;
+    first.open();
+    last.reached().await;
+    let woken = tokio::time::timeout(Duration::from_millis(30), watch.changed()).await.is_ok();
+    assert!(!woken, "woken before the commit");
+    assert!(done.iter().all(|done| !done.is_finished()), "answered before the commit");
+    assert!(
+        !failed.is_finished(),
+        "a failure was answered before the commit, though it saw a neighbour's row"
+    );
+    assert_eq!(temp.count("SELECT count(*) FROM stock"), 0, "visible before the commit");
+    last.open();
+    last_done.await.unwrap().unwrap();
+    assert!(failed.await.unwrap().is_err());
     watch.changed().await;
     assert_eq!(temp.count("SELECT count(*) FROM stock"), 1);
 }
@@ -167,7 +133,8 @@ async fn undo_gives_back_a_clean_transaction_on_both_drivers() {
                 })
             })
         };
-        let results = together(&temp, vec![undoing("a", "b"), insert_on(driver, "x"), undoing("c", "d")]).await;
+        let results =
+            together(&temp, vec![undoing("a", "b"), insert_on(driver, "x"), undoing("c", "d")]).await;
         assert!(results.iter().all(Result::is_ok), "{driver}: {results:?}");
         assert_eq!(temp.count("SELECT count(*) FROM stock WHERE sku IN ('b', 'd', 'x')"), 3, "{driver}");
         assert_eq!(temp.count("SELECT count(*) FROM stock"), 3, "{driver}");

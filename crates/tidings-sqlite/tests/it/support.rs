@@ -1,6 +1,7 @@
 //! A store in a folder of its own, works from closures, and messages to append.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,6 +16,8 @@ use tidings_core::store::{
 };
 use tidings_core::trace::TraceContext;
 use tidings_sqlite::{SqliteConfig, SqliteStore};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 pub(crate) const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 pub(crate) const SHOP: TableScope<'static> = TableScope { module: "shop" };
@@ -164,4 +167,65 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+/// A work that holds the writer until it is told to go on, so that what comes meanwhile waits and forms a group.
+pub(crate) struct Gate {
+    reached: Arc<AtomicBool>,
+    opened: Arc<Notify>,
+}
+
+impl Gate {
+    /// A gate, and the work that stops at it and then ends with `result`.
+    pub(crate) fn work(name: &str, result: Result<(), ()>) -> (Self, Arc<dyn Work>) {
+        let gate = Self { reached: Arc::default(), opened: Arc::default() };
+        let (reached, opened) = (gate.reached.clone(), gate.opened.clone());
+        let work = work(name, move |_| {
+            let (reached, opened) = (reached.clone(), opened.clone());
+            Box::pin(async move {
+                reached.store(true, Ordering::SeqCst);
+                opened.notified().await;
+                result.map_err(|()| StoreError::Undone)
+            })
+        });
+        (gate, work)
+    }
+
+    /// Holds the writer from now on.
+    pub(crate) async fn shut(temp: &Temp) -> Self {
+        let (gate, work) = Self::work("gate", Err(()));
+        drop(spawn(temp, work));
+        gate.reached().await;
+        gate
+    }
+
+    pub(crate) async fn reached(&self) {
+        until("the gate is reached", || self.reached.load(Ordering::SeqCst)).await;
+    }
+
+    pub(crate) fn open(&self) {
+        self.opened.notify_one();
+    }
+}
+
+/// Queues a work.
+pub(crate) fn spawn(temp: &Temp, work: Arc<dyn Work>) -> JoinHandle<Result<(), StoreError>> {
+    let store = temp.store.clone();
+    tokio::spawn(async move { store.transact(work, Limits::default()).await })
+}
+
+/// Runs works that are all waiting when the writer comes to them, so that they share a group.
+pub(crate) async fn together(temp: &Temp, works: Vec<Arc<dyn Work>>) -> Vec<Result<(), StoreError>> {
+    let gate = Gate::shut(temp).await;
+    let mut waiting = Vec::new();
+    for work in works {
+        waiting.push(spawn(temp, work));
+        tokio::task::yield_now().await;
+    }
+    gate.open();
+    let mut results = Vec::new();
+    for waiting in waiting {
+        results.push(waiting.await.unwrap());
+    }
+    results
 }

@@ -133,16 +133,9 @@ impl AppBuilder {
 #[cfg(feature = "sqlite")]
 async fn open(config: &Config) -> Result<(Arc<dyn Store>, Option<CheckTables>), BuildError> {
     let store = crate::sqlite::open(config).await?;
-    #[cfg(feature = "typed")]
-    let check: Option<CheckTables> = {
-        let guard = store.clone();
-        config
-            .store
-            .guard_tables
-            .then(|| Box::new(move |module: &str, sql: &str| guard.check_tables(module, sql)) as CheckTables)
-    };
-    #[cfg(not(feature = "typed"))]
-    let check = None;
+    let guard = store.clone();
+    let check: Option<CheckTables> = (config.store.guard_tables)
+        .then(|| Box::new(move |module: &str, sql: &str| guard.check_tables(module, sql)) as CheckTables);
     Ok((store, check))
 }
 

@@ -69,7 +69,7 @@ impl Consumer {
 /// A module tried to publish what is not its own.
 #[derive(Debug, thiserror::Error)]
 #[error("module `{module}` may not publish `{event}` v{version}: {reason}")]
-pub struct NotTheOwner {
+pub(crate) struct NotTheOwner {
     module: String,
     event: &'static str,
     version: u32,

@@ -4,7 +4,7 @@ mod core;
 pub(crate) mod in_handler;
 mod slot;
 mod sql;
-#[cfg(feature = "typed")]
+#[cfg(feature = "sqlite")]
 mod typed;
 
 use std::future::Future;
@@ -21,7 +21,7 @@ use tidings_core::trace::TraceContext;
 pub(crate) use self::core::{CtxCore, Origin};
 pub(crate) use slot::TxSlot;
 pub use sql::{NoRow, PortableTx, Sql, sql};
-#[cfg(feature = "typed")]
+#[cfg(feature = "sqlite")]
 pub use typed::TypedTx;
 
 /// A boxed future that can move between threads.

@@ -3,6 +3,7 @@
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, TryFutureExt};
+use sqlx::Describe;
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::{SqliteArguments, SqliteQueryResult, SqliteRow, SqliteStatement, SqliteTypeInfo};
 use sqlx::{Either, Execute, Executor, SqlStr, Sqlite, SqliteConnection};
@@ -144,5 +145,13 @@ impl<'c> Executor<'c> for TypedTx<'c> {
         'c: 'e,
     {
         async move { self.checked(sql.as_str()).await?.prepare_with(sql, parameters).await }.boxed()
+    }
+
+    #[doc(hidden)]
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Sqlite>, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        async move { self.checked(sql.as_str()).await?.describe(sql).await }.boxed()
     }
 }

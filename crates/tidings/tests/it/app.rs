@@ -8,7 +8,9 @@ use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 use tidings::store::Migration;
-use tidings::{Command, CommandReply, Ctx, Error, Module, Outcome, Query, QueryCtx, Reads, Result, reject, sql};
+use tidings::{
+    Command, CommandReply, Ctx, Error, Module, Outcome, Query, QueryCtx, Reads, Result, reject, sql,
+};
 
 pub mod contracts {
     tidings::contracts!("tests/it/schemas");
@@ -54,7 +56,8 @@ pub struct SomeReset {
 
 const COUNTERS_SQL: &str = "CREATE TABLE counters (name TEXT PRIMARY KEY, total BIGINT NOT NULL);
     CREATE TABLE replies (text TEXT NOT NULL);";
-const AUDIT_SQL: &str = "CREATE TABLE notes (id INTEGER PRIMARY KEY, counter TEXT NOT NULL, what TEXT NOT NULL);";
+const AUDIT_SQL: &str =
+    "CREATE TABLE notes (id INTEGER PRIMARY KEY, counter TEXT NOT NULL, what TEXT NOT NULL);";
 
 pub fn counters() -> Module {
     Module::new("counters")
@@ -74,10 +77,11 @@ pub fn audit() -> Module {
 }
 
 pub fn audit_tables() -> Module {
-    Module::new("audit")
-        .owns::<contracts::audit::Noted>()
-        .tables(["notes"])
-        .migrations(&[Migration { version: 1, name: "tables", sql: AUDIT_SQL }])
+    Module::new("audit").owns::<contracts::audit::Noted>().tables(["notes"]).migrations(&[Migration {
+        version: 1,
+        name: "tables",
+        sql: AUDIT_SQL,
+    }])
 }
 
 pub async fn do_bump(ctx: &mut Ctx, cmd: Bump) -> Outcome<i64> {
@@ -87,17 +91,18 @@ pub async fn do_bump(ctx: &mut Ctx, cmd: Bump) -> Outcome<i64> {
     }
     let total: i64 = sql("INSERT INTO counters (name, total) VALUES ($1, $2)
                           ON CONFLICT (name) DO UPDATE SET total = counters.total + $2 RETURNING total")
-        .bind(&cmd.counter)
-        .bind(cmd.by)
-        .fetch_scalar(ctx.tx())
-        .await?
-        .unwrap_or_default();
+    .bind(&cmd.counter)
+    .bind(cmd.by)
+    .fetch_scalar(ctx.tx())
+    .await?
+    .unwrap_or_default();
     ctx.publish(Bumped { counter: cmd.counter, total: u32::try_from(total)?, owner: None }).await?;
     Ok(total)
 }
 
 async fn do_reset_all(ctx: &mut Ctx, cmd: ResetAll) -> Outcome<u32> {
-    let counters: Vec<(String,)> = sql("UPDATE counters SET total = 0 RETURNING name").fetch_all(ctx.tx()).await?;
+    let counters: Vec<(String,)> =
+        sql("UPDATE counters SET total = 0 RETURNING name").fetch_all(ctx.tx()).await?;
     let count = u32::try_from(counters.len())?;
     for (counter,) in counters {
         ctx.publish(Reset { counter }).await?;
@@ -158,11 +163,17 @@ async fn note_reset(ctx: &mut Ctx, event: SomeReset) -> Result<()> {
 }
 
 async fn note(ctx: &mut Ctx, counter: &str, what: &str) -> Result<()> {
-    sql("INSERT INTO notes (counter, what) VALUES ($1, $2)").bind(counter).bind(what).execute(ctx.tx()).await?;
+    sql("INSERT INTO notes (counter, what) VALUES ($1, $2)")
+        .bind(counter)
+        .bind(what)
+        .execute(ctx.tx())
+        .await?;
     let attempt = count_attempt(counter);
     let mut parts = counter.split('-');
     match (parts.next(), parts.next().and_then(|n| n.parse::<u32>().ok())) {
-        (Some("fail"), Some(times)) if attempt <= times => Err(Error::failed(format!("attempt {attempt} fails"))),
+        (Some("fail"), Some(times)) if attempt <= times => {
+            Err(Error::failed(format!("attempt {attempt} fails")))
+        }
         (Some("garbage"), _) => Err(Error::permanent("this can never be noted")),
         (Some("panic"), _) => panic!("a note too far"),
         (Some("rollback"), _) => {

@@ -57,10 +57,19 @@ async fn contradictions_are_told() {
         (vec![audit().on("note", note_bumped)], "listener `audit.note` is registered twice"),
         (vec![counters().command(do_bump)], "command `counters.bump` is registered twice"),
         (vec![other().command(do_bump)], "module `other` registers command `counters.bump`"),
-        (vec![counters(), other().owns::<Bumped>()], "event `counters.bumped` is owned by both `counters` and `other`"),
+        (
+            vec![counters(), other().owns::<Bumped>()],
+            "event `counters.bumped` is owned by both `counters` and `other`",
+        ),
         (vec![other().owns::<Noted>()], "its contract says `x-owner: audit`"),
-        (vec![counters(), other().tables(["Counters"])], "table `Counters` is owned by both `counters` and `other`"),
-        (vec![other().on("x", on_noted)], "listener `other.x` reads `audit.noted`, which no module here owns"),
+        (
+            vec![counters(), other().tables(["Counters"])],
+            "table `Counters` is owned by both `counters` and `other`",
+        ),
+        (
+            vec![other().on("x", on_noted)],
+            "listener `other.x` reads `audit.noted`, which no module here owns",
+        ),
         (vec![counters(), other().on("x", on_old)], "missing field `amount`"),
         (vec![counters(), other().on("x", (note_bumped, note_bumped))], "is registered twice"),
         (vec![other().sends::<Bump>()], "which no module handles"),
@@ -125,7 +134,10 @@ async fn orphaned_work_is_not_stranded() {
     harness.until_parked("audit.note", 0, 0, 1).await;
     let (dir, clock) = (harness.dir.clone(), harness.clock.clone());
     let refused = harness.restart_with([counters(), audit_tables()]).await.err().expect("must not start");
-    assert!(refused.to_string().contains("listener `audit.note`: 0 messages not read, 1 parked or dead"), "{refused}");
+    assert!(
+        refused.to_string().contains("listener `audit.note`: 0 messages not read, 1 parked or dead"),
+        "{refused}"
+    );
 
     let renamed = audit_tables().on("write-down", (note_bumped,)).renamed("note", "write-down");
     let app = crate::support::build(&dir, &clock, [counters(), renamed], config(&dir)).await.unwrap();
@@ -177,6 +189,9 @@ async fn the_manifest_is_complete() {
         "commands": [], "sends": [], "queries": [], "tables": ["notes"]
     });
     assert_eq!(manifest["modules"][1], expected);
-    assert_eq!(manifest["modules"][0]["commands"], serde_json::json!(["counters.bump", "counters.reset-all"]));
+    assert_eq!(
+        manifest["modules"][0]["commands"],
+        serde_json::json!(["counters.bump", "counters.reset-all"])
+    );
     let _ = (contracts::CONTRACTS, SomeBumped { counter: String::new(), total: 0 });
 }

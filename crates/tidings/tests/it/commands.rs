@@ -73,13 +73,18 @@ async fn bad_input_is_named() {
         ("counters.bump", "{\n\"counter\": 7}", "line 2 column 12"),
         ("counters.bump", "\u{0}", "expected value"),
         ("counters.jump", "{}", "there are: counters.bump, counters.reset-all"),
-        ("counters.bump", &format!("\"{}\"", "x".repeat(300_000)), "more than `commands.body_bytes_max` = 262144"),
+        (
+            "counters.bump",
+            &format!("\"{}\"", "x".repeat(300_000)),
+            "more than `commands.body_bytes_max` = 262144",
+        ),
     ];
     for (name, payload, expected) in cases {
         let error = send(name, payload).await;
         assert!(error.contains(expected), "{error}");
     }
-    let output = harness.app.send_json("counters.bump", br#"{"counter":"a","by":1}"#, Caller::default()).await;
+    let output =
+        harness.app.send_json("counters.bump", br#"{"counter":"a","by":1}"#, Caller::default()).await;
     assert_eq!(output.unwrap(), "1");
 }
 
@@ -97,7 +102,14 @@ async fn a_payload_that_breaks_its_contract_is_refused() {
     let harness = Harness::start().await;
     let error = harness.app.send(bump("a", 2_000_000)).await.unwrap_err();
     let SendError::Failed { source, .. } = &error else { panic!("{error}") };
-    assert!(source.to_string().contains("event `counters.bumped` breaks its contract v1: field `/total`"), "{source}");
-    assert_eq!(harness.app.ask(Total { counter: "a".into() }).await.unwrap(), None, "nothing is half-written");
+    assert!(
+        source.to_string().contains("event `counters.bumped` breaks its contract v1: field `/total`"),
+        "{source}"
+    );
+    assert_eq!(
+        harness.app.ask(Total { counter: "a".into() }).await.unwrap(),
+        None,
+        "nothing is half-written"
+    );
     assert!(harness.app.store().counts().await.unwrap().is_empty());
 }

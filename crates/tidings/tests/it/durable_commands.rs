@@ -16,7 +16,9 @@ async fn carried_out_after_the_commit_and_answered() {
     harness.app.send(ResetAll { send_bump: Some(bump("a", 4)) }).await.unwrap();
     harness.until("the reply is there", async |harness| replies(harness).await == "total 4").await;
     harness.app.send(ResetAll { send_bump: Some(bump("a", 0)) }).await.unwrap();
-    harness.until("the rejection is there", async |harness| replies(harness).await == "total 4,rejected zero").await;
+    harness
+        .until("the rejection is there", async |harness| replies(harness).await == "total 4,rejected zero")
+        .await;
     assert!(harness.app.store().unhandled_rejections(10).await.unwrap().is_empty());
 }
 
@@ -54,11 +56,16 @@ async fn one_flow_from_the_first_command_to_the_last_reply() {
     let flow = harness.app.store().flow(sizes[0].correlation_id).await.unwrap();
     let names: Vec<_> = flow.iter().map(|message| message.envelope.name.to_string()).collect();
     assert_eq!(names[0], "counters.bump");
-    assert!(names.contains(&"counters.bumped".to_owned()) && names.contains(&"counters.bump-answered".to_owned()));
+    assert!(
+        names.contains(&"counters.bumped".to_owned()) && names.contains(&"counters.bump-answered".to_owned())
+    );
     for message in &flow {
         let trace = &message.envelope.trace;
         assert!(trace.traceparent().unwrap().starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
-        assert_eq!((trace.tracestate.as_deref(), trace.baggage.as_deref()), (Some("vendor=1"), Some("tenant=7")));
+        assert_eq!(
+            (trace.tracestate.as_deref(), trace.baggage.as_deref()),
+            (Some("vendor=1"), Some("tenant=7"))
+        );
     }
     assert_eq!(flow[1].envelope.causation_id, Some(flow[0].envelope.id));
 }

@@ -85,10 +85,12 @@ async fn a_dead_letter_is_retried_by_a_person() {
         harness.clock.advance(Duration::from_secs(9_000));
         let before = attempts(poison);
         harness.until("another attempt", async |_| attempts(poison) > before.min(5)).await;
-        harness.until("it is parked again", async |harness| {
-            let status = harness.consumer(NOTE).await;
-            status.retrying + status.dead == 1
-        }).await;
+        harness
+            .until("it is parked again", async |harness| {
+                let status = harness.consumer(NOTE).await;
+                status.retrying + status.dead == 1
+            })
+            .await;
     }
     harness.until_parked(NOTE, 0, 0, 1).await;
     let dead = harness.app.dead_letters().list(Some(NOTE), 10).await.unwrap();
@@ -148,17 +150,26 @@ async fn note_many(ctx: &mut Ctx, events: Vec<SomeBumped>) -> Result<()> {
         if event.counter.starts_with("garbage") {
             return Err(tidings::Error::permanent("garbage in a batch"));
         }
-        sql("INSERT INTO notes (counter, what) VALUES ($1, $2)").bind(&event.counter).bind(&what).execute(ctx.tx()).await?;
+        sql("INSERT INTO notes (counter, what) VALUES ($1, $2)")
+            .bind(&event.counter)
+            .bind(&what)
+            .execute(ctx.tx())
+            .await?;
     }
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_are_split_until_the_culprit_is_alone() {
-    let modules = || [counters(), audit_tables().on_with("note", batch(note_many), |options| options.from_start())];
+    let modules =
+        || [counters(), audit_tables().on_with("note", batch(note_many), |options| options.from_start())];
     let harness = Harness::with([counters(), audit_tables()]).await;
     for n in 0..20 {
-        harness.app.send(bump(&if n == 13 { "garbage-c".to_owned() } else { format!("c{n}") }, 1)).await.unwrap();
+        harness
+            .app
+            .send(bump(&if n == 13 { "garbage-c".to_owned() } else { format!("c{n}") }, 1))
+            .await
+            .unwrap();
     }
     let harness = harness.restart_with(modules()).await.unwrap();
     harness.until_parked(NOTE, 0, 0, 1).await;

@@ -5,4 +5,7 @@ mod borders;
 mod commands;
 mod durable_commands;
 mod listeners;
+mod outbox;
 mod support;
+mod traps;
+mod typed;

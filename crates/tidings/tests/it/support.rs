@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tidings::store::ConsumerStatus;
 use tidings::{App, BuildError, Config, Module, Synchronous};
-use tidings_testkit::ManualClock;
+use tidings_testkit::clock::ManualClock;
 
 use crate::app::{audit, contracts, counters};
 
@@ -56,10 +56,13 @@ impl Harness {
 
     /// Waits until the consumer's dead, retrying and behind are as given.
     pub async fn until_parked(&self, consumer: &str, retrying: u64, behind: u64, dead: u64) {
-        self.until(&format!("{consumer}: {retrying} retrying, {behind} behind, {dead} dead"), async |harness| {
-            let status = harness.consumer(consumer).await;
-            (status.retrying, status.behind, status.dead) == (retrying, behind, dead)
-        })
+        self.until(
+            &format!("{consumer}: {retrying} retrying, {behind} behind, {dead} dead"),
+            async |harness| {
+                let status = harness.consumer(consumer).await;
+                (status.retrying, status.behind, status.dead) == (retrying, behind, dead)
+            },
+        )
         .await;
     }
 
@@ -95,5 +98,11 @@ pub async fn build(
     config: Config,
 ) -> Result<App, BuildError> {
     let _ = dir;
-    App::builder().modules(modules).contracts(contracts::CONTRACTS).config(config).clock(clock.clone()).build().await
+    App::builder()
+        .modules(modules)
+        .contracts(contracts::CONTRACTS)
+        .config(config)
+        .clock(clock.clone())
+        .build()
+        .await
 }

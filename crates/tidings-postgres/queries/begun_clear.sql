@@ -1,0 +1,1 @@
+UPDATE tidings_consumers SET begun_first = NULL, begun_count = NULL, begun_tries = NULL WHERE name = $1 AND fence = $2

@@ -1,0 +1,1 @@
+SELECT key, count(*) AS parked FROM tidings_parked WHERE consumer = $1 AND key IS NOT NULL GROUP BY key ORDER BY key

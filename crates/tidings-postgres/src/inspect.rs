@@ -1,0 +1,147 @@
+//! The read API.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use sqlx::postgres::PgRow;
+use tidings_core::envelope::{Position, Recorded};
+use tidings_core::ids::MessageId;
+use tidings_core::key::Key;
+use tidings_core::store::{
+    ConsumerKind, ConsumerStatus, EventCount, FlowSize, IdempotencyScope, Inspect, OutcomeRecord, ParkedRow,
+    ParkedState, Receipt, StoreError,
+};
+
+use crate::PostgresStore;
+use crate::error::{foreign_row, meaning, not_in_the_spike};
+use crate::rows::{column, number, recorded, text, time, wide};
+
+#[async_trait]
+impl Inspect for PostgresStore {
+    async fn consumers(&self) -> Result<Vec<ConsumerStatus>, StoreError> {
+        let rows = sqlx::query(include_str!("../queries/consumers_list.sql"))
+            .fetch_all(self.pool())
+            .await
+            .map_err(|error| meaning("listing consumers", error))?;
+        rows.iter().map(status).collect()
+    }
+
+    async fn parked(
+        &self,
+        consumer: Option<&str>,
+        state: Option<ParkedState>,
+        limit: usize,
+    ) -> Result<Vec<ParkedRow>, StoreError> {
+        let rows = sqlx::query(include_str!("../queries/parked_list.sql"))
+            .bind(consumer)
+            .bind(state.map(ParkedState::as_str))
+            .bind(wide(limit as u64)?)
+            .fetch_all(self.pool())
+            .await
+            .map_err(|error| meaning("listing parked messages", error))?;
+        rows.iter().map(parked).collect()
+    }
+
+    async fn message(&self, id: MessageId) -> Result<Option<Recorded>, StoreError> {
+        let row = sqlx::query("SELECT * FROM tidings_log WHERE id = $1")
+            .bind(id.0)
+            .fetch_optional(self.pool())
+            .await
+            .map_err(|error| meaning("looking a message up", error))?;
+        row.as_ref().map(recorded).transpose()
+    }
+
+    async fn flow(&self, correlation_id: MessageId) -> Result<Vec<Recorded>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM tidings_log WHERE correlation_id = $1 ORDER BY position")
+            .bind(correlation_id.0)
+            .fetch_all(self.pool())
+            .await
+            .map_err(|error| meaning("reading a flow", error))?;
+        rows.iter().map(recorded).collect()
+    }
+
+    async fn flow_sizes(&self, limit: usize) -> Result<Vec<FlowSize>, StoreError> {
+        let sql = "SELECT correlation_id, count(*) AS messages FROM tidings_log \
+                   GROUP BY correlation_id ORDER BY max(position) DESC LIMIT $1";
+        let rows = sqlx::query(sql).bind(wide(limit as u64)?).fetch_all(self.pool()).await;
+        let rows = rows.map_err(|error| meaning("listing flows", error))?;
+        let size = |row| {
+            Ok(FlowSize {
+                correlation_id: MessageId(column(row, "correlation_id")?),
+                messages: number(row, "messages")?,
+            })
+        };
+        rows.iter().map(size).collect()
+    }
+
+    async fn counts(&self) -> Result<Vec<EventCount>, StoreError> {
+        let sql = "SELECT name, count(*) AS count FROM tidings_log GROUP BY name ORDER BY count DESC, name";
+        let rows = sqlx::query(sql).fetch_all(self.pool()).await;
+        let rows = rows.map_err(|error| meaning("counting messages", error))?;
+        rows.iter()
+            .map(|row| Ok(EventCount { name: text(row, "name")?, count: number(row, "count")? }))
+            .collect()
+    }
+
+    async fn receipt(&self, consumer: &str, position: Position) -> Result<Option<Receipt>, StoreError> {
+        let row = sqlx::query(include_str!("../queries/receipt_find.sql"))
+            .bind(consumer)
+            .bind(position.0)
+            .fetch_optional(self.pool())
+            .await
+            .map_err(|error| meaning("looking a receipt up", error))?;
+        let receipt = |row: &PgRow| {
+            Ok(Receipt {
+                first: Position(column(row, "first")?),
+                last: Position(column(row, "last")?),
+                count: number(row, "count")?,
+                at: time(column(row, "at")?)?,
+            })
+        };
+        row.as_ref().map(receipt).transpose()
+    }
+
+    async fn outcome(
+        &self,
+        _scope: &IdempotencyScope,
+        _now: Timestamp,
+    ) -> Result<Option<OutcomeRecord>, StoreError> {
+        Err(not_in_the_spike("outcomes of commands"))
+    }
+
+    async fn outcome_of(&self, _id: MessageId) -> Result<Option<OutcomeRecord>, StoreError> {
+        Err(not_in_the_spike("outcomes of commands"))
+    }
+
+    async fn unhandled_rejections(&self, _limit: usize) -> Result<Vec<OutcomeRecord>, StoreError> {
+        Err(not_in_the_spike("outcomes of commands"))
+    }
+}
+
+fn status(row: &PgRow) -> Result<ConsumerStatus, StoreError> {
+    let kind = text(row, "kind")?;
+    Ok(ConsumerStatus {
+        name: text(row, "name")?,
+        kind: ConsumerKind::parse(&kind).ok_or_else(|| foreign_row("kind of consumer", &kind))?,
+        reads: column::<Vec<String>>(row, "reads")?.into_iter().map(Into::into).collect(),
+        lag: number(row, "lag")?,
+        handled: number(row, "handled")?,
+        retrying: number(row, "retrying")?,
+        behind: number(row, "behind")?,
+        dead: number(row, "dead")?,
+        last_seen: time(column(row, "last_seen")?)?,
+        retired: column(row, "retired_reason")?,
+    })
+}
+
+fn parked(row: &PgRow) -> Result<ParkedRow, StoreError> {
+    let state = text(row, "state")?;
+    Ok(ParkedRow {
+        consumer: text(row, "consumer")?,
+        message: recorded(row)?,
+        state: ParkedState::parse(&state).ok_or_else(|| foreign_row("state", &state))?,
+        key: column::<Option<String>>(row, "held_key")?.map(Key::from_stored),
+        attempts: number(row, "attempts")?,
+        due: column::<Option<i64>>(row, "due")?.map(time).transpose()?,
+        error: column(row, "error")?,
+    })
+}

@@ -1,0 +1,370 @@
+//! A store inside another: what fault points and planted bugs have in common.
+//!
+//! [`Layered`] passes every call through a [`Layer`], which may look, fail, or lie. By default a layer changes
+//! nothing, so a wrapper states only what it does differently.
+
+use std::any::Any;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tidings_core::envelope::{Cursor, Envelope, Position, Recorded};
+use tidings_core::error::Error;
+use tidings_core::ids::MessageId;
+use tidings_core::store::{
+    Batch, Begun, ConsumerSpec, ConsumerStatus, EventCount, Filter, FlowSize, Holding, IdempotencyScope,
+    Inspect, Lease, Limits, Maintenance, Migration, OutcomeRecord, Parked, ParkedKeys, ParkedMessage,
+    ParkedRow, ParkedState, Receipt, Retention, Savepoint, Settled, Store, StoreError, TableScope, Tx, Watch,
+    Work,
+};
+use tidings_core::value::{Row, Value};
+
+use crate::faults::Step;
+
+/// What a wrapper does differently from the store inside.
+#[async_trait]
+pub trait Layer: Send + Sync + 'static {
+    /// Called before each step; an error takes the step's place.
+    async fn before(&self, _step: Step) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Called after each step that succeeded; an error takes its answer's place.
+    async fn after(&self, _step: Step) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Runs a work whose transaction is already layered.
+    async fn transact(
+        &self,
+        inner: &dyn Store,
+        work: Arc<dyn Work>,
+        limits: Limits,
+    ) -> Result<(), StoreError> {
+        inner.transact(work, limits).await
+    }
+
+    /// Moves a cursor.
+    async fn advance(
+        &self,
+        tx: &mut dyn Tx,
+        lease: &Lease,
+        to: &Cursor,
+        handled: Option<&Receipt>,
+    ) -> Result<(), StoreError> {
+        tx.advance(lease, to, handled).await
+    }
+
+    /// Parks messages.
+    async fn park(&self, tx: &mut dyn Tx, lease: &Lease, parked: &[Parked]) -> Result<(), StoreError> {
+        tx.park(lease, parked).await
+    }
+
+    /// The lease that the store inside is shown.
+    fn shown(&self, lease: &Lease) -> Lease {
+        lease.clone()
+    }
+
+    /// Called with every holding that is given out.
+    fn held(&self, _holding: &Holding) {}
+
+    /// Changes a batch before the reader gets it.
+    fn batch(&self, batch: Batch) -> Batch {
+        batch
+    }
+}
+
+/// A store with a layer around it.
+pub struct Layered {
+    inner: Arc<dyn Store>,
+    layer: Arc<dyn Layer>,
+}
+
+impl Layered {
+    /// Puts `layer` around `inner`.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Store>, layer: Arc<dyn Layer>) -> Self {
+        Self { inner, layer }
+    }
+
+    async fn stepped<T>(
+        &self,
+        step: Step,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.layer.before(step).await?;
+        let answer = call.await?;
+        self.layer.after(step).await?;
+        Ok(answer)
+    }
+}
+
+#[async_trait]
+impl Store for Layered {
+    fn kind(&self) -> &'static str {
+        self.inner.kind()
+    }
+
+    async fn transact(&self, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError> {
+        let work = Arc::new(LayeredWork { inner: work, layer: self.layer.clone() });
+        self.layer.transact(self.inner.as_ref(), work, limits).await
+    }
+
+    async fn read(&self, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError> {
+        self.inner.read(work, limits).await
+    }
+
+    async fn migrate(
+        &self,
+        module: &str,
+        migrations: &[Migration],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.inner.migrate(module, migrations, now).await
+    }
+
+    async fn register(&self, spec: &ConsumerSpec, now: Timestamp) -> Result<(), StoreError> {
+        self.stepped(Step::Register, self.inner.register(spec, now)).await
+    }
+
+    async fn retire(&self, consumer: &str, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+        self.inner.retire(consumer, reason, now).await
+    }
+
+    fn own_tables(&self, owners: &[(String, Vec<String>)]) {
+        self.inner.own_tables(owners);
+    }
+
+    async fn hold(&self, consumer: &str) -> Result<Holding, StoreError> {
+        let holding = self.stepped(Step::Hold, self.inner.hold(consumer)).await?;
+        self.layer.held(&holding);
+        Ok(holding)
+    }
+
+    async fn read_after(&self, cursor: &Cursor, filter: &Filter, limit: usize) -> Result<Batch, StoreError> {
+        let batch = self.stepped(Step::ReadAfter, self.inner.read_after(cursor, filter, limit)).await?;
+        Ok(self.layer.batch(batch))
+    }
+
+    async fn due(
+        &self,
+        consumer: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ParkedMessage>, StoreError> {
+        self.stepped(Step::Due, self.inner.due(consumer, now, limit)).await
+    }
+
+    async fn parked_keys(&self, consumer: &str) -> Result<ParkedKeys, StoreError> {
+        self.inner.parked_keys(consumer).await
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self.inner.as_any()
+    }
+
+    fn watch(&self, filter: &Filter) -> Box<dyn Watch> {
+        self.inner.watch(filter)
+    }
+
+    async fn maintain(&self, retention: &Retention, now: Timestamp) -> Result<Maintenance, StoreError> {
+        self.inner.maintain(retention, now).await
+    }
+
+    fn is_transient(&self, error: &Error) -> bool {
+        self.inner.is_transient(error)
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.inner.close().await
+    }
+}
+
+#[async_trait]
+impl Inspect for Layered {
+    async fn consumers(&self) -> Result<Vec<ConsumerStatus>, StoreError> {
+        self.inner.consumers().await
+    }
+
+    async fn parked(
+        &self,
+        consumer: Option<&str>,
+        state: Option<ParkedState>,
+        limit: usize,
+    ) -> Result<Vec<ParkedRow>, StoreError> {
+        self.inner.parked(consumer, state, limit).await
+    }
+
+    async fn message(&self, id: MessageId) -> Result<Option<Recorded>, StoreError> {
+        self.inner.message(id).await
+    }
+
+    async fn flow(&self, correlation_id: MessageId) -> Result<Vec<Recorded>, StoreError> {
+        self.inner.flow(correlation_id).await
+    }
+
+    async fn flow_sizes(&self, limit: usize) -> Result<Vec<FlowSize>, StoreError> {
+        self.inner.flow_sizes(limit).await
+    }
+
+    async fn counts(&self) -> Result<Vec<EventCount>, StoreError> {
+        self.inner.counts().await
+    }
+
+    async fn receipt(&self, consumer: &str, position: Position) -> Result<Option<Receipt>, StoreError> {
+        self.inner.receipt(consumer, position).await
+    }
+
+    async fn outcome(
+        &self,
+        scope: &IdempotencyScope,
+        now: Timestamp,
+    ) -> Result<Option<OutcomeRecord>, StoreError> {
+        self.inner.outcome(scope, now).await
+    }
+
+    async fn outcome_of(&self, id: MessageId) -> Result<Option<OutcomeRecord>, StoreError> {
+        self.inner.outcome_of(id).await
+    }
+
+    async fn unhandled_rejections(&self, limit: usize) -> Result<Vec<OutcomeRecord>, StoreError> {
+        self.inner.unhandled_rejections(limit).await
+    }
+}
+
+struct LayeredWork {
+    inner: Arc<dyn Work>,
+    layer: Arc<dyn Layer>,
+}
+
+#[async_trait]
+impl Work for LayeredWork {
+    fn name(&self) -> String {
+        self.inner.name()
+    }
+
+    fn driver(&self) -> &'static str {
+        self.inner.driver()
+    }
+
+    async fn run(&self, tx: Box<dyn Tx>) -> (Box<dyn Tx>, Result<(), StoreError>) {
+        let slot = Slot::default();
+        let layered = LayeredTx { inner: Some(tx), slot: slot.clone(), layer: self.layer.clone() };
+        let (layered, result) = self.inner.run(Box::new(layered)).await;
+        drop(layered);
+        let inner = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let inner = inner.expect("a work hands back the transaction it was given");
+        let result = match result {
+            Ok(()) => self.layer.before(Step::Commit).await,
+            failed => failed,
+        };
+        (inner, result)
+    }
+}
+
+/// Where a layered transaction leaves the inner one when it is dropped: the work hands back a `Box<dyn Tx>`, and
+/// `as_any_mut` is not ours to use, because typed access must reach the inner transaction through it.
+type Slot = Arc<Mutex<Option<Box<dyn Tx>>>>;
+
+struct LayeredTx {
+    inner: Option<Box<dyn Tx>>,
+    slot: Slot,
+    layer: Arc<dyn Layer>,
+}
+
+impl Drop for LayeredTx {
+    fn drop(&mut self) {
+        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = self.inner.take();
+    }
+}
+
+impl LayeredTx {
+    fn inner(&mut self) -> &mut dyn Tx {
+        self.inner.as_mut().expect("the inner transaction leaves only on drop").as_mut()
+    }
+}
+
+/// Runs one call of the inner transaction between the layer's two looks at it.
+macro_rules! step {
+    ($self:ident, $step:expr, $call:expr) => {{
+        let layer = $self.layer.clone();
+        layer.before($step).await?;
+        let answer = $call.await?;
+        layer.after($step).await?;
+        Ok(answer)
+    }};
+}
+
+#[async_trait]
+impl Tx for LayeredTx {
+    async fn append(&mut self, messages: &[Envelope]) -> Result<(), StoreError> {
+        step!(self, Step::Append, self.inner().append(messages))
+    }
+
+    async fn advance(
+        &mut self,
+        lease: &Lease,
+        to: &Cursor,
+        handled: Option<&Receipt>,
+    ) -> Result<(), StoreError> {
+        let lease = self.layer.shown(lease);
+        step!(self, Step::Advance, self.layer.clone().advance(self.inner(), &lease, to, handled))
+    }
+
+    async fn park(&mut self, lease: &Lease, parked: &[Parked]) -> Result<(), StoreError> {
+        let lease = self.layer.shown(lease);
+        step!(self, Step::Park, self.layer.clone().park(self.inner(), &lease, parked))
+    }
+
+    async fn settle(&mut self, lease: &Lease, position: Position, how: &Settled) -> Result<(), StoreError> {
+        let lease = self.layer.shown(lease);
+        step!(self, Step::Settle, self.inner().settle(&lease, position, how))
+    }
+
+    async fn begin_batch(&mut self, lease: &Lease, begun: &Begun) -> Result<(), StoreError> {
+        let lease = self.layer.shown(lease);
+        step!(self, Step::BeginBatch, self.inner().begin_batch(&lease, begun))
+    }
+
+    async fn record_outcome(&mut self, outcome: &OutcomeRecord) -> Result<(), StoreError> {
+        step!(self, Step::RecordOutcome, self.inner().record_outcome(outcome))
+    }
+
+    async fn execute(
+        &mut self,
+        scope: TableScope<'_>,
+        sql: &str,
+        params: &[Value],
+    ) -> Result<u64, StoreError> {
+        step!(self, Step::Execute, self.inner().execute(scope, sql, params))
+    }
+
+    async fn fetch(
+        &mut self,
+        scope: TableScope<'_>,
+        sql: &str,
+        params: &[Value],
+    ) -> Result<Vec<Row>, StoreError> {
+        step!(self, Step::Fetch, self.inner().fetch(scope, sql, params))
+    }
+
+    async fn savepoint(&mut self) -> Result<Savepoint, StoreError> {
+        step!(self, Step::Savepoint, self.inner().savepoint())
+    }
+
+    async fn rollback_to(&mut self, savepoint: Savepoint) -> Result<(), StoreError> {
+        step!(self, Step::RollbackTo, self.inner().rollback_to(savepoint))
+    }
+
+    async fn release(&mut self, savepoint: Savepoint) -> Result<(), StoreError> {
+        step!(self, Step::Release, self.inner().release(savepoint))
+    }
+
+    async fn undo(&mut self) -> Result<(), StoreError> {
+        step!(self, Step::Undo, self.inner().undo())
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self.inner().as_any_mut()
+    }
+}
