@@ -7,6 +7,11 @@
 //!
 //! See the repository's README for a tour and ARCHITECTURE.md for how it works.
 
+/// The examples of the repository's README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 mod app;
 mod clock;
 mod command;
