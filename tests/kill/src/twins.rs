@@ -128,6 +128,10 @@ impl Layer for EarlyAck {
         work: Arc<dyn Work>,
         limits: Limits,
     ) -> Result<(), StoreError> {
+        // Of commands only: their callers are who relies on it.
+        if !work.name().starts_with("command `") {
+            return self.inner.transact(work, limits).await;
+        }
         let (tell, told) = oneshot::channel();
         let work = Arc::new(Telling { work, tell: Mutex::new(Some(tell)) });
         let inner = self.inner.clone();

@@ -143,13 +143,16 @@ async fn call_one(
 
 /// Carries out a durable command. A rejection undoes what the handler wrote and is an outcome, not a failure.
 async fn carry_out(core: &mut Core, command: &CommandRoute, message: &Recorded) -> Result<usize> {
-    let Some(mut own) = core.take() else { return Err(lost_context()) };
+    // The context leaves its place only for the handler: it holds the transaction, which an early return must not lose.
+    let own = core.as_mut().ok_or_else(lost_context)?;
     own.origin = origin_of(message);
     let sent_before = own.outgoing.len();
     let savepoint = own.tx().await.savepoint().await?;
     let span = telemetry::handle_span(&message.envelope.name, command.name, &own.origin);
-    let (mut own, result) =
+    let own = core.take().ok_or_else(lost_context)?;
+    let (own, result) =
         (command.call)(own, vec![message.envelope.data.as_str().into()]).instrument(span).await;
+    let own = core.insert(own);
     let carried = match result {
         Ok(output) => {
             own.tx().await.release(savepoint).await?;
@@ -161,13 +164,10 @@ async fn carry_out(core: &mut Core, command: &CommandRoute, message: &Recorded) 
                 own.tx().await.rollback_to(savepoint).await?;
                 Err(rejection)
             }
-            None => {
-                *core = Some(own);
-                return Err(error);
-            }
+            None => return Err(error),
         },
     };
-    let mut record = crate::command::outcome_record(&own, command.name, &carried)?;
+    let mut record = crate::command::outcome_record(own, command.name, &carried)?;
     match &message.envelope.reply_to {
         Some(reply_to) => {
             let body = reply_body(message, &carried)?;
@@ -177,7 +177,6 @@ async fn carry_out(core: &mut Core, command: &CommandRoute, message: &Recorded) 
         None => record.unhandled = carried.is_err(),
     }
     own.tx().await.record_outcome(&record).await?;
-    *core = Some(own);
     Ok(1)
 }
 

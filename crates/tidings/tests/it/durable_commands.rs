@@ -1,9 +1,15 @@
 //! Commands sent inside a transaction.
 
-use tidings::Caller;
+use std::sync::Arc;
 
-use crate::app::{ResetAll, Total, bump};
-use crate::support::Harness;
+use tidings::store::Store;
+use tidings::{App, Caller};
+use tidings_sqlite::{SqliteConfig, SqliteStore};
+use tidings_testkit::clock::ManualClock;
+use tidings_testkit::faults::{FaultPlan, NamedFault, Step, What, When, faulty};
+
+use crate::app::{ResetAll, Total, audit, bump, contracts, counters};
+use crate::support::{Harness, config, path};
 
 async fn replies(harness: &Harness) -> String {
     let error = harness.app.ask(Total { counter: "replies".into() }).await.unwrap_err();
@@ -68,4 +74,28 @@ async fn one_flow_from_the_first_command_to_the_last_reply() {
         );
     }
     assert_eq!(flow[1].envelope.causation_id, Some(flow[0].envelope.id));
+}
+
+/// The clock stands still, so a command that was parked for it would never be carried out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_busy_is_no_fault_of_the_command() {
+    // The command at the edge records the first outcome; only the durable one takes savepoints.
+    for (step, nth) in [(Step::Savepoint, 0), (Step::Release, 0), (Step::RecordOutcome, 1)] {
+        let plan = FaultPlan::new();
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        let clock = Arc::new(ManualClock::new("2026-01-31T09:30:00Z".parse().unwrap()));
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(SqliteConfig::new(path(&dir))).await.unwrap());
+        let app = App::builder()
+            .modules([counters(), audit()])
+            .contracts(contracts::CONTRACTS)
+            .config(config(&dir))
+            .clock(clock.clone())
+            .store(faulty(store, &plan))
+            .build();
+        let harness = Harness { app: app.await.unwrap(), clock, dir };
+        plan.arm_named(NamedFault { step, nth, when: When::Before, what: What::Busy });
+        harness.app.send(ResetAll { send_bump: Some(bump("a", 4)) }).await.unwrap();
+        harness.until("the reply is there", async |harness| replies(harness).await == "total 4").await;
+        assert!(plan.fired(), "{step:?}");
+    }
 }
