@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings_core::envelope::Recorded;
 use tidings_core::ids::MessageId;
 use tidings_core::store::{Begun, Start, Store, StoreError};
 
@@ -81,18 +80,18 @@ pub async fn nothing_commits_under_a_lease_after_it_is_void(factory: &dyn StoreF
     let parked = vec![retrying(&batch[0], at(1)), retrying(&batch[1], at(1))];
     run(store.as_ref(), [Op::Park(first.lease.clone(), parked)]).await.expect("the holder parks");
     let begun = Begun { first: batch[2].position, count: 1, tries: 1 };
-    let steps: [fn(&Consumer, &[Recorded], &Begun) -> Op; 4] = [
-        |holder, batch, _| holder.settled(&batch[0], handled(1)),
-        |holder, batch, _| Op::Park(holder.lease.clone(), vec![retrying(&batch[2], at(1))]),
-        |holder, _, begun| Op::Begin(holder.lease.clone(), begun.clone()),
-        |holder, _, _| holder.advance(None),
-    ];
-    for (index, step) in steps.into_iter().enumerate() {
+    let step = |holder: &Consumer, index: usize| match index {
+        0 => holder.settled(&batch[0], handled(1)),
+        1 => Op::Park(holder.lease.clone(), vec![retrying(&batch[2], at(1))]),
+        2 => Op::Begin(holder.lease.clone(), begun.clone()),
+        _ => holder.advance(None),
+    };
+    for index in 0..4 {
         let holder =
             Consumer { cursor: first.cursor.clone(), ..Consumer::hold(store.as_ref(), NAME, &READS).await };
         let effect = event("orders.shipped", &index.to_string());
         let gate = Gate::new();
-        let ops = [step(&holder, &batch, &begun), Op::Append(vec![effect.clone()]), Op::Gate(gate.clone())];
+        let ops = [step(&holder, index), Op::Append(vec![effect.clone()]), Op::Gate(gate.clone())];
         let (taken_over, committed) = take_over_during(&store, ops.to_vec(), gate).await;
         assert!(
             !(taken_over && committed.is_ok()),
