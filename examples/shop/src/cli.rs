@@ -56,6 +56,9 @@ pub(crate) struct ServeOptions {
     /// The database file, instead of `store.path` of tidings.toml
     #[arg(long)]
     pub(crate) file: Option<PathBuf>,
+    /// Start although work is pending for handlers that no longer exist; it is listed and kept
+    #[arg(long)]
+    pub(crate) allow_orphans: bool,
 }
 
 #[derive(Debug, Args)]

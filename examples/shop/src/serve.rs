@@ -18,6 +18,7 @@ pub(crate) async fn run(options: ServeOptions) -> Result<()> {
     if let Some(file) = &options.file {
         config.store.path.clone_from(file);
     }
+    config.start.allow_orphans |= options.allow_orphans;
     let limits = http::Limits::of(&config);
     let app = modules::start(config).await?;
     let listener = TcpListener::bind(options.address()).await?;

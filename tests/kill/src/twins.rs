@@ -16,8 +16,12 @@ use crate::plan::Twin;
 #[must_use]
 pub fn plant(twin: Twin, store: Arc<dyn Store>) -> Arc<dyn Store> {
     match twin {
-        Twin::CursorBefore => Arc::new(Layered::new(store, Arc::new(CursorApart { first: true, moves: Moves::default() }))),
-        Twin::CursorAfter => Arc::new(Layered::new(store, Arc::new(CursorApart { first: false, moves: Moves::default() }))),
+        Twin::CursorBefore => {
+            Arc::new(Layered::new(store, Arc::new(CursorApart { first: true, moves: Moves::default() })))
+        }
+        Twin::CursorAfter => {
+            Arc::new(Layered::new(store, Arc::new(CursorApart { first: false, moves: Moves::default() })))
+        }
         Twin::EarlyAck => {
             let inner = store.clone();
             Arc::new(Layered::new(store, Arc::new(EarlyAck { inner })))
@@ -62,13 +66,22 @@ impl Layer for CursorApart {
         Ok(())
     }
 
-    async fn transact(&self, inner: &dyn Store, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError> {
+    async fn transact(
+        &self,
+        inner: &dyn Store,
+        work: Arc<dyn Work>,
+        limits: Limits,
+    ) -> Result<(), StoreError> {
         let name = work.name();
         if self.first {
             // Only a rehearsal tells where the cursor will go.
             let rehearsed = inner.transact(Arc::new(Undone(work.clone())), limits).await;
             let Some(op) = self.moves.take(&name) else {
-                return if matches!(rehearsed, Err(StoreError::Undone)) { inner.transact(work, limits).await } else { rehearsed };
+                return if matches!(rehearsed, Err(StoreError::Undone)) {
+                    inner.transact(work, limits).await
+                } else {
+                    rehearsed
+                };
             };
             inner.transact(Arc::new(Script::named("the cursor", vec![op])), limits).await?;
             let done = inner.transact(work, limits).await;
@@ -109,7 +122,12 @@ struct EarlyAck {
 
 #[async_trait]
 impl Layer for EarlyAck {
-    async fn transact(&self, _inner: &dyn Store, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError> {
+    async fn transact(
+        &self,
+        _inner: &dyn Store,
+        work: Arc<dyn Work>,
+        limits: Limits,
+    ) -> Result<(), StoreError> {
         // Of commands only: their callers are who relies on it.
         if !work.name().starts_with("command `") {
             return self.inner.transact(work, limits).await;

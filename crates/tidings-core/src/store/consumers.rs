@@ -241,7 +241,9 @@ pub enum Settled {
 }
 
 /// That a consumer handled a range of messages: every message in it that matches the consumer's filter, but for those
-/// that were parked, which get receipts of their own.
+/// that were parked, which get receipts of their own. It covers only what lies between the old and the new cursor of the
+/// [`advance`](super::Tx::advance) it is given to: where writers commit out of order, a position in between may still
+/// appear later, and is not covered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The first message handled.

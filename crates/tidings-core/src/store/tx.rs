@@ -46,7 +46,8 @@ pub trait Tx: Send {
         handled: Option<&Receipt>,
     ) -> Result<(), StoreError>;
 
-    /// Takes messages out of a consumer's way: failed ones with their schedule, and those that wait behind them.
+    /// Takes messages out of a consumer's way: failed ones with their schedule, and those that wait behind them. The order
+    /// of a key's parked messages is the order in which they were parked.
     async fn park(&mut self, lease: &Lease, parked: &[Parked]) -> Result<(), StoreError>;
 
     /// Records what became of one parked message. When it was the head of its key and no longer holds the key, the
@@ -60,6 +61,9 @@ pub trait Tx: Send {
     async fn record_outcome(&mut self, outcome: &OutcomeRecord) -> Result<(), StoreError>;
 
     /// Runs a statement of a module (`$1`, `$2` are parameters) and returns the number of rows changed.
+    ///
+    /// After an error only [`rollback_to`](Self::rollback_to), [`undo`](Self::undo) or giving up is portable: SQLite goes
+    /// on with the transaction, PostgreSQL refuses everything else and turns the commit into a rollback.
     async fn execute(
         &mut self,
         scope: TableScope<'_>,

@@ -140,7 +140,7 @@ impl SendError {
         match error.find::<StoreError>() {
             Some(StoreError::Unknown { .. }) => Self::Unknown { command },
             Some(StoreError::Timeout { .. }) => Self::DeadlineExceeded { command, deadline },
-            Some(busy @ StoreError::Overloaded { .. }) => {
+            Some(busy @ (StoreError::Overloaded { .. } | StoreError::Blocked { .. })) => {
                 Self::Overloaded { command, reason: busy.to_string() }
             }
             Some(StoreError::Closed) => Self::ShuttingDown { command },

@@ -169,10 +169,12 @@ async fn carry_out(
     .await
 }
 
-/// Overload and an expired wait are the caller's to know; only contention inside the database is worth another go.
+/// Overload, a stuck writer and an expired wait are the caller's to know; only contention inside the database is worth
+/// another go.
 fn is_busy(shared: &Shared, error: &Error) -> bool {
-    let own = matches!(error.find(), Some(StoreError::Overloaded { .. } | StoreError::Timeout { .. }));
-    !own && (*error.kind() == ErrorKind::Transient || shared.store.is_transient(error))
+    use StoreError::{Blocked, Overloaded, Timeout};
+    let told = matches!(error.find(), Some(Overloaded { .. } | Blocked { .. } | Timeout { .. }));
+    !told && (*error.kind() == ErrorKind::Transient || shared.store.is_transient(error))
 }
 
 type Carried = Result<String, Rejection>;

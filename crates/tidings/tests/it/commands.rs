@@ -113,3 +113,12 @@ async fn a_payload_that_breaks_its_contract_is_refused() {
     );
     assert!(harness.app.store().counts().await.unwrap().is_empty());
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn works_on_a_runtime_of_one_thread() {
+    let harness = Harness::start().await;
+    assert_eq!(harness.app.send(bump("single", 2)).await.unwrap(), 2);
+    harness.settle().await;
+    assert_eq!(crate::app::notes(&harness.path(), "single").await, ["bumped to 2"]);
+    harness.app.shutdown().await.unwrap();
+}

@@ -58,6 +58,16 @@ async fn calls_from_inside_a_handler_fail_at_once() {
     assert_eq!(harness.app.send(bump("a", 1)).await.unwrap(), 2);
 }
 
+/// Hangs in a handler; a place that is taken at the moment is waited for.
+async fn hang(app: App) -> SendError {
+    loop {
+        match app.send(FallInto { what: "hang".into() }).deadline(Duration::from_secs(1)).await {
+            Err(SendError::Overloaded { .. }) => tokio::task::yield_now().await,
+            ended => return ended.expect_err("it hangs until its deadline"),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn overload_is_refused_early() {
     let mut config = crate::support::config(&tempfile::tempdir().unwrap());
@@ -65,23 +75,18 @@ async fn overload_is_refused_early() {
     let dir = tempfile::tempdir().unwrap();
     config.store.path = crate::support::path(&dir);
     let app = App::builder().modules([counters(), trap()]).config(config).build().await.unwrap();
-    let hanging: Vec<_> = (0..4)
-        .map(|_| {
-            let app = app.clone();
-            tokio::spawn(async move {
-                app.send(FallInto { what: "hang".into() }).deadline(Duration::from_secs(1)).await
-            })
-        })
-        .collect();
+    let hanging: Vec<_> = (0..4).map(|_| tokio::spawn(hang(app.clone()))).collect();
+    let begun = std::time::Instant::now();
     let refused = loop {
         match app.send(bump("a", 1)).await {
-            Ok(_) => tokio::task::yield_now().await,
+            Ok(_) => assert!(begun.elapsed() < Duration::from_secs(5), "four hang, and none is refused"),
             Err(error) => break error,
         }
     };
     assert!(matches!(refused, SendError::Overloaded { .. }), "{refused}");
     for hanging in hanging {
-        assert!(hanging.await.unwrap().is_err());
+        let error = tidings::chain(&hanging.await.unwrap());
+        assert!(error.contains("did not end within"), "{error}");
     }
     app.send(bump("a", 1)).await.unwrap();
 }

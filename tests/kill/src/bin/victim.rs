@@ -48,7 +48,8 @@ async fn start(plan: &Plan) -> Result<App, Failure> {
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(sqlite).await?);
     let store = plan.twin.map_or(store.clone(), |twin| twins::plant(twin, store));
     let modules = app::modules().into_iter().filter(|(name, _)| !plan.without.iter().any(|out| out == name));
-    let app = App::builder().modules(modules.map(|(_, module)| module)).config(config(plan)?).store(store).build();
+    let app =
+        App::builder().modules(modules.map(|(_, module)| module)).config(config(plan)?).store(store).build();
     Ok(app.await?)
 }
 

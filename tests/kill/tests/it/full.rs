@@ -20,7 +20,9 @@ fn a_full_disk_refuses_clearly_and_harms_nothing() {
     assert!(victim.hears(says_full), "the victim ended instead of saying that the disk is full");
     // Every caller keeps asking, and is refused; nobody dies of it.
     for account in ["a0", "a1", "a2", "a3", "a4", "a5"] {
-        assert!(victim.hears(|word| says_full(word) && matches!(word, Word::Failed { account: of, .. } if of == account)));
+        assert!(victim.hears(
+            |word| says_full(word) && matches!(word, Word::Failed { account: of, .. } if of == account)
+        ));
     }
     assert!(victim.is_alive());
 

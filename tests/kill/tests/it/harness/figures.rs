@@ -65,13 +65,24 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.started.elapsed().as_secs_f64();
         let kills: u32 = self.kills.values().sum();
-        write!(f, "{}: seed {}, {} rounds in {seconds:.1} s, {kills} kills", self.name, self.seed, self.rounds)?;
-        let phases: Vec<String> = self.kills.iter().map(|(phase, count)| format!("{count} {phase}")).collect();
+        write!(
+            f,
+            "{}: seed {}, {} rounds in {seconds:.1} s, {kills} kills",
+            self.name, self.seed, self.rounds
+        )?;
+        let phases: Vec<String> =
+            self.kills.iter().map(|(phase, count)| format!("{count} {phase}")).collect();
         write!(f, " ({}; {} came too late)", phases.join(", "), self.too_late)?;
         write!(f, "\n  {} commands acknowledged", self.completed + self.rejected)?;
         write!(f, " ({} rejected, {} asked again)", self.rejected, self.asked_again)?;
-        write!(f, "\n  {} messages, {} effects, {} single receipts", self.messages, self.effects, self.single_receipts)?;
+        write!(
+            f,
+            "\n  {} messages, {} effects, {} single receipts",
+            self.messages, self.effects, self.single_receipts
+        )?;
         write!(f, ", {} audits", self.audits)?;
-        self.failures.iter().try_for_each(|(error, count)| write!(f, "\n  {count} times without an outcome: {error}"))
+        self.failures
+            .iter()
+            .try_for_each(|(error, count)| write!(f, "\n  {count} times without an outcome: {error}"))
     }
 }

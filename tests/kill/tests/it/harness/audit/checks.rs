@@ -42,13 +42,21 @@ fn acknowledged_are_there(facts: &Facts, acks: &Acks, found: &mut Audit) {
             let outcomes = facts.outcomes.get(&format!("{account}-{seq}")).map_or(0, Vec::len);
             match (ack, there.as_slice()) {
                 (Ack::Done { event_id }, [one]) if event_id.replace('-', "") == *one => {}
-                (Ack::Done { .. }, [_]) => found.add(Kind::Lost, format!("{account}-{seq} is there, but not the acknowledged one")),
-                (Ack::Done { .. }, []) => found.add(Kind::Lost, format!("{account}-{seq} was acknowledged, and is not there")),
+                (Ack::Done { .. }, [_]) => {
+                    found.add(Kind::Lost, format!("{account}-{seq} is there, but not the acknowledged one"))
+                }
+                (Ack::Done { .. }, []) => {
+                    found.add(Kind::Lost, format!("{account}-{seq} was acknowledged, and is not there"))
+                }
                 (Ack::Rejected, []) => {}
-                (_, more) => found.add(Kind::Doubled, format!("{account}-{seq} ({ack:?}) is there {} times", more.len())),
+                (_, more) => found
+                    .add(Kind::Doubled, format!("{account}-{seq} ({ack:?}) is there {} times", more.len())),
             }
             if outcomes != 1 {
-                found.add(Kind::Lost, format!("{account}-{seq} was acknowledged, and has {outcomes} outcomes on record"));
+                found.add(
+                    Kind::Lost,
+                    format!("{account}-{seq} was acknowledged, and has {outcomes} outcomes on record"),
+                );
             }
         }
         let next = acks.len() as i64 + 1;
@@ -87,8 +95,8 @@ fn effects_happened_once(facts: &Facts, acks: &Acks, condemned: Option<&Condemne
                 "delivered" | "post.deliver" => !refused,
                 _ => true,
             };
-            let is_held = excused
-                .is_some_and(|held| acks.index(held.account) == Some(item.0) && item.1 >= held.seq);
+            let is_held =
+                excused.is_some_and(|held| acks.index(held.account) == Some(item.0) && item.1 >= held.seq);
             applies && !is_held
         };
         let mut counts: HashMap<Item, u32> = HashMap::with_capacity(facts.entries.len());
@@ -145,7 +153,8 @@ fn order_is_kept(facts: &Facts, acks: &Acks, found: &mut Audit) {
 
 /// Each entry has its messages once, and each message the cause that it names.
 fn the_log_is_whole(facts: &Facts, acks: &Acks, found: &mut Audit) {
-    let by_id: HashMap<&str, &Message> = facts.log.iter().map(|message| (message.id.as_str(), message)).collect();
+    let by_id: HashMap<&str, &Message> =
+        facts.log.iter().map(|message| (message.id.as_str(), message)).collect();
     let mut counts: HashMap<(&str, Item), u32> = HashMap::new();
     let mut replies = 0;
     for message in &facts.log {
@@ -154,7 +163,8 @@ fn the_log_is_whole(facts: &Facts, acks: &Acks, found: &mut Audit) {
             _ => *counts.entry((message.name.as_str(), message.item)).or_default() += 1,
         }
         if let Some(problem) = wrong_cause(message, &by_id, &facts.commands) {
-            let text = format!("{} {} at {}: {problem}", message.name, name(acks, message.item), message.position);
+            let text =
+                format!("{} {} at {}: {problem}", message.name, name(acks, message.item), message.position);
             found.add(Kind::Log, text);
         }
     }
@@ -166,7 +176,10 @@ fn the_log_is_whole(facts: &Facts, acks: &Acks, found: &mut Audit) {
             match counts.remove(&(message, *item)).unwrap_or(0) {
                 1 => {}
                 0 => found.add(Kind::Lost, format!("{message} {} is not in the log", name(acks, *item))),
-                count => found.add(Kind::Doubled, format!("{message} {} is {count} times in the log", name(acks, *item))),
+                count => found.add(
+                    Kind::Doubled,
+                    format!("{message} {} is {count} times in the log", name(acks, *item)),
+                ),
             }
         }
     }
@@ -178,7 +191,11 @@ fn the_log_is_whole(facts: &Facts, acks: &Acks, found: &mut Audit) {
     }
 }
 
-fn wrong_cause(message: &Message, by_id: &HashMap<&str, &Message>, commands: &HashSet<String>) -> Option<String> {
+fn wrong_cause(
+    message: &Message,
+    by_id: &HashMap<&str, &Message>,
+    commands: &HashSet<String>,
+) -> Option<String> {
     let cause = message.cause.as_deref()?;
     match (message.name.as_str(), by_id.get(cause)) {
         // Caused by a command at the edge, which is no message but has an outcome.
@@ -206,11 +223,15 @@ fn nothing_is_left_over(facts: &Facts, acks: &Acks, condemned: Option<&Condemned
     for consumer in &facts.consumers {
         let lag = matching(facts, consumer).filter(|position| *position > consumer.cursor).count();
         if lag > 0 || consumer.has_begun {
-            let text = format!("{} lags by {lag} messages, mark of a begun batch: {}", consumer.name, consumer.has_begun);
+            let text = format!(
+                "{} lags by {lag} messages, mark of a begun batch: {}",
+                consumer.name, consumer.has_begun
+            );
             found.add(Kind::Unsettled, text);
         }
     }
-    let items: HashMap<i64, Item> = facts.log.iter().map(|message| (message.position, message.item)).collect();
+    let items: HashMap<i64, Item> =
+        facts.log.iter().map(|message| (message.position, message.item)).collect();
     let mut held = 0;
     for parked in &facts.parked {
         let item = items.get(&parked.position).copied().unwrap_or((NOBODY, 0));
@@ -218,14 +239,22 @@ fn nothing_is_left_over(facts: &Facts, acks: &Acks, condemned: Option<&Condemned
             held += 1;
         } else {
             let Parked { consumer, state, error, .. } = parked;
-            found.add(Kind::Unsettled, format!("{} is parked in {consumer}: {state}, {error}", name(acks, item)));
+            found.add(
+                Kind::Unsettled,
+                format!("{} is parked in {consumer}: {state}, {error}", name(acks, item)),
+            );
         }
     }
     if let Some(condemned) = condemned {
-        let after = |(item, ..): &&(Item, i64, String)| acks.index(condemned.account) == Some(item.0) && item.1 >= condemned.seq;
+        let after = |(item, ..): &&(Item, i64, String)| {
+            acks.index(condemned.account) == Some(item.0) && item.1 >= condemned.seq
+        };
         let expected = facts.entries.iter().filter(after).count();
         if held != expected {
-            found.add(Kind::Unsettled, format!("{held} messages are parked in {}, not {expected}", condemned.consumer));
+            found.add(
+                Kind::Unsettled,
+                format!("{held} messages are parked in {}, not {expected}", condemned.consumer),
+            );
         }
     }
 }
@@ -257,11 +286,14 @@ fn receipts_cover_what_was_handled(facts: &Facts, found: &mut Audit) {
             .filter(|parked| parked.consumer == consumer.name)
             .map(|parked| parked.position)
             .collect();
-        let handled: Vec<i64> = matching(facts, consumer).filter(|position| !parked.contains(position)).collect();
-        let receipts: Vec<_> = facts.receipts.iter().filter(|receipt| receipt.consumer == consumer.name).collect();
+        let handled: Vec<i64> =
+            matching(facts, consumer).filter(|position| !parked.contains(position)).collect();
+        let receipts: Vec<_> =
+            facts.receipts.iter().filter(|receipt| receipt.consumer == consumer.name).collect();
         let count: i64 = receipts.iter().map(|receipt| receipt.count).sum();
         if count != handled.len() as i64 {
-            let text = format!("{}: receipts for {count} messages, {} were handled", consumer.name, handled.len());
+            let text =
+                format!("{}: receipts for {count} messages, {} were handled", consumer.name, handled.len());
             found.add(Kind::Receipts, text);
         }
         // Sorted by their first message: a walk over both shows what no receipt covers.
@@ -270,14 +302,20 @@ fn receipts_cover_what_was_handled(facts: &Facts, found: &mut Audit) {
             while next < receipts.len() && receipts[next].first <= position {
                 let receipt = receipts[next];
                 if receipt.first <= covered_to && receipt.first != receipt.last {
-                    let text = format!("{}: the receipt from {} to {} overlaps another", consumer.name, receipt.first, receipt.last);
+                    let text = format!(
+                        "{}: the receipt from {} to {} overlaps another",
+                        consumer.name, receipt.first, receipt.last
+                    );
                     found.add(Kind::Receipts, text);
                 }
                 covered_to = covered_to.max(receipt.last);
                 next += 1;
             }
             if position > covered_to {
-                found.add(Kind::Receipts, format!("{}: no receipt covers the message at {position}", consumer.name));
+                found.add(
+                    Kind::Receipts,
+                    format!("{}: no receipt covers the message at {position}", consumer.name),
+                );
             }
         }
     }

@@ -62,8 +62,14 @@ pub(crate) struct Parked {
     pub(crate) error: String,
 }
 
-pub(crate) const TABLES: &[&str] =
-    &["ledger_effects", "balances_effects", "history_effects", "archive_effects", "flaky_effects", "post_effects"];
+pub(crate) const TABLES: &[&str] = &[
+    "ledger_effects",
+    "balances_effects",
+    "history_effects",
+    "archive_effects",
+    "flaky_effects",
+    "post_effects",
+];
 
 impl Facts {
     pub(crate) fn read(database: &Path, acks: &Acks) -> Result<Self> {
@@ -78,22 +84,40 @@ impl Facts {
             effects.insert(*table, effects_of(&db, table, item)?);
         }
         Ok(Self {
-            entries: all(&db, "SELECT account, seq, amount, replace(event_id, '-', '') FROM entries ORDER BY id", |row| {
-                Ok((item(row, 0)?, row.get(2)?, row.get(3)?))
-            })?,
+            entries: all(
+                &db,
+                "SELECT account, seq, amount, replace(event_id, '-', '') FROM entries ORDER BY id",
+                |row| Ok((item(row, 0)?, row.get(2)?, row.get(3)?)),
+            )?,
             effects,
             totals: all(&db, "SELECT account, total FROM totals", |row| {
                 Ok((acks.index(&row.get::<_, String>(0)?).unwrap_or(NOBODY), row.get(1)?))
             })?,
             log: all(&db, LOG, |row| message(row, item))?,
             outcomes: outcomes(&db)?,
-            commands: all(&db, "SELECT lower(hex(id)) FROM tidings_outcomes", |row| row.get(0))?.into_iter().collect(),
+            commands: all(&db, "SELECT lower(hex(id)) FROM tidings_outcomes", |row| row.get(0))?
+                .into_iter()
+                .collect(),
             consumers: all(&db, CONSUMERS, consumer)?,
-            receipts: all(&db, "SELECT consumer, first, last, count FROM tidings_receipts ORDER BY 1, 2, 3", |row| {
-                Ok(Receipt { consumer: row.get(0)?, first: row.get(1)?, last: row.get(2)?, count: row.get(3)? })
-            })?,
+            receipts: all(
+                &db,
+                "SELECT consumer, first, last, count FROM tidings_receipts ORDER BY 1, 2, 3",
+                |row| {
+                    Ok(Receipt {
+                        consumer: row.get(0)?,
+                        first: row.get(1)?,
+                        last: row.get(2)?,
+                        count: row.get(3)?,
+                    })
+                },
+            )?,
             parked: all(&db, "SELECT consumer, position, state, error FROM tidings_parked", |row| {
-                Ok(Parked { consumer: row.get(0)?, position: row.get(1)?, state: row.get(2)?, error: row.get(3)? })
+                Ok(Parked {
+                    consumer: row.get(0)?,
+                    position: row.get(1)?,
+                    state: row.get(2)?,
+                    error: row.get(3)?,
+                })
             })?,
             integrity: db.query_row("PRAGMA integrity_check", [], |row| row.get(0))?,
         })
@@ -118,7 +142,9 @@ fn effects_of(
     if !db.table_exists(None, table)? {
         return Ok(Vec::new());
     }
-    all(db, &format!("SELECT event, account, seq FROM {table} ORDER BY id"), |row| Ok((row.get(0)?, item(row, 1)?)))
+    all(db, &format!("SELECT event, account, seq FROM {table} ORDER BY id"), |row| {
+        Ok((row.get(0)?, item(row, 1)?))
+    })
 }
 
 fn message(row: &Row<'_>, item: impl Fn(&Row<'_>, usize) -> Result<Item>) -> Result<Message> {
