@@ -81,7 +81,7 @@ impl Campaign {
             without: Vec::new(),
             trouble: self.setting.trouble,
             poison: None,
-            seed: self.random.next(),
+            seed: self.random.draw(),
         }
     }
 
