@@ -44,6 +44,7 @@ pub(crate) struct Campaign {
 
 /// When a victim is killed.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::enum_variant_names, reason = "each is after something, and says after what")]
 enum Moment {
     AfterSpawn(Duration),
     AfterReady(Duration),
