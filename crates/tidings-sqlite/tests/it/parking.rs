@@ -87,8 +87,8 @@ async fn a_due_head_brings_its_followers_in_order() {
     assert_eq!(due(&temp, at(10), 10).await, [1, 2, 3, 5, 6]);
     assert_eq!(due(&temp, at(10), 2).await, [1, 2]);
     let holding = temp.store.hold("shop.l").await.unwrap();
-    assert_eq!(holding.parked_keys, [(Key::new("order_id", "a"), 3), (Key::new("order_id", "b"), 1)]);
-    assert_eq!(holding.next_due, Some(at(10)));
+    assert_eq!(holding.parked.keys, [(Key::new("order_id", "a"), 3), (Key::new("order_id", "b"), 1)]);
+    assert_eq!(holding.parked.next_due, Some(at(10)));
 }
 
 #[tokio::test]
@@ -155,8 +155,8 @@ async fn dead_at_once_with_and_without_its_key() {
     let released = Parked { releases_key: true, ..parked(1, "a", ParkedState::Dead) };
     park(&temp, &lease, vec![released, parked(5, "b", ParkedState::Dead)]).await.unwrap();
     let holding = temp.store.hold("shop.l").await.unwrap();
-    assert_eq!(holding.parked_keys, [(Key::new("order_id", "b"), 1)]);
-    assert_eq!(holding.next_due, None);
+    assert_eq!(holding.parked.keys, [(Key::new("order_id", "b"), 1)]);
+    assert_eq!(holding.parked.next_due, None);
 }
 
 #[tokio::test]

@@ -44,6 +44,7 @@ pub(crate) struct Campaign {
 
 /// When a victim is killed.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::enum_variant_names, reason = "each is after something, and says after what")]
 enum Moment {
     AfterSpawn(Duration),
     AfterReady(Duration),
@@ -81,7 +82,7 @@ impl Campaign {
             without: Vec::new(),
             trouble: self.setting.trouble,
             poison: None,
-            seed: self.random.next(),
+            seed: self.random.draw(),
         }
     }
 

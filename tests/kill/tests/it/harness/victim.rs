@@ -69,10 +69,10 @@ impl Victim {
         let reader = std::thread::spawn(move || {
             // A line that was cut short by the kill is no word; the pipe outlives the process and is read to its end.
             for line in stdout.lines().map_while(Result::ok) {
-                if let Some(word) = Word::parse(&line) {
-                    if said.send(word).is_err() {
-                        return;
-                    }
+                if let Some(word) = Word::parse(&line)
+                    && said.send(word).is_err()
+                {
+                    return;
                 }
             }
         });
