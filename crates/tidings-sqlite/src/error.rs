@@ -41,6 +41,15 @@ fn classify(database: &str, context: String, code: Option<i32>, source: Source) 
     }
 }
 
+/// Whether the file system failed underneath.
+pub(crate) fn is_io_failure(error: &StoreError) -> bool {
+    const IOERR: i32 = 10;
+    let StoreError::Sql { source, .. } = error else { return false };
+    let native = source.downcast_ref::<rusqlite::Error>().and_then(|error| error.sqlite_error());
+    let code = native.map(|error| error.extended_code);
+    code.or_else(|| source.downcast_ref().and_then(sqlx_code)).is_some_and(|code| code & 0xff == IOERR)
+}
+
 /// Whether a driver's error says "busy" and nothing worse.
 pub(crate) fn is_busy(code: i32) -> bool {
     matches!(code & 0xff, BUSY | LOCKED)

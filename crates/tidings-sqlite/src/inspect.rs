@@ -14,32 +14,8 @@ use tidings_core::store::{
     OutcomeStatus, ParkedRow, ParkedState, Receipt, StoreError,
 };
 
-use crate::rows::{LOG_COLUMNS, log_columns, message_id, parsed, recorded, time, time_or_null, unreadable};
+use crate::rows::{LOG_COLUMNS, message_id, parsed, recorded, time, time_or_null, unreadable};
 use crate::store::SqliteStore;
-
-const MESSAGE: &str = concat!("SELECT ", log_columns!(), " FROM tidings_log AS l WHERE l.id = ?1");
-
-const FLOW: &str = concat!(
-    "SELECT ",
-    log_columns!(),
-    " FROM tidings_log AS l WHERE l.correlation_id = ?1 ORDER BY l.position"
-);
-
-const PARKED: &str = concat!(
-    "SELECT ",
-    log_columns!(),
-    ", p.consumer, p.state, p.key, p.attempts, p.due, p.error \
-     FROM tidings_parked AS p JOIN tidings_log AS l ON l.position = p.position \
-     WHERE p.state <> 'discarded' AND (?1 IS NULL OR p.consumer = ?1) AND (?2 IS NULL OR p.state = ?2) \
-     ORDER BY p.position, p.consumer LIMIT ?3"
-);
-
-macro_rules! outcome_columns {
-    () => {
-        "SELECT id, command, correlation_id, caller, key, payload_hash, status, body, at, expires, unhandled \
-         FROM tidings_outcomes "
-    };
-}
 
 /// How many of the newest messages are searched for flows, for each flow wanted.
 const MESSAGES_PER_FLOW: i64 = 200;
@@ -59,21 +35,29 @@ impl Inspect for SqliteStore {
         let consumer = consumer.map(str::to_owned);
         self.ask("reading parked messages", move |connection| {
             let params = params![consumer, state.map(ParkedState::as_str), rows_max(limit)];
-            all(connection, PARKED, params, parked_row)
+            all(connection, include_str!("../queries/inspect_parked.sql"), params, parked_row)
         })
         .await
     }
 
     async fn message(&self, id: MessageId) -> Result<Option<Recorded>, StoreError> {
         self.ask("reading a message", move |connection| {
-            connection.prepare_cached(MESSAGE)?.query_row([id.0.as_bytes()], recorded).optional()
+            connection
+                .prepare_cached(include_str!("../queries/inspect_message.sql"))?
+                .query_row([id.0.as_bytes()], recorded)
+                .optional()
         })
         .await
     }
 
     async fn flow(&self, correlation_id: MessageId) -> Result<Vec<Recorded>, StoreError> {
         self.ask("reading a flow", move |connection| {
-            all(connection, FLOW, &[correlation_id.0.as_bytes()], recorded)
+            all(
+                connection,
+                include_str!("../queries/inspect_flow.sql"),
+                [correlation_id.0.as_bytes()],
+                recorded,
+            )
         })
         .await
     }
@@ -113,28 +97,25 @@ impl Inspect for SqliteStore {
     ) -> Result<Option<OutcomeRecord>, StoreError> {
         let scope = scope.clone();
         self.ask("reading an outcome", move |connection| {
-            const SQL: &str = concat!(
-                outcome_columns!(),
-                "WHERE caller = ?1 AND command = ?2 AND key = ?3 AND expires > ?4"
-            );
+            let sql = include_str!("../queries/outcome_by_key.sql");
             let params = params![scope.caller, scope.command, scope.key, now.as_microsecond()];
-            connection.prepare_cached(SQL)?.query_row(params, outcome).optional()
+            connection.prepare_cached(sql)?.query_row(params, outcome).optional()
         })
         .await
     }
 
     async fn outcome_of(&self, id: MessageId) -> Result<Option<OutcomeRecord>, StoreError> {
         self.ask("reading an outcome", move |connection| {
-            const SQL: &str = concat!(outcome_columns!(), "WHERE id = ?1");
-            connection.prepare_cached(SQL)?.query_row([id.0.as_bytes()], outcome).optional()
+            let sql = include_str!("../queries/outcome_by_id.sql");
+            connection.prepare_cached(sql)?.query_row([id.0.as_bytes()], outcome).optional()
         })
         .await
     }
 
     async fn unhandled_rejections(&self, limit: usize) -> Result<Vec<OutcomeRecord>, StoreError> {
         self.ask("reading rejections", move |connection| {
-            const SQL: &str = concat!(outcome_columns!(), "WHERE unhandled = 1 ORDER BY at LIMIT ?1");
-            all(connection, SQL, [rows_max(limit)], outcome)
+            let sql = include_str!("../queries/outcomes_unhandled.sql");
+            all(connection, sql, [rows_max(limit)], outcome)
         })
         .await
     }

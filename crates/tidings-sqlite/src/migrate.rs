@@ -50,7 +50,7 @@ fn apply(
         let text = text.to_owned();
         move |source: rusqlite::Error| problem(module, migration, text, Some(source))
     };
-    let sql = "SELECT checksum FROM tidings_migrations WHERE module = ?1 AND version = ?2";
+    let sql = include_str!("../queries/migration_get.sql");
     let applied: Option<Vec<u8>> = connection
         .query_row(sql, params![module, migration.version], |row| row.get(0))
         .optional()
@@ -66,7 +66,7 @@ fn apply(
         None => {}
     }
     connection.execute_batch(migration.sql).map_err(fail("it failed"))?;
-    let sql = "INSERT INTO tidings_migrations (module, version, name, checksum, applied_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let sql = include_str!("../queries/migration_insert.sql");
     let row = params![module, migration.version, migration.name, checksum, now.as_microsecond()];
     connection.execute(sql, row).map_err(fail("it could not be recorded"))?;
     Ok(())

@@ -27,8 +27,10 @@ use crate::watchdog::Slot;
 pub(crate) const PROGRESS_STEPS: i32 = 4_000;
 const STATEMENTS_CACHED: usize = 256;
 
-/// The name of the savepoint around each work but the first of a group.
-const WORK: &str = "tidings_work";
+/// The savepoint around each work but the first of a group.
+const ENCLOSE_WORK: &str = "SAVEPOINT tidings_work";
+const KEEP_WORK: &str = "RELEASE tidings_work";
+const UNDO_WORK: &str = "ROLLBACK TO tidings_work";
 
 /// A transaction of the native driver; see [`SqliteTx`].
 pub type NativeTx = SqliteTx<NativeDriver>;
@@ -100,15 +102,15 @@ impl Native {
     }
 
     pub(crate) fn enclose_work(&self) -> Result<(), StoreError> {
-        self.control(&format!("SAVEPOINT {WORK}"))
+        self.control(ENCLOSE_WORK)
     }
 
     pub(crate) fn keep_work(&self) -> Result<(), StoreError> {
-        self.control(&format!("RELEASE {WORK}"))
+        self.control(KEEP_WORK)
     }
 
     pub(crate) fn undo_work(&self) -> Result<(), StoreError> {
-        self.control(&format!("ROLLBACK TO {WORK}"))?;
+        self.control(UNDO_WORK)?;
         self.keep_work()
     }
 
@@ -315,7 +317,7 @@ impl Exec for NativeDriver {
             |inner| {
                 let run = |sql: &str| inner.connection.prepare_cached(sql)?.execute([]).map(drop);
                 if inner.nested {
-                    return run(&format!("ROLLBACK TO {WORK}"));
+                    return run(UNDO_WORK);
                 }
                 // The first work of a group has the transaction to itself and no savepoint.
                 run("ROLLBACK")?;

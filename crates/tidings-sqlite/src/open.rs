@@ -102,8 +102,9 @@ pub(crate) fn connect_reader(config: &SqliteConfig) -> Result<Connection, StoreE
 
 /// Notes that a runtime is at work from here on, and tells whether the one before it ended in order.
 fn mark_open(connection: &Connection) -> rusqlite::Result<bool> {
-    let clean: bool = connection.query_row("SELECT clean FROM tidings_runtime", [], |row| row.get(0))?;
-    connection.execute("UPDATE tidings_runtime SET clean = 0", [])?;
+    let clean: bool =
+        connection.query_row(include_str!("../queries/runtime_is_clean.sql"), [], |row| row.get(0))?;
+    connection.execute(include_str!("../queries/runtime_set_clean.sql"), [false])?;
     Ok(!clean)
 }
 

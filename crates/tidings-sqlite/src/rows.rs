@@ -8,19 +8,10 @@ use tidings_core::key::Key;
 use tidings_core::trace::{TraceContext, TraceParent};
 use uuid::Uuid;
 
-/// The columns that [`recorded`] reads, in its order.
-macro_rules! log_columns {
-    () => {
-        "l.position, l.id, l.kind, l.name, l.version, l.source, l.key, l.time, l.correlation_id, l.causation_id, \
-         l.traceparent, l.tracestate, l.baggage, l.reply_to, l.data"
-    };
-}
-pub(crate) use log_columns;
-
-/// How many columns those are.
+/// How many columns of a row [`recorded`] reads, in the order of the queries.
 pub(crate) const LOG_COLUMNS: usize = 15;
 
-/// A message from a row that begins with [`log_columns!`].
+/// A message from a row that begins with the log's columns.
 pub(crate) fn recorded(row: &Row<'_>) -> rusqlite::Result<Recorded> {
     let traceparent = row.get_ref(10)?.as_str_or_null()?;
     Ok(Recorded {

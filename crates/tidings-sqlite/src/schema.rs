@@ -49,7 +49,7 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Problem> {
     for step in STEPS.iter().filter(|step| step.version > found) {
         transaction.execute_batch(step.sql)?;
         let checksum = crate::migrate::checksum(step.sql);
-        let sql = "INSERT INTO tidings_migrations (module, version, name, checksum, applied_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let sql = include_str!("../queries/migration_insert.sql");
         let now = jiff::Timestamp::now().as_microsecond();
         transaction.execute(sql, params![OWN_MODULE, step.version, step.name, checksum, now])?;
     }
@@ -58,10 +58,10 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Problem> {
 
 /// The newest step applied; 0 in a database without our tables.
 fn version(connection: &Connection) -> rusqlite::Result<i64> {
-    let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'tidings_migrations'";
+    let sql = include_str!("../queries/schema_exists.sql");
     if connection.query_row(sql, [], |_| Ok(())).optional()?.is_none() {
         return Ok(0);
     }
-    let sql = "SELECT coalesce(max(version), 0) FROM tidings_migrations WHERE module = ?1";
+    let sql = include_str!("../queries/schema_version.sql");
     connection.query_row(sql, [OWN_MODULE], |row| row.get(0))
 }

@@ -43,7 +43,6 @@ pub struct SqliteStore {
 
 pub(crate) struct Shared {
     pub(crate) env: Arc<Env>,
-    pub(crate) config: SqliteConfig,
     pub(crate) unclean: bool,
     writes: Arc<Queue<Turn>>,
     reads: Arc<Queue<ReadTurn>>,
@@ -97,18 +96,17 @@ impl SqliteStore {
         }
         let writer = Writer {
             env: env.clone(),
-            config: config.clone(),
             queue: writes.clone(),
             slot: writer_slot.clone(),
             native: Native::new(opened.writer, env.clone(), writer_slot.clone(), false)?,
             typed: Arc::new(Typed::new(&config, env.clone(), writer_slot.clone(), false)),
+            config,
             orderly: orderly.clone(),
             _lock: opened.lock,
         };
         let writer = writer.start(handle.clone()).map_err(thread_error)?;
         let shared = Shared {
             env,
-            config,
             unclean: opened.unclean,
             writes,
             reads,

@@ -16,6 +16,7 @@ macro_rules! conformance {
             visibility::undone_steps_leave_nothing,
             visibility::what_is_acknowledged_survives_a_crash,
             visibility::a_closed_store_says_so,
+            visibility::closing_lets_running_work_finish,
             reading::messages_come_in_the_order_of_their_appending,
             reading::a_reader_may_go_on_from_every_cursor,
             reading::a_filter_takes_its_kind_and_names_only,
@@ -24,6 +25,7 @@ macro_rules! conformance {
             reading::a_waiter_hears_of_every_append,
             fencing::a_new_holder_voids_earlier_leases,
             fencing::a_void_lease_writes_nothing,
+            fencing::nothing_commits_under_a_lease_after_it_is_void,
             fencing::the_cursor_moves_with_the_effects,
             fencing::effects_happen_once_whatever_fails,
             parking::a_parked_head_holds_its_key,
@@ -134,7 +136,7 @@ macro_rules! suite_test {
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
         async fn $name() {
             $(if !$condition { return; })?
-            $crate::suite::$group::$($path)::+(&$factory).await;
+            $crate::suite::within_patience($crate::suite::$group::$($path)::+(&$factory)).await;
         }
     };
     ($group:ident, $factory:expr, $condition:tt, [$($path:ident)::+] $first:ident :: $($rest:ident)::+) => {

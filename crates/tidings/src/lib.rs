@@ -7,6 +7,11 @@
 //!
 //! See the repository's README for a tour and ARCHITECTURE.md for how it works.
 
+/// The examples of the repository's README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 mod app;
 mod clock;
 mod command;
@@ -48,7 +53,7 @@ pub use query::{AskQuery, QueryError};
 pub use reply::CommandReply;
 pub use tidings_core::clock::{Clock, SharedClock};
 pub use tidings_core::contract::{Command, ContractInfo, Event, EventKind, Query, Reads, ReadsPart};
-pub use tidings_core::error::{Error, ErrorKind, Outcome, Rejection, Result, reject};
+pub use tidings_core::error::{Error, ErrorKind, Outcome, Rejection, Result, chain, reject};
 pub use tidings_core::fan_out::FanOut;
 pub use tidings_core::ids::MessageId;
 pub use tidings_core::retry::RetrySchedule;

@@ -88,11 +88,14 @@ async fn authorise(ctx: &mut Ctx, payment: PaymentInitiated) -> Result<()> {
         .bind(INITIATED)
         .execute(ctx.tx())
         .await?;
-    // A payment that was voided in the meantime is not asked for any more.
-    match (changed, is_declined) {
-        (0, _) => {}
-        (_, true) => drop(ctx.publish(Declined { order_id }).await?),
-        (_, false) => drop(ctx.publish(Authorised { order_id }).await?),
+    if changed == 0 {
+        // It was voided in the meantime, and nobody waits for the answer any more.
+        return Ok(());
+    }
+    if is_declined {
+        ctx.publish(Declined { order_id }).await?;
+    } else {
+        ctx.publish(Authorised { order_id }).await?;
     }
     Ok(())
 }

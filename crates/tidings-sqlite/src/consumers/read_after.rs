@@ -4,15 +4,12 @@ use rusqlite::Connection;
 use tidings_core::envelope::{Cursor, Recorded};
 use tidings_core::store::{Batch, Filter, StoreError};
 
-use crate::rows::{log_columns, recorded};
+use crate::rows::recorded;
 use crate::statements::cursor_position;
 use crate::store::SqliteStore;
 
 /// At most this many rows are looked at in one call, so that a rare name does not hold a reader for long.
 const LOOKED_AT_MAX: usize = 10_000;
-
-const SQL: &str =
-    concat!("SELECT ", log_columns!(), " FROM tidings_log AS l WHERE l.position > ?1 ORDER BY l.position");
 
 pub(crate) async fn read_after(
     store: &SqliteStore,
@@ -28,7 +25,7 @@ pub(crate) async fn read_after(
 /// Filters row by row: only the columns that decide are decoded of a row that does not match, and no index by name has
 /// to be kept at each append.
 fn scan(connection: &Connection, after: i64, filter: &Filter, limit: usize) -> rusqlite::Result<Batch> {
-    let mut statement = connection.prepare_cached(SQL)?;
+    let mut statement = connection.prepare_cached(include_str!("../../queries/read_after.sql"))?;
     let mut rows = statement.query([after])?;
     let (mut messages, mut last, mut looked_at) = (Vec::<Recorded>::new(), after, 0);
     let at_end = loop {

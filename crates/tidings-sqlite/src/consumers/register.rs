@@ -50,7 +50,7 @@ fn enter(connection: &Connection, spec: &ConsumerSpec, now: Timestamp) -> rusqli
 
 /// Whether the consumer is retired; `None` if it is not on record.
 fn is_retired(connection: &Connection, name: &str) -> rusqlite::Result<Option<bool>> {
-    let sql = "SELECT retired_at IS NOT NULL FROM tidings_consumers WHERE name = ?1";
+    let sql = include_str!("../../queries/consumer_state.sql");
     connection.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()
 }
 
@@ -67,9 +67,9 @@ fn find_alias(connection: &Connection, aliases: &[Arc<str>]) -> rusqlite::Result
 /// advance, which voids its lease.
 fn rename(connection: &Connection, old: &str, new: &str) -> rusqlite::Result<()> {
     for sql in [
-        "UPDATE tidings_consumers SET name = ?2 WHERE name = ?1",
-        "UPDATE tidings_receipts SET consumer = ?2 WHERE consumer = ?1",
-        "UPDATE tidings_parked SET consumer = ?2 WHERE consumer = ?1",
+        include_str!("../../queries/consumer_rename.sql"),
+        include_str!("../../queries/receipts_rename.sql"),
+        include_str!("../../queries/parked_rename.sql"),
     ] {
         connection.execute(sql, [old, new])?;
     }
@@ -78,8 +78,8 @@ fn rename(connection: &Connection, old: &str, new: &str) -> rusqlite::Result<()>
 
 fn start_new(connection: &Connection, spec: &ConsumerSpec, now: Timestamp) -> rusqlite::Result<()> {
     let head_or_before_the_oldest = match spec.start {
-        Start::Now => "SELECT coalesce(max(position), 0) FROM tidings_log",
-        Start::Beginning => "SELECT coalesce(min(position) - 1, 0) FROM tidings_log",
+        Start::Now => include_str!("../../queries/log_head.sql"),
+        Start::Beginning => include_str!("../../queries/log_before_oldest.sql"),
     };
     let cursor: i64 = connection.query_row(head_or_before_the_oldest, [], |row| row.get(0))?;
     let sql = include_str!("../../queries/consumer_start.sql");
@@ -114,10 +114,6 @@ pub(crate) async fn retire(
 
 fn give_up(connection: &Connection, name: &str, reason: &str, now: Timestamp) -> rusqlite::Result<usize> {
     let now = now.as_microsecond();
-    // The fence grows, so that whoever works for it just now cannot commit any more.
-    let retire = "UPDATE tidings_consumers SET retired_at = ?2, retired_reason = ?3, fence = fence + 1 WHERE name = ?1";
-    let discard = "UPDATE tidings_parked SET state = 'discarded', key = NULL, due = NULL, at = ?2, reason = ?3 \
-                   WHERE consumer = ?1 AND state <> 'discarded'";
-    connection.execute(discard, params![name, now, reason])?;
-    connection.execute(retire, params![name, now, reason])
+    connection.execute(include_str!("../../queries/parked_discard_all.sql"), params![name, now, reason])?;
+    connection.execute(include_str!("../../queries/consumer_retire.sql"), params![name, now, reason])
 }

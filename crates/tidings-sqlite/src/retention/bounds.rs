@@ -18,7 +18,7 @@ struct Log {
 impl Log {
     fn read(connection: &Connection) -> rusqlite::Result<Option<Self>> {
         let (messages, newest): (i64, Option<i64>) =
-            connection.query_row("SELECT count(*), max(position) FROM tidings_log", [], pair)?;
+            connection.query_row(include_str!("../../queries/retention_size.sql"), [], pair)?;
         let Some(newest) = newest else { return Ok(None) };
         let sql = include_str!("../../queries/retention_lowest_cursor.sql");
         let slowest = connection.query_row(sql, [], pair).optional()?;
@@ -53,7 +53,7 @@ pub(super) fn through(
 
 pub(super) fn state(connection: &Connection, cutoff: i64, messages_max: u64) -> rusqlite::Result<State> {
     let Some(log) = Log::read(connection)? else { return Ok(State { messages: 0, held_by: None }) };
-    let sql = "SELECT position, time FROM tidings_log ORDER BY position LIMIT 1";
+    let sql = include_str!("../../queries/retention_oldest.sql");
     let (oldest, time): (i64, i64) = connection.query_row(sql, [], pair)?;
     let over = log.messages > messages_max || (time < cutoff && oldest < log.newest);
     let held_by = if over { holder(connection, &log)? } else { None };
@@ -73,8 +73,7 @@ fn holder(connection: &Connection, log: &Log) -> rusqlite::Result<Option<String>
 }
 
 fn parked_holder(connection: &Connection) -> rusqlite::Result<Option<String>> {
-    let sql = "SELECT count(DISTINCT position), consumer FROM tidings_parked WHERE state <> 'discarded' \
-               GROUP BY consumer ORDER BY count(*) DESC LIMIT 1";
+    let sql = include_str!("../../queries/retention_parked_most.sql");
     let most: Option<(i64, String)> = connection.query_row(sql, [], pair).optional()?;
     Ok(most.map(|(count, consumer)| format!("consumer `{consumer}` with {count} parked or dead messages")))
 }

@@ -6,7 +6,6 @@ mod outcomes;
 mod parked;
 
 pub(crate) use consumers::{advance, begin_batch, cursor_position};
-#[allow(unused_imports)]
 pub(crate) use log::{APPEND, APPEND_MANY, append_params, many_as_json};
 pub(crate) use outcomes::record_outcome;
 pub(crate) use parked::{park, settle};

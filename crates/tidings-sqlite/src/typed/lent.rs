@@ -205,10 +205,10 @@ async fn end_lent(typed: &Typed, how: Option<End>) {
     }
     let result = if commit { typed.commit_lent().await } else { typed.settle().await };
     typed.slot.end();
-    if !commit || result.is_err() {
-        if let Err(error) = typed.rollback().await {
-            tracing::error!(%error, "a lent transaction could not be rolled back");
-        }
+    if (!commit || result.is_err())
+        && let Err(error) = typed.rollback().await
+    {
+        tracing::error!(%error, "a lent transaction could not be rolled back");
     }
     if let Some(reply) = reply {
         drop(reply.send(result));

@@ -10,6 +10,7 @@ use tidings_core::store::StoreError;
 
 use super::drive::run_work;
 use super::{Driver, NativeControl, TypedControl, Writer};
+use crate::error::is_io_failure;
 use crate::job::Job;
 
 /// A work that has had its turn.
@@ -214,9 +215,15 @@ fn lost_alone(job: &Job, result: Result<(), StoreError>) -> StoreError {
 }
 
 fn commit_error(job: &Job, error: StoreError) -> StoreError {
+    let work = job.work.name();
     match error {
+        // The frames may have reached the disk though the call failed; a recovery could find them.
+        error if is_io_failure(&error) => {
+            tracing::error!(%error, work, "a commit failed in the file system");
+            StoreError::Unknown { work }
+        }
         StoreError::Sql { context: _, source } => {
-            StoreError::Sql { context: format!("{} could not be committed", job.work.name()), source }
+            StoreError::Sql { context: format!("{work} could not be committed"), source }
         }
         other => other,
     }

@@ -67,12 +67,12 @@ impl Writer {
 
     fn finish(self) {
         if self.orderly.load(Acquire) {
-            let sql = "UPDATE tidings_runtime SET clean = 1";
+            let sql = include_str!("../../queries/runtime_set_clean.sql");
             let marked = self
                 .native
                 .begin("BEGIN IMMEDIATE")
                 .and_then(|()| {
-                    let done = self.native.with(|connection| connection.execute(sql, []));
+                    let done = self.native.with(|connection| connection.execute(sql, [true]));
                     done.map_err(|source| crate::error::from_native(&self.env.database, sql, source))
                 })
                 .and_then(|_| self.native.commit());

@@ -1,5 +1,11 @@
 //! The store against real files.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test stops where something is not as it must be"
+)]
+
 mod basics;
 mod borders;
 mod groups;

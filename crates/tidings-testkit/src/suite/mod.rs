@@ -13,4 +13,4 @@ mod support;
 pub mod tables;
 pub mod work;
 
-pub use support::assert_catches;
+pub use support::{assert_catches, within_patience};

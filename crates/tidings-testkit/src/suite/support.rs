@@ -242,13 +242,22 @@ pub(crate) fn assert_fenced(result: Result<(), StoreError>, what: &str) {
     );
 }
 
+/// Runs a suite, and fails it when the store hangs: a deadlock that hangs the test run names no promise.
+///
+/// # Panics
+/// If the suite has not ended after some minutes.
+pub async fn within_patience(suite: impl Future<Output = ()>) {
+    let ended = tokio::time::timeout(3 * PATIENCE, suite).await;
+    assert!(ended.is_ok(), "the suite has not ended after {:?}: the store hangs", 3 * PATIENCE);
+}
+
 /// Asserts that a suite fails on a store with a planted bug, and that it names the broken promise: `promise` is part
 /// of its panic message. Without that a suite that stumbles over something else would pass for one that sees.
 ///
 /// # Panics
 /// If the suite passes, or fails for another reason.
 pub async fn assert_catches(suite: impl Future<Output = ()> + Send + 'static, promise: &str) {
-    let Err(error) = tokio::spawn(suite).await else {
+    let Err(error) = tokio::spawn(within_patience(suite)).await else {
         panic!("the suite did not catch the planted bug: `{promise}`")
     };
     let panic = error.into_panic();

@@ -12,46 +12,46 @@ use tidings::{
     Command, CommandReply, Ctx, Error, Module, Outcome, Query, QueryCtx, Reads, Result, reject, sql,
 };
 
-pub mod contracts {
+pub(crate) mod contracts {
     tidings::contracts!("tests/it/schemas");
 }
 use contracts::counters::{Bumped, Reset};
 
 #[derive(Debug, Clone, Command, Serialize, Deserialize)]
 #[command("counters.bump", output = i64)]
-pub struct Bump {
-    pub counter: String,
-    pub by: i64,
+pub(crate) struct Bump {
+    pub(crate) counter: String,
+    pub(crate) by: i64,
 }
 
-pub fn bump(counter: &str, by: i64) -> Bump {
+pub(crate) fn bump(counter: &str, by: i64) -> Bump {
     Bump { counter: counter.to_owned(), by }
 }
 
 #[derive(Debug, Command, Serialize, Deserialize)]
 #[command("counters.reset-all", output = u32)]
-pub struct ResetAll {
+pub(crate) struct ResetAll {
     #[serde(default)]
-    pub send_bump: Option<Bump>,
+    pub(crate) send_bump: Option<Bump>,
 }
 
 #[derive(Debug, Query, Serialize, Deserialize)]
 #[query("counters.total", output = Option<i64>)]
-pub struct Total {
-    pub counter: String,
+pub(crate) struct Total {
+    pub(crate) counter: String,
 }
 
 #[derive(Debug, Reads)]
 #[reads("counters.bumped", versions = "1", schemas = "tests/it/schemas")]
-pub struct SomeBumped {
-    pub counter: String,
-    pub total: i64,
+pub(crate) struct SomeBumped {
+    pub(crate) counter: String,
+    pub(crate) total: i64,
 }
 
 #[derive(Debug, Reads)]
 #[reads("counters.reset", versions = "1", schemas = "tests/it/schemas")]
-pub struct SomeReset {
-    pub counter: String,
+pub(crate) struct SomeReset {
+    pub(crate) counter: String,
 }
 
 const COUNTERS_SQL: &str = "CREATE TABLE counters (name TEXT PRIMARY KEY, total BIGINT NOT NULL);
@@ -59,7 +59,7 @@ const COUNTERS_SQL: &str = "CREATE TABLE counters (name TEXT PRIMARY KEY, total 
 const AUDIT_SQL: &str =
     "CREATE TABLE notes (id INTEGER PRIMARY KEY, counter TEXT NOT NULL, what TEXT NOT NULL);";
 
-pub fn counters() -> Module {
+pub(crate) fn counters() -> Module {
     Module::new("counters")
         .owns::<Bumped>()
         .owns::<Reset>()
@@ -72,11 +72,11 @@ pub fn counters() -> Module {
         .query(total)
 }
 
-pub fn audit() -> Module {
+pub(crate) fn audit() -> Module {
     audit_tables().on("note", (note_bumped, note_reset))
 }
 
-pub fn audit_tables() -> Module {
+pub(crate) fn audit_tables() -> Module {
     Module::new("audit").owns::<contracts::audit::Noted>().tables(["notes"]).migrations(&[Migration {
         version: 1,
         name: "tables",
@@ -84,7 +84,7 @@ pub fn audit_tables() -> Module {
     }])
 }
 
-pub async fn do_bump(ctx: &mut Ctx, cmd: Bump) -> Outcome<i64> {
+pub(crate) async fn do_bump(ctx: &mut Ctx, cmd: Bump) -> Outcome<i64> {
     if cmd.by == 0 {
         sql("INSERT INTO counters (name, total) VALUES ('never kept', 1)").execute(ctx.tx()).await?;
         return reject("zero", "a counter is bumped by at least one");
@@ -143,7 +143,7 @@ async fn total(ctx: &mut QueryCtx, query: Total) -> Result<Option<i64>> {
 static ATTEMPTS: Mutex<Option<HashMap<String, u32>>> = Mutex::new(None);
 
 /// Counts the attempts at a counter's events; tests use names of their own.
-pub fn attempts(counter: &str) -> u32 {
+pub(crate) fn attempts(counter: &str) -> u32 {
     ATTEMPTS.lock().unwrap().get_or_insert_default().get(counter).copied().unwrap_or(0)
 }
 
@@ -154,7 +154,7 @@ fn count_attempt(counter: &str) -> u32 {
     *count
 }
 
-pub async fn note_bumped(ctx: &mut Ctx, event: SomeBumped) -> Result<()> {
+pub(crate) async fn note_bumped(ctx: &mut Ctx, event: SomeBumped) -> Result<()> {
     note(ctx, &event.counter, &format!("bumped to {}", event.total)).await
 }
 
@@ -188,7 +188,7 @@ async fn note(ctx: &mut Ctx, counter: &str, what: &str) -> Result<()> {
 }
 
 /// What the audit has written about a counter, in order.
-pub async fn notes(path: &std::path::Path, counter: &str) -> Vec<String> {
+pub(crate) async fn notes(path: &std::path::Path, counter: &str) -> Vec<String> {
     use sqlx::Connection;
     let mut connection = sqlx::SqliteConnection::connect(&path.display().to_string()).await.unwrap();
     sqlx::query_scalar("SELECT what FROM notes WHERE counter = $1 ORDER BY id")

@@ -1,5 +1,7 @@
 //! The runtime on a real SQLite file.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed, and says where")]
+
 mod app;
 mod borders;
 mod commands;

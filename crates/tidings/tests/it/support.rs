@@ -12,18 +12,18 @@ use tidings_testkit::clock::ManualClock;
 use crate::app::{audit, contracts, counters};
 
 /// An application on a database file of its own, with a clock that stands still.
-pub struct Harness {
-    pub app: App,
-    pub clock: Arc<ManualClock>,
-    pub dir: Arc<TempDir>,
+pub(crate) struct Harness {
+    pub(crate) app: App,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) dir: Arc<TempDir>,
 }
 
 impl Harness {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with([counters(), audit()]).await
     }
 
-    pub async fn with(modules: impl IntoIterator<Item = Module>) -> Self {
+    pub(crate) async fn with(modules: impl IntoIterator<Item = Module>) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
         let clock = Arc::new(ManualClock::new("2026-01-31T09:30:00Z".parse().unwrap()));
         let app = build(&dir, &clock, modules, config(&dir)).await.unwrap();
@@ -31,23 +31,26 @@ impl Harness {
     }
 
     /// Stops the application and starts another one on the same file.
-    pub async fn restart_with(self, modules: impl IntoIterator<Item = Module>) -> Result<Self, BuildError> {
+    pub(crate) async fn restart_with(
+        self,
+        modules: impl IntoIterator<Item = Module>,
+    ) -> Result<Self, BuildError> {
         self.app.shutdown().await.unwrap();
         let app = build(&self.dir, &self.clock, modules, config(&self.dir)).await?;
         Ok(Self { app, ..self })
     }
 
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         path(&self.dir)
     }
 
-    pub async fn consumer(&self, name: &str) -> ConsumerStatus {
+    pub(crate) async fn consumer(&self, name: &str) -> ConsumerStatus {
         let all = self.app.store().consumers().await.unwrap();
         all.into_iter().find(|status| &*status.name == name).unwrap_or_else(|| panic!("no consumer {name}"))
     }
 
     /// Waits until every consumer has read everything and nothing that is due is left to retry.
-    pub async fn settle(&self) {
+    pub(crate) async fn settle(&self) {
         self.until("everything is settled", async |harness| {
             harness.app.store().consumers().await.unwrap().iter().all(|status| status.lag == 0)
         })
@@ -55,7 +58,7 @@ impl Harness {
     }
 
     /// Waits until the consumer's dead, retrying and behind are as given.
-    pub async fn until_parked(&self, consumer: &str, retrying: u64, behind: u64, dead: u64) {
+    pub(crate) async fn until_parked(&self, consumer: &str, retrying: u64, behind: u64, dead: u64) {
         self.until(
             &format!("{consumer}: {retrying} retrying, {behind} behind, {dead} dead"),
             async |harness| {
@@ -67,7 +70,7 @@ impl Harness {
     }
 
     /// Waits for a state; a state that does not come within ten seconds is a failure that prints the consumers.
-    pub async fn until(&self, what: &str, reached: impl AsyncFn(&Self) -> bool) {
+    pub(crate) async fn until(&self, what: &str, reached: impl AsyncFn(&Self) -> bool) {
         let begun = Instant::now();
         while !reached(self).await {
             if begun.elapsed() > Duration::from_secs(10) {
@@ -78,11 +81,11 @@ impl Harness {
     }
 }
 
-pub fn path(dir: &TempDir) -> PathBuf {
+pub(crate) fn path(dir: &TempDir) -> PathBuf {
     dir.path().join("app.db")
 }
 
-pub fn config(dir: &TempDir) -> Config {
+pub(crate) fn config(dir: &TempDir) -> Config {
     let mut config = Config::default();
     config.store.path = path(dir);
     config.store.synchronous = Synchronous::Off;
@@ -91,7 +94,7 @@ pub fn config(dir: &TempDir) -> Config {
     config
 }
 
-pub async fn build(
+pub(crate) async fn build(
     dir: &TempDir,
     clock: &Arc<ManualClock>,
     modules: impl IntoIterator<Item = Module>,

@@ -80,16 +80,13 @@ fn planned(number: u32, of: u32) -> PlannedOrder {
         _ if number % 25 == 7 => Kind::NeverThere,
         _ => Kind::Plain,
     };
-    let special = match kind {
-        Kind::Plain => None,
-        Kind::Scarce => Some(SCARCE),
-        Kind::NeverThere => Some(NEVER_THERE),
-        Kind::Declined => Some(DECLINED),
-        Kind::Poison => Some(POISON),
-    };
-    let lines = match special {
-        Some(sku) => vec![line(sku, 1)],
-        None => plain_lines(number),
+    let lines = match kind {
+        Kind::Plain => plain_lines(number),
+        // The second line comes first in the warehouse, so that there is something to give back when the other fails.
+        Kind::Scarce => vec![line(SCARCE, 1), line("honey", 1)],
+        Kind::NeverThere => vec![line(NEVER_THERE, 1), line("honey", 1)],
+        Kind::Declined => vec![line(DECLINED, 1)],
+        Kind::Poison => vec![line(POISON, 1)],
     };
     let place = Place { customer_id: Uuid::new_v4(), lines };
     PlannedOrder { place, kind, sent_twice: number.is_multiple_of(20) }

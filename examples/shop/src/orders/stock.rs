@@ -110,6 +110,10 @@ async fn replenish(ctx: &mut Ctx, sku: &str) -> Result<()> {
 
 /// The oldest order that waits for this product and whose every line can be served, as far as is known, beside the
 /// orders whose goods were requested again already. Without these, one piece would wake every order that waits for it.
+///
+/// This runs for every change of a level, so it has to begin with the few orders in a state and not with the many lines
+/// of a product. SQLite keeps the order of a `CROSS JOIN`, and it tests `NOT EXISTS` as soon as it can: naming `wanted`
+/// in it lets it wait until a line has been found. To PostgreSQL it is all the same.
 async fn next_backorder(ctx: &mut Ctx, sku: &str) -> Result<Option<Uuid>> {
     let row: Option<(Uuid,)> = sql("SELECT waiting.order_id
          FROM orders waiting
@@ -119,12 +123,12 @@ async fn next_backorder(ctx: &mut Ctx, sku: &str) -> Result<Option<Uuid>> {
                SELECT 1
                FROM order_lines line
                LEFT JOIN stock_levels level ON level.sku = line.sku
-               WHERE line.order_id = waiting.order_id
+               WHERE line.order_id = wanted.order_id
                  AND COALESCE(level.available, 0) < line.quantity + (
                      SELECT COALESCE(SUM(other.quantity), 0)
-                     FROM orders requested
-                     JOIN order_lines other ON other.order_id = requested.order_id
-                     WHERE requested.state = $3 AND other.sku = line.sku))
+                     FROM orders requested CROSS JOIN order_lines other
+                     WHERE requested.state = $3
+                       AND other.order_id = requested.order_id AND other.sku = line.sku))
          ORDER BY waiting.placed_at, waiting.order_id
          LIMIT 1")
     .bind(sku)

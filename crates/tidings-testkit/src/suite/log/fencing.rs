@@ -1,13 +1,16 @@
 //! Leases and cursors: transactional effects happen exactly once per message (promise 2).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
+use tidings_core::envelope::Recorded;
 use tidings_core::ids::MessageId;
-use tidings_core::store::{Begun, Start, Store};
+use tidings_core::store::{Begun, Start, Store, StoreError};
 
 use crate::factory::StoreFactory;
 use crate::faults::{Fault, FaultPlan, Step, What, When, faulty};
-use crate::script::{Op, run};
+use crate::script::{Gate, Op, run};
 use crate::suite::support::*;
 
 const NAME: &str = "suite.worker";
@@ -65,6 +68,72 @@ pub async fn a_void_lease_writes_nothing(factory: &dyn StoreFactory) {
     assert_eq!(new.parked(store.as_ref()).await.len(), 1, "a void lease parks and settles nothing");
     let receipt = store.receipt(NAME, batch.messages[2].position).await.expect("a receipt is looked up");
     assert_eq!(receipt, None, "a void lease writes no receipt");
+}
+
+/// Whoever takes over while a transaction of the last holder is open either waits for its end and finds what it did, or
+/// voids it: after `hold` has returned, nothing is committed under the lease before.
+pub async fn nothing_commits_under_a_lease_after_it_is_void(factory: &dyn StoreFactory) {
+    let database = factory.fresh().await;
+    let store = database.store();
+    append(store.as_ref(), &events("orders.placed", 4)).await;
+    let mut first = Consumer::enter(store.as_ref(), NAME, &READS, Start::Beginning).await;
+    let batch = first.take(store.as_ref(), 10).await.messages;
+    let parked = vec![retrying(&batch[0], at(1)), retrying(&batch[1], at(1))];
+    run(store.as_ref(), [Op::Park(first.lease.clone(), parked)]).await.expect("the holder parks");
+    let begun = Begun { first: batch[2].position, count: 1, tries: 1 };
+    let steps: [fn(&Consumer, &[Recorded], &Begun) -> Op; 4] = [
+        |holder, batch, _| holder.settled(&batch[0], handled(1)),
+        |holder, batch, _| Op::Park(holder.lease.clone(), vec![retrying(&batch[2], at(1))]),
+        |holder, _, begun| Op::Begin(holder.lease.clone(), begun.clone()),
+        |holder, _, _| holder.advance(None),
+    ];
+    for (index, step) in steps.into_iter().enumerate() {
+        let holder =
+            Consumer { cursor: first.cursor.clone(), ..Consumer::hold(store.as_ref(), NAME, &READS).await };
+        let effect = event("orders.shipped", &index.to_string());
+        let gate = Gate::new();
+        let ops = [step(&holder, &batch, &begun), Op::Append(vec![effect.clone()]), Op::Gate(gate.clone())];
+        let (taken_over, committed) = take_over_during(&store, ops.to_vec(), gate).await;
+        assert!(
+            !(taken_over && committed.is_ok()),
+            "nothing commits under a lease after it is void: step {index}, {committed:?}"
+        );
+        let effects = ids(&everything(store.as_ref(), &["orders.shipped"]).await);
+        assert_eq!(
+            effects.contains(&effect.id),
+            committed.is_ok(),
+            "a takeover leaves no half, step {index}"
+        );
+    }
+}
+
+/// Runs a work that stops at a gate, and takes over while it stands there. Returns whether `hold` had returned before the
+/// gate was opened, and how the work ended.
+async fn take_over_during(
+    store: &Arc<dyn Store>,
+    ops: Vec<Op>,
+    gate: Gate,
+) -> (bool, Result<(), StoreError>) {
+    let working = tokio::spawn({
+        let store = store.clone();
+        async move { run(store.as_ref(), ops).await }
+    });
+    gate.reached().await;
+    let mut holding = tokio::spawn({
+        let store = store.clone();
+        async move { store.hold(NAME).await }
+    });
+    // Either answer is right; the time only gives a store that does not wait the chance to say so.
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut holding).await;
+    gate.open();
+    let committed = working.await.expect("the work ends");
+    let taken_over = early.is_ok();
+    let held = match early {
+        Ok(held) => held,
+        Err(_) => tokio::time::timeout(PATIENCE, holding).await.expect("a takeover comes to its end"),
+    };
+    held.expect("the taker ends").expect("a consumer is held");
+    (taken_over, committed)
 }
 
 /// A cursor moves if and only if the effects beside it commit.
@@ -135,7 +204,7 @@ pub async fn effects_happen_once_whatever_fails(factory: &dyn StoreFactory) {
 }
 
 /// Works in a task of its own, because the fault may be a panic.
-async fn work_through_faults(store: std::sync::Arc<dyn Store>, name: &str) {
+async fn work_through_faults(store: Arc<dyn Store>, name: &str) {
     let name = name.to_owned();
     let work = tokio::spawn(async move { try_to_work(store.as_ref(), &name).await });
     let ended = tokio::time::timeout(PATIENCE, work).await;

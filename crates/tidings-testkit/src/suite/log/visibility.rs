@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidings_core::ids::MessageId;
 use tidings_core::store::{Limits, Start, Store, StoreError};
@@ -151,4 +152,31 @@ pub async fn a_closed_store_says_so(factory: &dyn StoreFactory) {
 
     let store = database.reopen().await;
     assert_eq!(everything(store.as_ref(), &["orders.placed"]).await.len(), 2);
+}
+
+/// A work that runs when the store is closed finishes, and is there afterwards.
+pub async fn closing_lets_running_work_finish(factory: &dyn StoreFactory) {
+    let mut database = factory.fresh().await;
+    let store = database.store();
+    let message = event("orders.placed", "1");
+    let gate = Gate::new();
+    let ops = [Op::Append(vec![message.clone()]), Op::Gate(gate.clone())];
+    let writing = tokio::spawn({
+        let store = store.clone();
+        async move { run(store.as_ref(), ops).await }
+    });
+    gate.reached().await;
+    let mut closing = tokio::spawn({
+        let store = store.clone();
+        async move { store.close().await }
+    });
+    // Gives a store that does not wait for its works the chance to be caught.
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut closing).await;
+    assert!(early.is_err(), "closing waits for running work, and does not end with {early:?}");
+    gate.open();
+    writing.await.expect("the writer ends").expect("a work that runs when the store is closed finishes");
+    let closed = tokio::time::timeout(PATIENCE, closing).await.expect("closing comes to its end");
+    closed.expect("the closer ends").expect("a store closes");
+    let store = database.reopen().await;
+    assert_eq!(ids(&everything(store.as_ref(), &["orders.placed"]).await), [message.id]);
 }

@@ -1,0 +1,5 @@
+SELECT id, command, correlation_id, caller, key, payload_hash, status, body, at, expires, unhandled
+FROM tidings_outcomes
+WHERE unhandled = 1
+ORDER BY at
+LIMIT ?1

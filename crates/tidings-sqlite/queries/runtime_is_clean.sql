@@ -1,0 +1,1 @@
+SELECT clean FROM tidings_runtime

@@ -1,3 +1,0 @@
-tidings::contracts!("tests/ui/broken-schemas");
-
-fn main() {}

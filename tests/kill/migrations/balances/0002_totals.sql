@@ -1,0 +1,1 @@
+CREATE TABLE totals (account TEXT PRIMARY KEY, total INTEGER NOT NULL);

@@ -1,0 +1,42 @@
+//! One listener of two events, in one order per account.
+
+use tidings::{Ctx, Module, Reads, Result, sql};
+
+#[derive(Reads)]
+#[reads("ledger.recorded", versions = "1..=1")]
+struct Recorded {
+    account: String,
+    seq: i64,
+}
+
+#[derive(Reads)]
+#[reads("balances.changed", versions = "1..=1")]
+struct Changed {
+    account: String,
+    seq: i64,
+}
+
+pub(super) fn module() -> Module {
+    Module::new("history")
+        .tables(["history_effects"])
+        .migrations(tidings::migrations!("migrations/history"))
+        .on_with("follow", (recorded, changed), |options| options.from_start())
+}
+
+async fn recorded(ctx: &mut Ctx, event: Recorded) -> Result<()> {
+    write(ctx, "ledger.recorded", &event.account, event.seq).await
+}
+
+async fn changed(ctx: &mut Ctx, event: Changed) -> Result<()> {
+    write(ctx, "balances.changed", &event.account, event.seq).await
+}
+
+async fn write(ctx: &mut Ctx, event: &str, account: &str, seq: i64) -> Result<()> {
+    sql("INSERT INTO history_effects (event, account, seq) VALUES ($1, $2, $3)")
+        .bind(event)
+        .bind(account)
+        .bind(seq)
+        .execute(ctx.tx())
+        .await?;
+    super::fate::trouble(400)
+}

@@ -1,0 +1,148 @@
+//! The application that is killed. Its one argument is a [`Plan`] as JSON.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings::{App, Config, SendError};
+use tidings_core::error::chain;
+use tidings_core::store::Store;
+use tidings_kill_tests::app::{self, Fate, Record};
+use tidings_kill_tests::plan::{CallerPlan, Durability, Plan, Until};
+use tidings_kill_tests::random::mix;
+use tidings_kill_tests::twins;
+use tidings_kill_tests::words::Word;
+use tidings_sqlite::{SqliteConfig, SqliteStore, Synchronous};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> Result<(), Failure> {
+    let argument = std::env::args().nth(1).ok_or("the argument is a plan, as JSON")?;
+    let plan: Plan = serde_json::from_str(&argument)?;
+    // Planted panics are part of the plan, and would only hide others among their words.
+    std::panic::set_hook(Box::new(|panic| {
+        if !panic.payload().downcast_ref::<&str>().is_some_and(|text| text.contains("planted")) {
+            let _nobody_listens = writeln!(std::io::stderr(), "{panic}");
+        }
+    }));
+    Fate::decide(plan.trouble, plan.poison.clone(), plan.seed);
+    match start(&plan).await {
+        Ok(app) => live(app, plan).await,
+        Err(error) => {
+            say(&Word::Refused(chain(error.as_ref())));
+            Err(error)
+        }
+    }
+}
+
+async fn start(plan: &Plan) -> Result<App, Failure> {
+    let mut sqlite = SqliteConfig::new(&plan.database);
+    sqlite.vfs.clone_from(&plan.vfs);
+    sqlite.synchronous = match plan.durability {
+        Durability::Full => Synchronous::Full,
+        Durability::Normal => Synchronous::Normal,
+    };
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(sqlite).await?);
+    let store = plan.twin.map_or(store.clone(), |twin| twins::plant(twin, store));
+    let modules = app::modules().into_iter().filter(|(name, _)| !plan.without.iter().any(|out| out == name));
+    let app =
+        App::builder().modules(modules.map(|(_, module)| module)).config(config()?).store(store).build();
+    Ok(app.await?)
+}
+
+/// Retries that come soon, and enough of them that chance alone makes no dead letter.
+fn config() -> Result<Config, Failure> {
+    let tiers = vec!["0.02"; 40].join(", ");
+    let text = format!("[listeners]\nretry_seconds = [{tiers}]\njitter_percent = 50\n");
+    Ok(Config::from_parts(Some(&text), [])?)
+}
+
+async fn live(app: App, plan: Plan) -> Result<(), Failure> {
+    say(&Word::Ready);
+    let (stop, stopped) = watch::channel(false);
+    let mut callers = JoinSet::new();
+    for caller in plan.callers.clone() {
+        callers.spawn(call(app.clone(), caller, plan.last_seq, stopped.clone()));
+    }
+    match plan.until {
+        Until::Told => told().await,
+        Until::Settled => {
+            while callers.join_next().await.is_some() {}
+            settle(&app).await?;
+            say(&Word::Settled);
+        }
+    }
+    say(&Word::Stopping);
+    // Some callers still wait for their answers: a stop in order lets running work end.
+    let ended = app.shutdown().await;
+    stop.send_replace(true);
+    while callers.join_next().await.is_some() {}
+    Ok(ended?)
+}
+
+/// Returns when standard input ends.
+async fn told() {
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        let mut rest = Vec::new();
+        let read = std::io::stdin().read_to_end(&mut rest);
+        drop((end, read));
+    });
+    let _gone = ended.await;
+}
+
+/// Sends one command after the other, each until it is acknowledged.
+async fn call(app: App, caller: CallerPlan, last: Option<i64>, stopped: watch::Receiver<bool>) {
+    let mut seq = caller.next_seq;
+    while !*stopped.borrow() && last.is_none_or(|last| seq <= last) {
+        let account = caller.account.clone();
+        if ask(&app, &account, seq).await {
+            // Asking again must give the same answer, and do nothing.
+            if mix(seq.unsigned_abs()).is_multiple_of(10) {
+                ask(&app, &account, seq).await;
+            }
+            seq += 1;
+        } else {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+async fn ask(app: &App, account: &str, seq: i64) -> bool {
+    let command = Record { account: account.to_owned(), seq, amount: seq % 100 };
+    let answer = app.send(command).caller("harness").idempotency_key(format!("{account}-{seq}")).await;
+    let account = account.to_owned();
+    let (word, is_acknowledged) = match answer {
+        Ok(entry) => (Word::Done { account, seq, event_id: entry.event_id }, true),
+        Err(SendError::Rejected { .. }) => (Word::Rejected { account, seq }, true),
+        Err(error) => (Word::Failed { account, seq, error: chain(&error) }, false),
+    };
+    say(&word);
+    is_acknowledged
+}
+
+/// Returns when every message is handled, or dead, or waits behind a dead one.
+async fn settle(app: &App) -> Result<(), Failure> {
+    loop {
+        let consumers = app.store().consumers().await?;
+        let dead: u64 = consumers.iter().map(|consumer| consumer.dead).sum();
+        let left: u64 = consumers.iter().map(|consumer| consumer.lag + consumer.retrying).sum();
+        let behind: u64 = consumers.iter().map(|consumer| consumer.behind).sum();
+        if left == 0 && (behind == 0 || dead > 0) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+fn say(word: &Word) {
+    // One write for the whole line, so that a kill leaves it whole or not at all.
+    let line = format!("{word}\n");
+    if std::io::stdout().lock().write_all(line.as_bytes()).is_err() {
+        // The harness is gone, and with it the reason to live.
+        std::process::exit(3);
+    }
+}

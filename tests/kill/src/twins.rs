@@ -1,0 +1,168 @@
+//! Stores with a planted bug, each of a kind that only a kill at the wrong moment brings to light.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use tidings_core::envelope::Cursor;
+use tidings_core::store::{Lease, Limits, Receipt, Store, StoreError, Tx, Work};
+use tidings_testkit::layer::{Layer, Layered};
+use tidings_testkit::script::{Op, Script};
+use tokio::sync::oneshot;
+
+use crate::plan::Twin;
+
+/// Puts a bug around a store.
+#[must_use]
+pub fn plant(twin: Twin, store: Arc<dyn Store>) -> Arc<dyn Store> {
+    match twin {
+        Twin::CursorBefore => {
+            Arc::new(Layered::new(store, Arc::new(CursorApart { first: true, moves: Moves::default() })))
+        }
+        Twin::CursorAfter => {
+            Arc::new(Layered::new(store, Arc::new(CursorApart { first: false, moves: Moves::default() })))
+        }
+        Twin::EarlyAck => {
+            let inner = store.clone();
+            Arc::new(Layered::new(store, Arc::new(EarlyAck { inner })))
+        }
+    }
+}
+
+/// The moves that transactions under way have left for later, by consumer.
+#[derive(Default)]
+struct Moves(Mutex<HashMap<Arc<str>, Op>>);
+
+impl Moves {
+    fn put(&self, consumer: Arc<str>, op: Op) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(consumer, op);
+    }
+
+    /// The move of the consumer that a work is named after.
+    fn take(&self, work: &str) -> Option<Op> {
+        let mut moves = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let consumer = moves.keys().find(|consumer| work.contains(&***consumer)).cloned()?;
+        moves.remove(&consumer)
+    }
+}
+
+/// Moves cursors in a transaction of their own.
+struct CursorApart {
+    /// Before the effects, not after them.
+    first: bool,
+    moves: Moves,
+}
+
+#[async_trait]
+impl Layer for CursorApart {
+    async fn advance(
+        &self,
+        _tx: &mut dyn Tx,
+        lease: &Lease,
+        to: &Cursor,
+        handled: Option<&Receipt>,
+    ) -> Result<(), StoreError> {
+        self.moves.put(lease.consumer.clone(), Op::Advance(lease.clone(), to.clone(), handled.cloned()));
+        Ok(())
+    }
+
+    async fn transact(
+        &self,
+        inner: &dyn Store,
+        work: Arc<dyn Work>,
+        limits: Limits,
+    ) -> Result<(), StoreError> {
+        let name = work.name();
+        if self.first {
+            // Only a rehearsal tells where the cursor will go.
+            let rehearsed = inner.transact(Arc::new(Undone(work.clone())), limits).await;
+            let Some(op) = self.moves.take(&name) else {
+                return if matches!(rehearsed, Err(StoreError::Undone)) {
+                    inner.transact(work, limits).await
+                } else {
+                    rehearsed
+                };
+            };
+            inner.transact(Arc::new(Script::named("the cursor", vec![op])), limits).await?;
+            let done = inner.transact(work, limits).await;
+            drop(self.moves.take(&name));
+            return done;
+        }
+        inner.transact(work, limits).await?;
+        match self.moves.take(&name) {
+            Some(op) => inner.transact(Arc::new(Script::named("the cursor", vec![op])), limits).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Runs a work, and keeps nothing of it.
+struct Undone(Arc<dyn Work>);
+
+#[async_trait]
+impl Work for Undone {
+    fn name(&self) -> String {
+        self.0.name()
+    }
+
+    fn driver(&self) -> &'static str {
+        self.0.driver()
+    }
+
+    async fn run(&self, tx: Box<dyn Tx>) -> (Box<dyn Tx>, Result<(), StoreError>) {
+        let (tx, result) = self.0.run(tx).await;
+        (tx, result.and(Err(StoreError::Undone)))
+    }
+}
+
+/// Answers when the work has run, without waiting for its commit.
+struct EarlyAck {
+    inner: Arc<dyn Store>,
+}
+
+#[async_trait]
+impl Layer for EarlyAck {
+    async fn transact(
+        &self,
+        _inner: &dyn Store,
+        work: Arc<dyn Work>,
+        limits: Limits,
+    ) -> Result<(), StoreError> {
+        let (tell, told) = oneshot::channel();
+        let work = Arc::new(Telling { work, tell: Mutex::new(Some(tell)) });
+        let inner = self.inner.clone();
+        let commit = tokio::spawn(async move { inner.transact(work, limits).await });
+        match told.await {
+            Ok(()) => Ok(()),
+            // It did not run, or did not go well.
+            Err(_) => commit.await.unwrap_or(Err(StoreError::Closed)),
+        }
+    }
+}
+
+/// Tells when a work has gone well.
+struct Telling {
+    work: Arc<dyn Work>,
+    tell: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+#[async_trait]
+impl Work for Telling {
+    fn name(&self) -> String {
+        self.work.name()
+    }
+
+    fn driver(&self) -> &'static str {
+        self.work.driver()
+    }
+
+    async fn run(&self, tx: Box<dyn Tx>) -> (Box<dyn Tx>, Result<(), StoreError>) {
+        let (tx, result) = self.work.run(tx).await;
+        let tell = self.tell.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(tell) = tell.filter(|_| result.is_ok()) {
+            // Whoever asked may have stopped waiting.
+            let _gone = tell.send(());
+        }
+        (tx, result)
+    }
+}

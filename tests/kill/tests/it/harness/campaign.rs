@@ -1,0 +1,203 @@
+//! Rounds of start, load, kill and restart over one database after the other.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tidings_kill_tests::plan::{Durability, Plan, Twin, Until};
+use tidings_kill_tests::random::Random;
+use tidings_kill_tests::words::Word;
+
+use super::acks::Acks;
+use super::audit::{Audit, Kind, audit};
+use super::figures::Figures;
+use super::victim::{End, Victim};
+
+/// What a campaign is run with.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    /// Each has a caller of its own.
+    pub(crate) accounts: usize,
+    pub(crate) vfs: Option<&'static str>,
+    pub(crate) durability: Durability,
+    pub(crate) twin: Option<Twin>,
+    pub(crate) trouble: bool,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self { accounts: 6, vfs: None, durability: Durability::Full, twin: None, trouble: true }
+    }
+}
+
+pub(crate) struct Campaign {
+    setting: Setting,
+    random: Random,
+    folder: TempDir,
+    pub(crate) acks: Acks,
+    pub(crate) figures: Figures,
+    /// Promises broken in what victims said.
+    broken: Vec<String>,
+    /// How long the last start took that was not killed.
+    start_takes: Duration,
+}
+
+/// When a victim is killed.
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    AfterSpawn(Duration),
+    AfterReady(Duration),
+    /// Under load for a while, then told to stop, then killed.
+    AfterStop(Duration, Duration),
+}
+
+impl Campaign {
+    pub(crate) fn new(name: &'static str, setting: Setting, seed: u64) -> Self {
+        Self {
+            acks: Acks::new(setting.accounts),
+            setting,
+            random: Random::new(seed),
+            folder: tempfile::tempdir().expect("there is a folder for temporary files"),
+            figures: Figures::new(name, seed),
+            broken: Vec::new(),
+            start_takes: Duration::from_millis(30),
+        }
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.folder.path().join("books.db")
+    }
+
+    /// A life of this campaign, with every caller behind its last acknowledgement.
+    pub(crate) fn plan(&mut self) -> Plan {
+        Plan {
+            database: self.database(),
+            vfs: self.setting.vfs.map(str::to_owned),
+            durability: self.setting.durability,
+            twin: self.setting.twin,
+            callers: self.acks.callers(),
+            last_seq: None,
+            until: Until::Told,
+            without: Vec::new(),
+            trouble: self.setting.trouble,
+            poison: None,
+            seed: self.random.next(),
+        }
+    }
+
+    /// Start, load, kill.
+    pub(crate) fn round(&mut self) {
+        let moment = self.moment();
+        let plan = self.plan();
+        let started = Instant::now();
+        let mut victim = Victim::start(&plan);
+        let end = match moment {
+            Moment::AfterSpawn(delay) => {
+                std::thread::sleep(delay);
+                victim.kill()
+            }
+            Moment::AfterReady(delay) => {
+                self.await_ready(&mut victim, started);
+                std::thread::sleep(delay);
+                victim.kill()
+            }
+            Moment::AfterStop(load, delay) => {
+                self.await_ready(&mut victim, started);
+                std::thread::sleep(load);
+                victim.tell_to_stop();
+                std::thread::sleep(delay);
+                victim.kill()
+            }
+        };
+        self.figures.rounds += 1;
+        *self.figures.kills.entry(phase(&end)).or_default() += 1;
+        self.learn(&end);
+    }
+
+    fn await_ready(&mut self, victim: &mut Victim, started: Instant) {
+        if victim.hears(|word| *word == Word::Ready) {
+            self.start_takes = started.elapsed();
+        }
+    }
+
+    fn moment(&mut self) -> Moment {
+        match self.random.below(20) {
+            0..5 => Moment::AfterSpawn(self.up_to(self.start_takes * 5 / 4)),
+            5..17 => Moment::AfterReady(self.some_while()),
+            _ => {
+                let load = self.some_while();
+                Moment::AfterStop(load, self.up_to(Duration::from_millis(12)))
+            }
+        }
+    }
+
+    fn up_to(&mut self, longest: Duration) -> Duration {
+        let micros = u64::try_from(longest.as_micros()).unwrap_or(u64::MAX);
+        Duration::from_micros(self.random.below(micros))
+    }
+
+    /// From nothing to a quarter of a second, short ones as likely as long ones.
+    fn some_while(&mut self) -> Duration {
+        let longest = Duration::from_millis(1 << self.random.below(9));
+        self.up_to(longest)
+    }
+
+    /// Takes note of what a victim said.
+    pub(crate) fn learn(&mut self, end: &End) {
+        for word in &end.words {
+            if let Err(problem) = self.acks.learn(word, &mut self.figures) {
+                self.broken.push(problem);
+            }
+        }
+    }
+
+    /// Lets everything be handled that waits, without new load, and without asking again.
+    pub(crate) fn settle(&mut self) {
+        let plan = Plan { callers: Vec::new(), until: Until::Settled, ..self.plan() };
+        let end = Victim::start(&plan).end();
+        self.learn(&end);
+        if !end.is_orderly() || !end.said(&Word::Settled) {
+            self.broken.push(format!("the application did not settle: {}", end.status));
+        }
+    }
+
+    /// Settles, then holds the database against the acknowledgements.
+    pub(crate) fn audit(&mut self) -> Audit {
+        self.settle();
+        let mut found = audit(&self.database(), &self.acks, None);
+        for problem in self.broken.drain(..) {
+            found.add(Kind::Words, problem);
+        }
+        self.figures.audits += 1;
+        found
+    }
+
+    /// Adds what an audit counted, and goes on with an empty database.
+    pub(crate) fn begin_anew(&mut self, last: &Audit) {
+        self.count(last);
+        self.folder = tempfile::tempdir().expect("there is a folder for temporary files");
+        self.acks = Acks::new(self.setting.accounts);
+    }
+
+    pub(crate) fn count(&mut self, last: &Audit) {
+        self.figures.effects += last.effects;
+        self.figures.messages += last.messages;
+        self.figures.single_receipts += last.single_receipts;
+    }
+}
+
+/// What a victim was doing when it was killed, from its words.
+fn phase(end: &End) -> &'static str {
+    let acknowledged = |word: &Word| matches!(word, Word::Done { .. } | Word::Rejected { .. });
+    if end.is_orderly() {
+        "too late"
+    } else if end.said(&Word::Stopping) {
+        "stopping"
+    } else if end.words.iter().any(acknowledged) {
+        "under load"
+    } else if end.said(&Word::Ready) {
+        "before the first answer"
+    } else {
+        "starting"
+    }
+}

@@ -1,0 +1,3 @@
+tidings::contracts!("broken-schemas");
+
+fn main() {}
