@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Parser;
 use tempfile::TempDir;
 
@@ -51,7 +50,7 @@ pub(crate) struct Bench {
 }
 
 impl Arguments {
-    pub(crate) fn bench(&self) -> anyhow::Result<Bench> {
+    pub(crate) fn bench(&self) -> tidings::Result<Bench> {
         let folder = match &self.dir {
             Some(dir) => tempfile::tempdir_in(dir),
             None => tempfile::tempdir(),
@@ -62,7 +61,7 @@ impl Arguments {
             rounds: if self.quick { 2 } else { self.rounds },
             side: self.side,
             quick: self.quick,
-            folder: folder.context("cannot make a folder for the database files")?,
+            folder: folder?,
         })
     }
 }
@@ -83,7 +82,7 @@ impl Bench {
     }
 
     /// A folder of its own for one side of one round, so that both begin with a fresh file.
-    pub(crate) fn fresh(&self) -> anyhow::Result<TempDir> {
+    pub(crate) fn fresh(&self) -> tidings::Result<TempDir> {
         Ok(tempfile::tempdir_in(self.folder())?)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use tidings::Error;
 use tokio::task::JoinSet;
 
 /// How many calls per second `callers` tasks get done, each making one call after the other. The first tenth of the
@@ -10,7 +11,7 @@ pub(crate) async fn calls_per_second<F>(
     callers: usize,
     time: Duration,
     call: impl Fn() -> F,
-) -> anyhow::Result<f64>
+) -> tidings::Result<f64>
 where
     F: AsyncCall,
 {
@@ -26,7 +27,7 @@ where
                 // What a call that began before the end does is done within the time or not at all.
                 done += u64::from((begin..end).contains(&Instant::now()));
             }
-            anyhow::Ok(done)
+            Ok::<_, Error>(done)
         });
     }
     let mut done = 0;
@@ -38,5 +39,5 @@ where
 
 /// One caller's call.
 pub(crate) trait AsyncCall: Send + 'static {
-    fn call(&mut self) -> impl Future<Output = anyhow::Result<()>> + Send;
+    fn call(&mut self) -> impl Future<Output = tidings::Result<()>> + Send;
 }

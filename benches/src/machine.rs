@@ -23,7 +23,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn look(folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn look(folder: &Path) -> tidings::Result<Self> {
         Ok(Self {
             date: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
             cpus: std::thread::available_parallelism()?.get(),
@@ -42,7 +42,7 @@ pub(crate) fn load_averages() -> Option<[f64; 3]> {
     Some([numbers.next()?, numbers.next()?, numbers.next()?])
 }
 
-fn fdatasync_p50_us(folder: &Path) -> anyhow::Result<f64> {
+fn fdatasync_p50_us(folder: &Path) -> tidings::Result<f64> {
     let mut file = tempfile::tempfile_in(folder)?;
     let mut took = Vec::with_capacity(FDATASYNCS);
     for _ in 0..FDATASYNCS {

@@ -14,7 +14,6 @@ mod orders;
 mod report;
 mod scenarios;
 
-use anyhow::Context;
 use clap::Parser;
 
 use arguments::Arguments;
@@ -22,17 +21,15 @@ use machine::Machine;
 use report::Report;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> tidings::Result<()> {
     let arguments = Arguments::parse();
     let bench = arguments.bench()?;
     let before = Machine::look(bench.folder())?;
-    // On the runtime's own threads, as an application's tasks are.
-    let figures = tokio::spawn(async move { scenarios::run(&bench).await }).await??;
+    let figures = scenarios::run(&bench).await?;
     let report = Report { before, load_after: machine::load_averages(), figures };
     println!("{report}");
     if let Some(file) = &arguments.json {
-        let json = serde_json::to_string_pretty(&report)?;
-        std::fs::write(file, json).with_context(|| format!("cannot write {}", file.display()))?;
+        std::fs::write(file, serde_json::to_string_pretty(&report)?)?;
     }
     Ok(())
 }

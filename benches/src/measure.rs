@@ -52,9 +52,9 @@ impl Figure {
 pub(crate) async fn interleave<T>(
     bench: &Bench,
     name: &str,
-    ours: impl AsyncFn() -> anyhow::Result<T>,
-    floor: impl AsyncFn() -> anyhow::Result<T>,
-) -> anyhow::Result<(Vec<T>, Vec<T>)> {
+    ours: impl AsyncFn() -> tidings::Result<T>,
+    floor: impl AsyncFn() -> tidings::Result<T>,
+) -> tidings::Result<(Vec<T>, Vec<T>)> {
     let (mut of_ours, mut of_floor) = (Vec::new(), Vec::new());
     for round in 1..=bench.rounds {
         eprintln!("{name}: round {round} of {}", bench.rounds);

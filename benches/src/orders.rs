@@ -131,7 +131,7 @@ pub(crate) fn watched() -> Module {
 }
 
 /// Starts the application on a database in this folder.
-pub(crate) async fn start(folder: &std::path::Path, module: Module) -> anyhow::Result<App> {
+pub(crate) async fn start(folder: &std::path::Path, module: Module) -> tidings::Result<App> {
     let mut config = Config::default();
     config.store.path = folder.join("ours.db");
     Ok(App::builder().module(module).config(config).build().await?)

@@ -30,8 +30,12 @@ impl fmt::Display for Report {
         rows.extend(self.figures.iter().map(row));
         table(f, &rows)?;
         writeln!(f)?;
+        let mut told = "";
         for figure in self.figures.iter().filter(|figure| !figure.note.is_empty()) {
-            writeln!(f, "{}: {}", figure.name, figure.note)?;
+            if figure.note != told {
+                writeln!(f, "{}: {}", figure.name.trim(), figure.note)?;
+            }
+            told = figure.note;
         }
         Ok(())
     }

@@ -34,7 +34,7 @@ impl Message {
     }
 
     /// The message that says what [`Place`] does.
-    pub(crate) fn of(order: &Place) -> anyhow::Result<Self> {
+    pub(crate) fn of(order: &Place) -> tidings::Result<Self> {
         Ok(Self::new(format!("order_id:{}", order.order_id), serde_json::to_string(&order.event())?))
     }
 }

@@ -17,7 +17,7 @@ const MOVE: &str = "
 
 /// Lets each listener copy every event: read a batch, decode, insert a row each, move the cursor, commit. The listeners
 /// take turns on one connection, which is faster than connections that fight for the write lock.
-pub(crate) fn drain(connection: &Connection, listeners: usize) -> anyhow::Result<()> {
+pub(crate) fn drain(connection: &Connection, listeners: usize) -> tidings::Result<()> {
     let mut cursors = vec![0; listeners];
     let mut at_end = 0;
     while at_end < listeners {
@@ -30,7 +30,7 @@ pub(crate) fn drain(connection: &Connection, listeners: usize) -> anyhow::Result
 }
 
 /// One batch; false if there was nothing to do.
-fn work_batch(connection: &Connection, name: &str, cursor: &mut i64) -> anyhow::Result<bool> {
+fn work_batch(connection: &Connection, name: &str, cursor: &mut i64) -> tidings::Result<bool> {
     let batch = read(connection, *cursor)?;
     let Some((last, _)) = batch.last() else { return Ok(false) };
     control(connection, "BEGIN IMMEDIATE")?;

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::anyhow;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use tidings::Error;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -20,7 +20,7 @@ pub(crate) struct SqlxWriter {
 }
 
 impl SqlxWriter {
-    pub(crate) async fn start(folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn start(folder: &Path) -> tidings::Result<Self> {
         make_tables(&connect(folder)?)?;
         let options = SqliteConnectOptions::new()
             .filename(folder.join("floor.db"))
@@ -36,7 +36,7 @@ impl SqlxWriter {
         SqlxCaller(self.queue.clone())
     }
 
-    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+    pub(crate) async fn stop(self) -> tidings::Result<()> {
         drop(self.queue);
         Ok(self.task.await??)
     }
@@ -46,10 +46,10 @@ impl SqlxWriter {
 pub(crate) struct SqlxCaller(UnboundedSender<Job>);
 
 impl SqlxCaller {
-    pub(crate) async fn write(&self, order: Place, message: Message) -> anyhow::Result<()> {
+    pub(crate) async fn write(&self, order: Place, message: Message) -> tidings::Result<()> {
         let (done, answer) = oneshot::channel();
         let job = Job { order: Some(order), message, done };
-        self.0.send(job).map_err(|_| anyhow!("the floor's writer has ended"))?;
+        self.0.send(job).map_err(|_| Error::failed("the floor's writer has ended"))?;
         answer.await?;
         Ok(())
     }

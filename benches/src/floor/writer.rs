@@ -5,8 +5,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use anyhow::anyhow;
 use rusqlite::Connection;
+use tidings::Error;
 use tokio::sync::oneshot;
 
 use super::log::{append, connect, control, insert_order, make_tables};
@@ -20,7 +20,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the thread. After each commit it calls `committed`.
-    pub(crate) fn start(folder: &Path, committed: impl Fn() + Send + 'static) -> anyhow::Result<Self> {
+    pub(crate) fn start(folder: &Path, committed: impl Fn() + Send + 'static) -> tidings::Result<Self> {
         let connection = connect(folder)?;
         make_tables(&connection)?;
         let (queue, jobs) = channel();
@@ -34,9 +34,9 @@ impl Writer {
     }
 
     /// Waits until the thread has ended. Every caller must be gone.
-    pub(crate) fn stop(self) -> anyhow::Result<()> {
+    pub(crate) fn stop(self) -> tidings::Result<()> {
         drop(self.queue);
-        Ok(self.thread.join().map_err(|_| anyhow!("the floor's writer panicked"))??)
+        Ok(self.thread.join().map_err(|_| Error::failed("the floor's writer panicked"))??)
     }
 }
 
@@ -45,9 +45,11 @@ pub(crate) struct WriterCaller(Sender<Job>);
 
 impl WriterCaller {
     /// Writes; answers with the moment at which the commit had returned.
-    pub(crate) async fn write(&self, order: Option<Place>, message: Message) -> anyhow::Result<Instant> {
+    pub(crate) async fn write(&self, order: Option<Place>, message: Message) -> tidings::Result<Instant> {
         let (done, answer) = oneshot::channel();
-        self.0.send(Job { order, message, done }).map_err(|_| anyhow!("the floor's writer has ended"))?;
+        self.0
+            .send(Job { order, message, done })
+            .map_err(|_| Error::failed("the floor's writer has ended"))?;
         Ok(answer.await?)
     }
 }

@@ -4,9 +4,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{anyhow, ensure};
 use rusqlite::Connection;
-use tidings::Reads;
+use tidings::{Error, Reads};
 
 use crate::arguments::Bench;
 use crate::floor::{self, Message, Writer};
@@ -24,7 +23,7 @@ struct Sample {
     started: Instant,
 }
 
-pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
+pub(crate) async fn run(bench: &Bench) -> tidings::Result<Vec<Figure>> {
     let (ours, floor) =
         interleave(bench, "latency", async || ours(bench).await, async || by_hand(bench).await).await?;
     let figure = |name: &str, aim, note, of: &dyn Fn(&[Sample]) -> f64| Figure {
@@ -59,8 +58,8 @@ fn of(samples: &[Sample], percent: f64, took: impl Fn(&Sample) -> f64) -> f64 {
 /// Publishes at an even pace; answers with when each was asked for and was durable.
 async fn pace(
     events: usize,
-    publish: impl AsyncFn(Place) -> anyhow::Result<()>,
-) -> anyhow::Result<Vec<(Instant, Instant)>> {
+    publish: impl AsyncFn(Place) -> tidings::Result<()>,
+) -> tidings::Result<Vec<(Instant, Instant)>> {
     let mut ticks = tokio::time::interval(EVERY);
     let mut published = Vec::with_capacity(events);
     for number in 0..events {
@@ -73,16 +72,19 @@ async fn pace(
     Ok(published)
 }
 
-fn joined(published: &[(Instant, Instant)], started: &[(u32, Instant)]) -> anyhow::Result<Vec<Sample>> {
-    ensure!(published.len() == started.len(), "{} of {} were handled", started.len(), published.len());
+fn joined(published: &[(Instant, Instant)], started: &[(u32, Instant)]) -> tidings::Result<Vec<Sample>> {
+    if published.len() != started.len() {
+        return Err(Error::failed(format!("{} of {} were handled", started.len(), published.len())));
+    }
     let sample = |&(number, started): &(u32, Instant)| {
-        let (asked, durable) = published.get(number as usize).ok_or_else(|| anyhow!("no event {number}"))?;
+        let (asked, durable) =
+            published.get(number as usize).ok_or_else(|| Error::failed(format!("no event {number}")))?;
         Ok(Sample { asked: *asked, durable: *durable, started })
     };
     started.iter().map(sample).collect()
 }
 
-async fn ours(bench: &Bench) -> anyhow::Result<Vec<Sample>> {
+async fn ours(bench: &Bench) -> tidings::Result<Vec<Sample>> {
     let folder = bench.fresh()?;
     let events = bench.scaled(EVENTS);
     let take = || STARTED.lock().map(|mut started| std::mem::take(&mut *started)).unwrap_or_default();
@@ -102,11 +104,11 @@ async fn ours(bench: &Bench) -> anyhow::Result<Vec<Sample>> {
     joined(&published, &take())
 }
 
-async fn by_hand(bench: &Bench) -> anyhow::Result<Vec<Sample>> {
+async fn by_hand(bench: &Bench) -> tidings::Result<Vec<Sample>> {
     let folder = bench.fresh()?;
     let (word, words) = channel();
     // The writer makes the tables, so it comes first.
-    let writer = Writer::start(folder.path(), move || drop(word.send(())))?;
+    let writer = Writer::start(folder.path(), move || _ = word.send(()))?;
     let reader = listen(floor::connect(folder.path())?, words);
     let caller = writer.caller();
     let published = pace(bench.scaled(EVENTS), async |order| {
@@ -116,12 +118,12 @@ async fn by_hand(bench: &Bench) -> anyhow::Result<Vec<Sample>> {
     .await?;
     drop(caller);
     writer.stop()?;
-    let started = reader.join().map_err(|_| anyhow!("the floor's reader panicked"))??;
+    let started = reader.join().map_err(|_| Error::failed("the floor's reader panicked"))??;
     joined(&published, &started)
 }
 
 /// Reads what is new whenever there is word of it, until the writer has gone. Each batch moves the cursor.
-fn listen(connection: Connection, words: Receiver<()>) -> JoinHandle<anyhow::Result<Vec<(u32, Instant)>>> {
+fn listen(connection: Connection, words: Receiver<()>) -> JoinHandle<tidings::Result<Vec<(u32, Instant)>>> {
     std::thread::spawn(move || {
         let (mut started, mut cursor) = (Vec::new(), 0);
         while words.recv().is_ok() {

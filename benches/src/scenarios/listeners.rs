@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
 use rusqlite::Connection;
 use tempfile::TempDir;
+use tidings::Error;
 use tokio::task::JoinSet;
 
 use crate::arguments::Bench;
@@ -19,7 +19,7 @@ const CALLERS: usize = 256;
 /// Far more than any machine needs; a listener that stands still must not hang the report.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
+pub(crate) async fn run(bench: &Bench) -> tidings::Result<Vec<Figure>> {
     let events = bench.scaled(EVENTS);
     let (log, floor_log) = (filled(bench, events).await?, filled_floor(bench, events)?);
     let mut figures = Vec::new();
@@ -45,7 +45,7 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
 }
 
 /// A database whose log holds the events, published in the ordinary way.
-async fn filled(bench: &Bench, events: usize) -> anyhow::Result<TempDir> {
+async fn filled(bench: &Bench, events: usize) -> tidings::Result<TempDir> {
     let folder = bench.fresh()?;
     let app = orders::start(folder.path(), orders::copied_by(0)).await?;
     let outbox = app.outbox("orders")?;
@@ -57,7 +57,7 @@ async fn filled(bench: &Bench, events: usize) -> anyhow::Result<TempDir> {
             for _ in 0..share {
                 outbox.publish_now(&Place::new(1).event()).await?;
             }
-            tidings::Result::Ok(())
+            Ok::<_, Error>(())
         });
     }
     while let Some(task) = tasks.join_next().await {
@@ -67,7 +67,7 @@ async fn filled(bench: &Bench, events: usize) -> anyhow::Result<TempDir> {
     Ok(folder)
 }
 
-fn filled_floor(bench: &Bench, events: usize) -> anyhow::Result<TempDir> {
+fn filled_floor(bench: &Bench, events: usize) -> tidings::Result<TempDir> {
     let folder = bench.fresh()?;
     let connection = floor::connect(folder.path())?;
     floor::make_tables(&connection)?;
@@ -79,7 +79,7 @@ fn filled_floor(bench: &Bench, events: usize) -> anyhow::Result<TempDir> {
     Ok(folder)
 }
 
-async fn ours(bench: &Bench, log: &Path, events: usize, listeners: usize) -> anyhow::Result<f64> {
+async fn ours(bench: &Bench, log: &Path, events: usize, listeners: usize) -> tidings::Result<f64> {
     let folder = bench.fresh()?;
     std::fs::copy(log.join("ours.db"), folder.path().join("ours.db"))?;
     let before = COPIED.load(Ordering::Relaxed);
@@ -89,7 +89,9 @@ async fn ours(bench: &Bench, log: &Path, events: usize, listeners: usize) -> any
     let connection = Connection::open(folder.path().join("ours.db"))?;
     let all = events * listeners;
     loop {
-        ensure!(started.elapsed() < PATIENCE, "the listeners do not get through");
+        if started.elapsed() > PATIENCE {
+            return Err(Error::failed("the listeners do not get through"));
+        }
         tokio::time::sleep(Duration::from_millis(1)).await;
         // What is begun is known without asking the database; whether it is committed, only by asking.
         if COPIED.load(Ordering::Relaxed) - before >= all && copies(&connection)? == all {
@@ -101,20 +103,23 @@ async fn ours(bench: &Bench, log: &Path, events: usize, listeners: usize) -> any
     Ok(all as f64 / took.as_secs_f64())
 }
 
-async fn floor(bench: &Bench, log: &Path, events: usize, listeners: usize) -> anyhow::Result<f64> {
+async fn floor(bench: &Bench, log: &Path, events: usize, listeners: usize) -> tidings::Result<f64> {
     let folder = bench.fresh()?;
     std::fs::copy(log.join("floor.db"), folder.path().join("floor.db"))?;
     let connection = floor::connect(folder.path())?;
     let draining = tokio::task::spawn_blocking(move || {
         let started = Instant::now();
         floor::drain(&connection, listeners)?;
-        anyhow::Ok((started.elapsed(), copies(&connection)?))
+        Ok::<_, Error>((started.elapsed(), copies(&connection)?))
     });
     let (took, copied) = draining.await??;
-    ensure!(copied == events * listeners, "the floor copied {copied}");
+    if copied != events * listeners {
+        return Err(Error::failed(format!("the floor copied {copied}")));
+    }
     Ok(copied as f64 / took.as_secs_f64())
 }
 
-fn copies(connection: &Connection) -> rusqlite::Result<usize> {
-    connection.query_row("SELECT count(*) FROM copies", [], |row| row.get(0))
+fn copies(connection: &Connection) -> tidings::Result<usize> {
+    let count: i64 = connection.query_row("SELECT count(*) FROM copies", [], |row| row.get(0))?;
+    Ok(usize::try_from(count)?)
 }

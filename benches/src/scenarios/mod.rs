@@ -26,7 +26,7 @@ pub(crate) enum Scenario {
     Validate,
 }
 
-pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
+pub(crate) async fn run(bench: &Bench) -> tidings::Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for scenario in &bench.scenarios {
         figures.extend(match scenario {

@@ -8,7 +8,7 @@ use crate::load::{AsyncCall, calls_per_second};
 use crate::measure::{Aim, Figure, interleave};
 use crate::orders::{self, INSERT_ORDER, Place};
 
-pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
+pub(crate) async fn run(bench: &Bench) -> tidings::Result<Vec<Figure>> {
     let (ours, floor) =
         interleave(bench, "one caller", async || command(bench).await, async || thread(bench).await).await?;
     let (lent, direct) =
@@ -49,12 +49,12 @@ fn micros(per_second: f64) -> f64 {
 struct Send(App);
 
 impl AsyncCall for Send {
-    async fn call(&mut self) -> anyhow::Result<()> {
+    async fn call(&mut self) -> tidings::Result<()> {
         Ok(self.0.send(Place::new(1)).await?)
     }
 }
 
-async fn command(bench: &Bench) -> anyhow::Result<f64> {
+async fn command(bench: &Bench) -> tidings::Result<f64> {
     let folder = bench.fresh()?;
     let app = orders::start(folder.path(), orders::copied_by(0)).await?;
     let rate = calls_per_second(1, bench.round(), || Send(app.clone())).await?;
@@ -65,14 +65,14 @@ async fn command(bench: &Bench) -> anyhow::Result<f64> {
 struct Hand(WriterCaller);
 
 impl AsyncCall for Hand {
-    async fn call(&mut self) -> anyhow::Result<()> {
+    async fn call(&mut self) -> tidings::Result<()> {
         let order = Place::new(1);
         let message = Message::of(&order)?;
         self.0.write(Some(order), message).await.map(drop)
     }
 }
 
-async fn thread(bench: &Bench) -> anyhow::Result<f64> {
+async fn thread(bench: &Bench) -> tidings::Result<f64> {
     let folder = bench.fresh()?;
     let writer = Writer::start(folder.path(), || ())?;
     let rate = calls_per_second(1, bench.round(), || Hand(writer.caller())).await?;
@@ -83,7 +83,7 @@ async fn thread(bench: &Bench) -> anyhow::Result<f64> {
 struct Begin(Outbox);
 
 impl AsyncCall for Begin {
-    async fn call(&mut self) -> anyhow::Result<()> {
+    async fn call(&mut self) -> tidings::Result<()> {
         let order = Place::new(1);
         let mut tx = self.0.begin().await?;
         sqlx::query(INSERT_ORDER)
@@ -98,7 +98,7 @@ impl AsyncCall for Begin {
     }
 }
 
-async fn lent(bench: &Bench) -> anyhow::Result<f64> {
+async fn lent(bench: &Bench) -> tidings::Result<f64> {
     let folder = bench.fresh()?;
     let app = orders::start(folder.path(), orders::copied_by(0)).await?;
     let outbox = app.outbox("orders")?;
@@ -110,14 +110,14 @@ async fn lent(bench: &Bench) -> anyhow::Result<f64> {
 struct Direct(rusqlite::Connection);
 
 impl AsyncCall for Direct {
-    async fn call(&mut self) -> anyhow::Result<()> {
+    async fn call(&mut self) -> tidings::Result<()> {
         let order = Place::new(1);
         let message = Message::of(&order)?;
         Ok(floor::write_directly(&self.0, &order, &message)?)
     }
 }
 
-async fn direct(bench: &Bench) -> anyhow::Result<f64> {
+async fn direct(bench: &Bench) -> tidings::Result<f64> {
     let folder = bench.fresh()?;
     floor::make_tables(&floor::connect(folder.path())?)?;
     let connection = std::cell::Cell::new(Some(floor::connect(folder.path())?));

@@ -10,7 +10,7 @@ use crate::orders::{self, Place, Placed};
 
 const CALLERS: usize = 256;
 
-pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
+pub(crate) async fn run(bench: &Bench) -> tidings::Result<Vec<Figure>> {
     let (ours, floor) =
         interleave(bench, "publish", async || ours(bench).await, async || floor(bench).await).await?;
     Ok(vec![Figure {
@@ -27,13 +27,13 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
 struct Publish(Outbox, Placed);
 
 impl AsyncCall for Publish {
-    async fn call(&mut self) -> anyhow::Result<()> {
+    async fn call(&mut self) -> tidings::Result<()> {
         self.0.publish_now(&self.1).await?;
         Ok(())
     }
 }
 
-async fn ours(bench: &Bench) -> anyhow::Result<f64> {
+async fn ours(bench: &Bench) -> tidings::Result<f64> {
     let folder = bench.fresh()?;
     let app = orders::start(folder.path(), orders::copied_by(0)).await?;
     let outbox = app.outbox("orders")?;
@@ -50,13 +50,13 @@ struct Hand {
 }
 
 impl AsyncCall for Hand {
-    async fn call(&mut self) -> anyhow::Result<()> {
+    async fn call(&mut self) -> tidings::Result<()> {
         let message = Message::new(self.key.clone(), self.data.clone());
         self.writer.write(None, message).await.map(drop)
     }
 }
 
-async fn floor(bench: &Bench) -> anyhow::Result<f64> {
+async fn floor(bench: &Bench) -> tidings::Result<f64> {
     let folder = bench.fresh()?;
     let writer = Writer::start(folder.path(), || ())?;
     let Message { key, data, .. } = Message::of(&Place::new(1))?;

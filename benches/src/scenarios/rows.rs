@@ -10,7 +10,7 @@ use crate::orders::{self, Place, PlaceTyped};
 
 const CALLERS: usize = 256;
 
-pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
+pub(crate) async fn run(bench: &Bench) -> tidings::Result<Vec<Figure>> {
     let (portable, rusqlite) =
         interleave(bench, "rows", async || portable(bench).await, async || rusqlite(bench).await).await?;
     let (typed, sqlx) =
@@ -39,12 +39,12 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
 struct Portable(App);
 
 impl AsyncCall for Portable {
-    async fn call(&mut self) -> anyhow::Result<()> {
+    async fn call(&mut self) -> tidings::Result<()> {
         Ok(self.0.send(Place::new(1)).await?)
     }
 }
 
-async fn portable(bench: &Bench) -> anyhow::Result<f64> {
+async fn portable(bench: &Bench) -> tidings::Result<f64> {
     let folder = bench.fresh()?;
     let app = orders::start(folder.path(), orders::copied_by(0)).await?;
     let rate = calls_per_second(CALLERS, bench.round(), || Portable(app.clone())).await?;
@@ -55,12 +55,12 @@ async fn portable(bench: &Bench) -> anyhow::Result<f64> {
 struct Typed(App);
 
 impl AsyncCall for Typed {
-    async fn call(&mut self) -> anyhow::Result<()> {
+    async fn call(&mut self) -> tidings::Result<()> {
         Ok(self.0.send(PlaceTyped(Place::new(1))).await?)
     }
 }
 
-async fn typed(bench: &Bench) -> anyhow::Result<f64> {
+async fn typed(bench: &Bench) -> tidings::Result<f64> {
     let folder = bench.fresh()?;
     let app = orders::start(folder.path(), orders::copied_by(0)).await?;
     let rate = calls_per_second(CALLERS, bench.round(), || Typed(app.clone())).await?;
@@ -71,14 +71,14 @@ async fn typed(bench: &Bench) -> anyhow::Result<f64> {
 struct ByRusqlite(WriterCaller);
 
 impl AsyncCall for ByRusqlite {
-    async fn call(&mut self) -> anyhow::Result<()> {
+    async fn call(&mut self) -> tidings::Result<()> {
         let order = Place::new(1);
         let message = Message::of(&order)?;
         self.0.write(Some(order), message).await.map(drop)
     }
 }
 
-async fn rusqlite(bench: &Bench) -> anyhow::Result<f64> {
+async fn rusqlite(bench: &Bench) -> tidings::Result<f64> {
     let folder = bench.fresh()?;
     let writer = Writer::start(folder.path(), || ())?;
     let rate = calls_per_second(CALLERS, bench.round(), || ByRusqlite(writer.caller())).await?;
@@ -89,14 +89,14 @@ async fn rusqlite(bench: &Bench) -> anyhow::Result<f64> {
 struct BySqlx(SqlxCaller);
 
 impl AsyncCall for BySqlx {
-    async fn call(&mut self) -> anyhow::Result<()> {
+    async fn call(&mut self) -> tidings::Result<()> {
         let order = Place::new(1);
         let message = Message::of(&order)?;
         self.0.write(order, message).await
     }
 }
 
-async fn by_sqlx(bench: &Bench) -> anyhow::Result<f64> {
+async fn by_sqlx(bench: &Bench) -> tidings::Result<f64> {
     let folder = bench.fresh()?;
     let writer = SqlxWriter::start(folder.path()).await?;
     let rate = calls_per_second(CALLERS, bench.round(), || BySqlx(writer.caller())).await?;

@@ -12,7 +12,7 @@ use crate::orders::{self, Place, Recorded};
 
 const TIMES: usize = 50_000;
 
-pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
+pub(crate) async fn run(bench: &Bench) -> tidings::Result<Vec<Figure>> {
     let folder = bench.fresh()?;
     let app = orders::start(folder.path(), orders::copied_by(0)).await?;
     let outbox = app.outbox("orders")?;
@@ -29,7 +29,7 @@ async fn figure<E: Event>(
     which: &str,
     event: &E,
     times: usize,
-) -> anyhow::Result<Figure> {
+) -> tidings::Result<Figure> {
     let bytes = serde_json::to_string(event)?.len();
     let (ours, floor) = interleave(
         bench,
@@ -48,7 +48,7 @@ async fn figure<E: Event>(
     })
 }
 
-fn nanos(times: usize, run: impl Fn() -> anyhow::Result<String>) -> anyhow::Result<f64> {
+fn nanos(times: usize, run: impl Fn() -> tidings::Result<String>) -> tidings::Result<f64> {
     let started = Instant::now();
     for _ in 0..times {
         black_box(run()?);
@@ -58,7 +58,7 @@ fn nanos(times: usize, run: impl Fn() -> anyhow::Result<String>) -> anyhow::Resu
 
 fn larger() -> Recorded {
     let order = Place::new(48_700);
-    let line = |number: usize| recorded::v1::Line {
+    let line = |number: usize| recorded::v1::LinesItem {
         sku: format!("SKU-{number:06}"),
         title: format!("A thing of wood and brass, number {number}"),
         quantity: 3,
