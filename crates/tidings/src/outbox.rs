@@ -62,6 +62,15 @@ impl Outbox {
         Ok(id)
     }
 
+    /// The payload that publishing would write, after the same checks; nothing is published. For tests of what a module
+    /// publishes.
+    ///
+    /// # Errors
+    /// If the module does not own the event or the payload breaks its contract.
+    pub fn payload<E: Event>(&self, event: &E) -> Result<String> {
+        self.shared.event_payload(&self.module, event)
+    }
+
     fn envelope<E: Event>(&self, event: &E) -> Result<Envelope> {
         let nobody = MessageId(uuid::Uuid::nil());
         let origin = Origin { id: nobody, correlation_id: nobody, trace: self.trace.child() };

@@ -77,13 +77,8 @@ pub(crate) struct NotTheOwner {
 }
 
 impl Shared {
-    /// Checks and wraps an event that a module publishes.
-    pub(crate) fn event_envelope<E: Event>(
-        &self,
-        module: &ModuleFacts,
-        event: &E,
-        origin: &Origin,
-    ) -> Result<Envelope> {
+    /// Checks an event that a module publishes, and writes its payload.
+    pub(crate) fn event_payload<E: Event>(&self, module: &ModuleFacts, event: &E) -> Result<String> {
         self.check_owner(module, ContractInfo::of::<E>())?;
         let payload = serde_json::to_value(event).map_err(Error::permanent)?;
         self.contracts.check(E::NAME, E::VERSION, &payload).map_err(Error::permanent)?;
@@ -96,6 +91,17 @@ impl Shared {
                 self.config.events.bytes_max
             )));
         }
+        Ok(data)
+    }
+
+    /// Checks and wraps an event that a module publishes.
+    pub(crate) fn event_envelope<E: Event>(
+        &self,
+        module: &ModuleFacts,
+        event: &E,
+        origin: &Origin,
+    ) -> Result<Envelope> {
+        let data = self.event_payload(module, event)?;
         Ok(Envelope {
             id: MessageId::new(),
             kind: MessageKind::Event,
