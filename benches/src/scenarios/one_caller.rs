@@ -94,7 +94,7 @@ impl AsyncCall for Begin {
             .execute(&mut *tx.connection().await?)
             .await?;
         tx.publish(&order.event()).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 }
 
