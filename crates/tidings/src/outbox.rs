@@ -68,7 +68,7 @@ impl Outbox {
     /// # Errors
     /// If the module does not own the event or the payload breaks its contract.
     pub fn payload<E: Event>(&self, event: &E) -> Result<String> {
-        self.shared.event_payload(&self.module, event)
+        self.shared.event_payload(&self.module, event).map(|(_, payload)| payload)
     }
 
     fn envelope<E: Event>(&self, event: &E) -> Result<Envelope> {

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -85,22 +85,23 @@ async fn until_wanted<T>(
     slot: &TxSlot,
     wait: Duration,
 ) -> First<T> {
-    let polls = std::future::poll_fn(|cx| match Pin::new(&mut *future).poll(cx).map_or_wanted(slot) {
-        Some(first) => Poll::Ready(first),
-        None => Poll::Pending,
-    });
+    let polls =
+        std::future::poll_fn(|cx| match Pin::new(&mut *future).poll(cx).map_or_wanted(slot, cx.waker()) {
+            Some(first) => Poll::Ready(first),
+            None => Poll::Pending,
+        });
     tokio::time::timeout(wait, polls).await.unwrap_or(First::TooLong(wait))
 }
 
 trait MapOrWanted<T> {
-    fn map_or_wanted(self, slot: &TxSlot) -> Option<First<T>>;
+    fn map_or_wanted(self, slot: &TxSlot, poller: &Waker) -> Option<First<T>>;
 }
 
 impl<T> MapOrWanted<T> for Poll<(Option<Box<dyn Tx>>, Result<T>)> {
-    fn map_or_wanted(self, slot: &TxSlot) -> Option<First<T>> {
+    fn map_or_wanted(self, slot: &TxSlot, poller: &Waker) -> Option<First<T>> {
         match self {
             Poll::Ready((_, result)) => Some(First::Ended(result)),
-            Poll::Pending if slot.is_wanted() => Some(First::WantsTx),
+            Poll::Pending if slot.is_wanted(poller) => Some(First::WantsTx),
             Poll::Pending => None,
         }
     }
@@ -109,7 +110,7 @@ impl<T> MapOrWanted<T> for Poll<(Option<Box<dyn Tx>>, Result<T>)> {
 type Started<T> = InHandler<UnitFuture<T>>;
 
 fn in_handler<T>(name: &Arc<str>, future: UnitFuture<T>) -> Started<T> {
-    InHandler { name: name.clone(), future: Box::pin(future) }
+    InHandler { name: name.clone(), future }
 }
 
 struct UnitWork<T> {

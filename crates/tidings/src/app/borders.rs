@@ -262,10 +262,9 @@ fn cannot_read(
 ) -> Option<Contradiction> {
     let samples = tidings_contracts::samples(contract.schema).unwrap_or_default();
     let book = ContractBook::compile([*contract]).ok()?;
-    let allowed =
-        samples.into_iter().filter(|sample| book.check(contract.name, contract.version, sample).is_ok());
-    allowed.into_iter().find_map(|sample| {
-        let witness = sample.to_string();
+    let samples = samples.into_iter().map(|sample| sample.to_string());
+    let mut allowed = samples.filter(|sample| book.allows(contract, sample));
+    allowed.find_map(|witness| {
         let problem = (route.probe)(&witness).err()?.to_string();
         Some(Contradiction::CannotRead {
             listener: listener.to_owned(),

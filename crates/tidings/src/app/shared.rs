@@ -77,12 +77,14 @@ pub(crate) struct NotTheOwner {
 }
 
 impl Shared {
-    /// Checks an event that a module publishes, and writes its payload.
-    pub(crate) fn event_payload<E: Event>(&self, module: &ModuleFacts, event: &E) -> Result<String> {
+    /// Checks an event that a module publishes, and writes its payload; with the event's name.
+    pub(crate) fn event_payload<E: Event>(
+        &self,
+        module: &ModuleFacts,
+        event: &E,
+    ) -> Result<(Arc<str>, String)> {
         self.check_owner(module, ContractInfo::of::<E>())?;
-        let payload = serde_json::to_value(event).map_err(Error::permanent)?;
-        self.contracts.check(E::NAME, E::VERSION, &payload).map_err(Error::permanent)?;
-        let data = payload.to_string();
+        let (name, data) = self.contracts.payload(event)?;
         if data.len() > self.config.events.bytes_max {
             return Err(Error::permanent(format!(
                 "event `{}` has {} bytes, more than `events.bytes_max` = {}: publish a reference, not the thing itself",
@@ -91,7 +93,7 @@ impl Shared {
                 self.config.events.bytes_max
             )));
         }
-        Ok(data)
+        Ok((name, data))
     }
 
     /// Checks and wraps an event that a module publishes.
@@ -101,11 +103,11 @@ impl Shared {
         event: &E,
         origin: &Origin,
     ) -> Result<Envelope> {
-        let data = self.event_payload(module, event)?;
+        let (name, data) = self.event_payload(module, event)?;
         Ok(Envelope {
             id: MessageId::new(),
             kind: MessageKind::Event,
-            name: E::NAME.into(),
+            name,
             version: E::VERSION,
             source: module.name.clone(),
             key: E::KEY.zip(event.key()).map(|(kind, value)| Key::new(kind, &value)),

@@ -21,16 +21,16 @@ pub(crate) fn current() -> Option<Arc<str>> {
 /// Marks the polls of a future as being inside a handler.
 pub(crate) struct InHandler<F> {
     pub(crate) name: Arc<str>,
-    pub(crate) future: Pin<Box<F>>,
+    pub(crate) future: F,
 }
 
-impl<F: Future> Future for InHandler<F> {
+impl<F: Future + Unpin> Future for InHandler<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let outer = CURRENT.replace(Some(self.name.clone()));
         let _restore = Restore(outer);
-        self.future.as_mut().poll(cx)
+        Pin::new(&mut self.future).poll(cx)
     }
 }
 

@@ -49,8 +49,12 @@ impl TxSlot {
         self.lock().tx.take()
     }
 
-    pub(crate) fn is_wanted(&self) -> bool {
-        self.lock().wanted
+    /// Whether the future that `poller` polled wants a transaction. Whoever polls it with the transaction in place needs
+    /// no waking for that, so the poller's own waker is forgotten: it would only make its task look at nothing.
+    pub(crate) fn is_wanted(&self, poller: &Waker) -> bool {
+        let mut state = self.lock();
+        state.waiter.take_if(|waiter| waiter.will_wake(poller));
+        state.wanted
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
