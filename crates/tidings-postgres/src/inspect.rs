@@ -7,8 +7,8 @@ use tidings_core::envelope::{Position, Recorded};
 use tidings_core::ids::MessageId;
 use tidings_core::key::Key;
 use tidings_core::store::{
-    ConsumerKind, ConsumerStatus, EventCount, FlowSize, IdempotencyScope, Inspect, OutcomeRecord, ParkedRow,
-    ParkedState, Receipt, StoreError,
+    CommandCount, ConsumerKind, ConsumerStatus, EventCount, FlowSize, IdempotencyScope, Inspect,
+    OutcomeRecord, ParkedRow, ParkedState, Receipt, StoreError,
 };
 
 use crate::PostgresStore;
@@ -98,6 +98,10 @@ impl Inspect for PostgresStore {
             })
         };
         row.as_ref().map(receipt).transpose()
+    }
+
+    async fn command_counts(&self) -> Result<Vec<CommandCount>, StoreError> {
+        Err(not_in_the_spike("outcomes of commands"))
     }
 
     async fn outcome(

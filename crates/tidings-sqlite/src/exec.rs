@@ -48,6 +48,13 @@ pub(crate) trait Exec: Send {
     /// Inserts messages into the log and remembers whom to wake after the commit.
     fn append(&mut self, messages: &[Envelope]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Appends messages and stores a command's outcome; returns how many rows the outcome changed.
+    fn conclude(
+        &mut self,
+        messages: &[Envelope],
+        outcome: &[Param<'_>],
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
     /// Runs a module's statement.
     fn module_execute(
         &mut self,

@@ -10,8 +10,8 @@ use tidings_core::envelope::{Position, Recorded};
 use tidings_core::ids::MessageId;
 use tidings_core::key::Key;
 use tidings_core::store::{
-    ConsumerKind, ConsumerStatus, EventCount, FlowSize, IdempotencyScope, Inspect, OutcomeRecord,
-    OutcomeStatus, ParkedRow, ParkedState, Receipt, StoreError,
+    CommandCount, ConsumerKind, ConsumerStatus, EventCount, FlowSize, IdempotencyScope, Inspect,
+    OutcomeRecord, OutcomeStatus, ParkedRow, ParkedState, Receipt, StoreError,
 };
 
 use crate::rows::{LOG_COLUMNS, message_id, parsed, recorded, time, time_or_null, unreadable};
@@ -86,6 +86,16 @@ impl Inspect for SqliteStore {
         self.ask("reading a receipt", move |connection| {
             let sql = include_str!("../queries/inspect_receipt.sql");
             connection.prepare_cached(sql)?.query_row(params![consumer, position.0], receipt).optional()
+        })
+        .await
+    }
+
+    async fn command_counts(&self) -> Result<Vec<CommandCount>, StoreError> {
+        self.ask("counting outcomes", move |connection| {
+            let sql = include_str!("../queries/inspect_command_counts.sql");
+            all(connection, sql, [], |row| {
+                Ok(CommandCount { command: row.get(0)?, completed: count(row, 1)?, rejected: count(row, 2)? })
+            })
         })
         .await
     }

@@ -18,7 +18,7 @@ use crate::error::{from_native, shorten};
 use crate::exec::{Exec, Param};
 use crate::guard::Guard;
 use crate::module_sql;
-use crate::statements::{APPEND, append_params};
+use crate::statements::{APPEND, OUTCOME_INSERT, append_params};
 use crate::tx::SqliteTx;
 use crate::wake::Topic;
 use crate::watchdog::Slot;
@@ -269,17 +269,21 @@ impl Exec for NativeDriver {
     }
 
     fn append(&mut self, messages: &[Envelope]) -> impl Future<Output = Result<(), StoreError>> + Send {
+        std::future::ready(
+            self.with(|| format!("appending {} messages", messages.len()), |inner| append(inner, messages)),
+        )
+    }
+
+    fn conclude(
+        &mut self,
+        messages: &[Envelope],
+        outcome: &[Param<'_>],
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send {
         let done = self.with(
-            || format!("appending {} messages", messages.len()),
+            || format!("storing a command's outcome and its {} messages", messages.len()),
             |inner| {
-                let mut statement = inner.connection.prepare_cached(APPEND)?;
-                for message in messages {
-                    let traceparent = message.trace.traceparent();
-                    bind(&mut statement, &append_params(message, traceparent.as_deref()))?;
-                    statement.raw_execute()?;
-                    note(&mut inner.appended, message);
-                }
-                Ok(())
+                append(inner, messages)?;
+                run(&inner.connection, OUTCOME_INSERT, outcome)
             },
         );
         std::future::ready(done)
@@ -326,6 +330,20 @@ impl Exec for NativeDriver {
         );
         std::future::ready(done)
     }
+}
+
+fn append(inner: &mut Inner, messages: &[Envelope]) -> rusqlite::Result<()> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let mut statement = inner.connection.prepare_cached(APPEND)?;
+    for message in messages {
+        let traceparent = message.trace.traceparent();
+        bind(&mut statement, &append_params(message, traceparent.as_deref()))?;
+        statement.raw_execute()?;
+        note(&mut inner.appended, message);
+    }
+    Ok(())
 }
 
 /// Remembers whom to wake. The list is short: the distinct names of one group.

@@ -41,7 +41,7 @@ impl Reader {
         while let Some(turn) = self.queue.pop_wait() {
             match turn {
                 ReadTurn::Native(job) => self.run_work(NativeControl::new(self.native.clone()), job).await,
-                ReadTurn::Typed(job) => self.run_work(TypedControl(self.typed.clone()), job).await,
+                ReadTurn::Typed(job) => self.run_work(TypedControl::new(self.typed.clone()), job).await,
                 ReadTurn::Internal(ask) => self.run_internal(ask),
             }
         }
@@ -56,7 +56,7 @@ impl Reader {
         let begun = driver.begin_read().await;
         let (work, slot) = (job.work.clone(), &self.native.slot);
         let result = match begun {
-            Ok(()) => run_work(&mut driver, slot, &mut job, false).await,
+            Ok(()) => run_work(&mut driver, slot, &mut job, false).await.0,
             Err(error) => Err(error),
         };
         if let Err(error) = driver.rollback().await {

@@ -53,7 +53,14 @@ impl<E: Exec + 'static> Tx for SqliteTx<E> {
     }
 
     async fn record_outcome(&mut self, outcome: &OutcomeRecord) -> Result<(), StoreError> {
-        statements::record_outcome(&mut self.exec, outcome).await
+        statements::conclude(&mut self.exec, &[], outcome).await
+    }
+
+    async fn conclude(&mut self, messages: &[Envelope], outcome: &OutcomeRecord) -> Result<(), StoreError> {
+        if !messages.is_empty() {
+            self.exec.env().fullness.check()?;
+        }
+        statements::conclude(&mut self.exec, messages, outcome).await
     }
 
     async fn execute(

@@ -87,6 +87,25 @@ tidings_testkit::conformance!(read, Fresh);
 tidings_testkit::conformance!(tables, Fresh);
 tidings_testkit::conformance!(guard, Fresh);
 
+/// The same with every work on the typed driver.
+mod on_sqlx {
+    use tidings_testkit::on_driver::OnDriver;
+
+    use super::*;
+
+    fn typed() -> LayeredFactory<Fresh> {
+        LayeredFactory::new(Fresh, || Arc::new(OnDriver("sqlx")))
+    }
+
+    tidings_testkit::conformance!(log, typed());
+    tidings_testkit::conformance!(outcomes, typed());
+    tidings_testkit::conformance!(work, typed());
+    tidings_testkit::conformance!(retention, typed());
+    tidings_testkit::conformance!(read, typed());
+    tidings_testkit::conformance!(tables, typed());
+    tidings_testkit::conformance!(guard, typed());
+}
+
 /// Each planted bug, a suite that must see it, and the promise that it must name.
 macro_rules! caught {
     ($($name:ident: $twin:ty, $($suite:ident)::+, $promise:literal;)+) => {$(

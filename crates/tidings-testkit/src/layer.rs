@@ -12,10 +12,10 @@ use tidings_core::envelope::{Cursor, Envelope, Position, Recorded};
 use tidings_core::error::Error;
 use tidings_core::ids::MessageId;
 use tidings_core::store::{
-    Batch, Begun, ConsumerSpec, ConsumerStatus, EventCount, Filter, FlowSize, Holding, IdempotencyScope,
-    Inspect, Lease, Limits, Maintenance, Migration, OutcomeRecord, Parked, ParkedKeys, ParkedMessage,
-    ParkedRow, ParkedState, Receipt, Retention, Savepoint, Settled, Store, StoreError, TableScope, Tx, Watch,
-    Work,
+    Batch, Begun, CommandCount, ConsumerSpec, ConsumerStatus, EventCount, Filter, FlowSize, Holding,
+    IdempotencyScope, Inspect, Lease, Limits, Maintenance, Migration, OutcomeRecord, Parked, ParkedKeys,
+    ParkedMessage, ParkedRow, ParkedState, Receipt, Retention, Savepoint, Settled, Store, StoreError,
+    TableScope, Tx, Watch, Work,
 };
 use tidings_core::value::{Row, Value};
 
@@ -42,6 +42,11 @@ pub trait Layer: Send + Sync + 'static {
         limits: Limits,
     ) -> Result<(), StoreError> {
         inner.transact(work, limits).await
+    }
+
+    /// Runs a work against a snapshot.
+    async fn read(&self, inner: &dyn Store, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError> {
+        inner.read(work, limits).await
     }
 
     /// Moves a cursor.
@@ -111,7 +116,7 @@ impl Store for Layered {
     }
 
     async fn read(&self, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError> {
-        self.inner.read(work, limits).await
+        self.layer.read(self.inner.as_ref(), work, limits).await
     }
 
     async fn migrate(
@@ -213,6 +218,10 @@ impl Inspect for Layered {
 
     async fn receipt(&self, consumer: &str, position: Position) -> Result<Option<Receipt>, StoreError> {
         self.inner.receipt(consumer, position).await
+    }
+
+    async fn command_counts(&self) -> Result<Vec<CommandCount>, StoreError> {
+        self.inner.command_counts().await
     }
 
     async fn outcome(
@@ -328,6 +337,17 @@ impl Tx for LayeredTx {
 
     async fn record_outcome(&mut self, outcome: &OutcomeRecord) -> Result<(), StoreError> {
         step!(self, Step::RecordOutcome, self.inner().record_outcome(outcome))
+    }
+
+    /// Two steps, so that something can go wrong between them; but one call to the store inside, as in earnest.
+    async fn conclude(&mut self, messages: &[Envelope], outcome: &OutcomeRecord) -> Result<(), StoreError> {
+        let layer = self.layer.clone();
+        if !messages.is_empty() {
+            layer.before(Step::Append).await?;
+        }
+        layer.before(Step::RecordOutcome).await?;
+        self.inner().conclude(messages, outcome).await?;
+        layer.after(Step::RecordOutcome).await
     }
 
     async fn execute(

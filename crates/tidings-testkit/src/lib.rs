@@ -31,6 +31,7 @@ pub mod factory;
 pub mod faults;
 pub mod layer;
 mod macros;
+pub mod on_driver;
 pub mod random;
 pub mod script;
 pub mod suite;

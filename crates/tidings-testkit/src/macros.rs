@@ -63,6 +63,8 @@ macro_rules! conformance {
             a_key_is_used_once_per_caller_and_command,
             a_key_is_free_again_after_it_expired,
             an_outcome_goes_with_its_work,
+            a_command_ends_with_its_messages_and_its_outcome,
+            outcomes_are_counted_by_command,
             rejections_without_a_handler_are_listed,
             of_many_with_one_key_one_commits,
         );

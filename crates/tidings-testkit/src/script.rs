@@ -30,6 +30,8 @@ pub enum Op {
     Begin(Lease, Begun),
     /// `Tx::record_outcome`.
     Outcome(OutcomeRecord),
+    /// `Tx::conclude`.
+    Conclude(Vec<Envelope>, OutcomeRecord),
     /// `Tx::execute`.
     Execute(&'static str, Vec<Value>),
     /// Runs the steps in a savepoint and keeps them.
@@ -94,6 +96,7 @@ async fn run_one(tx: &mut dyn Tx, op: &Op) -> Result<(), StoreError> {
         Op::Settle(lease, position, how) => tx.settle(lease, *position, how).await,
         Op::Begin(lease, begun) => tx.begin_batch(lease, begun).await,
         Op::Outcome(outcome) => tx.record_outcome(outcome).await,
+        Op::Conclude(messages, outcome) => tx.conclude(messages, outcome).await,
         Op::Execute(sql, params) => tx.execute(TableScope { module: MODULE }, sql, params).await.map(|_| ()),
         Op::Kept(ops) => {
             let savepoint = tx.savepoint().await?;

@@ -186,13 +186,13 @@ pub(crate) struct Undecodable {
     source: serde_json::Error,
 }
 
-/// An erased command handler.
+/// An erased handler of a command or a query: JSON text in, JSON text out.
 #[derive(Clone)]
-pub(crate) struct CommandRoute {
+pub(crate) struct CallRoute {
     pub(crate) name: &'static str,
     pub(crate) driver: &'static str,
     pub(crate) call: Erased<String>,
-    /// Names what a payload has that the command does not know, and whether it decodes at all.
+    /// Names what a payload has that the type does not know, and says whether it decodes at all.
     pub(crate) check: fn(&[u8]) -> std::result::Result<(), String>,
 }
 
@@ -206,7 +206,7 @@ pub(crate) struct CommandRoute {
 pub trait IntoCommand<M> {
     #[doc(hidden)]
     #[allow(private_interfaces, reason = "the trait is sealed by this type; users only pass functions")]
-    fn route(self) -> CommandRoute;
+    fn route(self) -> CallRoute;
 }
 
 impl<F, D, C> IntoCommand<One<D, C>> for F
@@ -216,7 +216,7 @@ where
     C: Command,
 {
     #[allow(private_interfaces, reason = "see the trait")]
-    fn route(self) -> CommandRoute {
+    fn route(self) -> CallRoute {
         let handler = Arc::new(self);
         let call: Erased<String> = Arc::new(move |core, payloads| {
             let handler = handler.clone();
@@ -232,17 +232,8 @@ where
                 (ctx.unwrap(), result)
             })
         });
-        CommandRoute { name: C::NAME, driver: D::NAME, call, check: strict::<C> }
+        CallRoute { name: C::NAME, driver: D::NAME, call, check: strict::<C> }
     }
-}
-
-/// An erased query handler.
-#[derive(Clone)]
-pub(crate) struct QueryRoute {
-    pub(crate) name: &'static str,
-    pub(crate) driver: &'static str,
-    pub(crate) call: Erased<String>,
-    pub(crate) check: fn(&[u8]) -> std::result::Result<(), String>,
 }
 
 /// What [`Module::query`](crate::Module::query) takes: an async function of `(&mut QueryCtx, Q) -> Result<Q::Output>`.
@@ -255,7 +246,7 @@ pub(crate) struct QueryRoute {
 pub trait IntoQuery<M> {
     #[doc(hidden)]
     #[allow(private_interfaces, reason = "the trait is sealed by this type; users only pass functions")]
-    fn route(self) -> QueryRoute;
+    fn route(self) -> CallRoute;
 }
 
 impl<F, D, Q> IntoQuery<One<D, Q>> for F
@@ -265,7 +256,7 @@ where
     Q: Query,
 {
     #[allow(private_interfaces, reason = "see the trait")]
-    fn route(self) -> QueryRoute {
+    fn route(self) -> CallRoute {
         let handler = Arc::new(self);
         let call: Erased<String> = Arc::new(move |core, payloads| {
             let handler = handler.clone();
@@ -281,7 +272,7 @@ where
                 (ctx.unwrap(), result)
             })
         });
-        QueryRoute { name: Q::NAME, driver: D::NAME, call, check: strict::<Q> }
+        CallRoute { name: Q::NAME, driver: D::NAME, call, check: strict::<Q> }
     }
 }
 

@@ -8,9 +8,7 @@ use tidings_core::error::{Error, Result};
 use tidings_core::retry::RetrySchedule;
 use tidings_core::store::{Migration, Start};
 
-use crate::handler::{
-    CommandRoute, IntoCommand, IntoListener, IntoQuery, IntoReply, QueryRoute, ReplyRoute, Route,
-};
+use crate::handler::{CallRoute, IntoCommand, IntoListener, IntoQuery, IntoReply, ReplyRoute, Route};
 
 /// A module: the events, commands, queries and tables it owns, and how it reacts to the events of others.
 ///
@@ -26,8 +24,8 @@ pub struct Module {
     pub(crate) owned: Vec<ContractInfo>,
     pub(crate) tables: Vec<String>,
     pub(crate) migrations: Vec<Migration>,
-    pub(crate) commands: Vec<CommandRoute>,
-    pub(crate) queries: Vec<QueryRoute>,
+    pub(crate) commands: Vec<CallRoute>,
+    pub(crate) queries: Vec<CallRoute>,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) replies: Vec<(String, ReplyRoute)>,
     pub(crate) sends: BTreeSet<&'static str>,

@@ -15,7 +15,7 @@ use tracing::Instrument;
 
 use crate::app::{App, Shared};
 use crate::ctx::{CtxCore, Origin, in_handler};
-use crate::handler::QueryRoute;
+use crate::handler::CallRoute;
 use crate::module::ModuleFacts;
 use crate::telemetry;
 use crate::unit::{self, Access, Unit};
@@ -125,7 +125,7 @@ pub(crate) async fn ask_json(shared: &Arc<Shared>, name: &str, payload: &[u8]) -
     run(shared, name, text.into(), None).await
 }
 
-fn find<'s>(shared: &'s Shared, name: &str) -> Result<&'s (Arc<ModuleFacts>, QueryRoute), QueryError> {
+fn find<'s>(shared: &'s Shared, name: &str) -> Result<&'s (Arc<ModuleFacts>, CallRoute), QueryError> {
     shared.queries.get(name).ok_or_else(|| {
         let mut known: Vec<String> = shared.queries.keys().map(|name| (*name).to_owned()).collect();
         known.sort();

@@ -63,6 +63,17 @@ pub struct EventCount {
     pub count: u64,
 }
 
+/// How many commands of one name ended in which way, called and durable ones together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandCount {
+    /// The command's name.
+    pub command: Arc<str>,
+    /// Outcomes on record that are completions.
+    pub completed: u64,
+    /// Outcomes on record that are rejections.
+    pub rejected: u64,
+}
+
 /// The size of one flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowSize {
@@ -100,6 +111,10 @@ pub trait Inspect {
 
     /// The receipt that covers a message, if the consumer has handled it.
     async fn receipt(&self, consumer: &str, position: Position) -> Result<Option<Receipt>, StoreError>;
+
+    /// The outcomes on record, counted by command. A command that wrote and published nothing leaves none, and outcomes
+    /// are kept as long as idempotency keys.
+    async fn command_counts(&self) -> Result<Vec<CommandCount>, StoreError>;
 
     /// The outcome on record for an idempotency key that has not expired.
     async fn outcome(

@@ -23,7 +23,7 @@ pub use consumers::{
     ParkedState, Receipt, Settled, Start,
 };
 pub use error::StoreError;
-pub use inspect::{ConsumerStatus, EventCount, FlowSize, Inspect, ParkedRow};
+pub use inspect::{CommandCount, ConsumerStatus, EventCount, FlowSize, Inspect, ParkedRow};
 pub use outcomes::{IdempotencyScope, OutcomeRecord, OutcomeStatus};
 pub use retention::{Maintenance, Retention};
 pub use tx::{Migration, Savepoint, TableScope, Tx};

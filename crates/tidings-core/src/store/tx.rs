@@ -60,6 +60,15 @@ pub trait Tx: Send {
     /// Stores a command's outcome. Fails with [`StoreError::IdempotencyKeyUsed`] if its key is on record.
     async fn record_outcome(&mut self, outcome: &OutcomeRecord) -> Result<(), StoreError>;
 
+    /// Ends a command: appends its messages and stores its outcome. A store whose statements are expensive one by one
+    /// does both in one.
+    async fn conclude(&mut self, messages: &[Envelope], outcome: &OutcomeRecord) -> Result<(), StoreError> {
+        if !messages.is_empty() {
+            self.append(messages).await?;
+        }
+        self.record_outcome(outcome).await
+    }
+
     /// Runs a statement of a module (`$1`, `$2` are parameters) and returns the number of rows changed.
     ///
     /// After an error only [`rollback_to`](Self::rollback_to), [`undo`](Self::undo) or giving up is portable: SQLite goes

@@ -7,7 +7,7 @@ mod parked;
 
 pub(crate) use consumers::{advance, begin_batch, cursor_position};
 pub(crate) use log::{APPEND, APPEND_MANY, append_params, many_as_json};
-pub(crate) use outcomes::record_outcome;
+pub(crate) use outcomes::{OUTCOME_INSERT, OUTCOME_PARAMS, conclude};
 pub(crate) use parked::{park, settle};
 
 use tidings_core::store::{Lease, StoreError};

@@ -1,14 +1,25 @@
 //! Outcomes of commands.
 
+use tidings_core::envelope::Envelope;
 use tidings_core::store::{OutcomeRecord, StoreError};
 
 use super::log::id;
 use crate::exec::{Exec, Param};
 
-pub(crate) async fn record_outcome<E: Exec>(exec: &mut E, outcome: &OutcomeRecord) -> Result<(), StoreError> {
+pub(crate) const OUTCOME_INSERT: &str = include_str!("../../queries/outcome_insert.sql");
+
+/// How many parameters [`OUTCOME_INSERT`] has.
+pub(crate) const OUTCOME_PARAMS: usize = 11;
+
+/// Appends a command's messages and stores its outcome.
+pub(crate) async fn conclude<E: Exec>(
+    exec: &mut E,
+    messages: &[Envelope],
+    outcome: &OutcomeRecord,
+) -> Result<(), StoreError> {
     let scope = outcome.idempotency.as_ref().map(|(scope, _)| scope);
     let hash = outcome.idempotency.as_ref().map(|(_, hash)| hash);
-    let params = [
+    let params: [Param<'_>; OUTCOME_PARAMS] = [
         id(&outcome.id),
         Param::Text(&outcome.command),
         id(&outcome.correlation_id),
@@ -21,6 +32,6 @@ pub(crate) async fn record_outcome<E: Exec>(exec: &mut E, outcome: &OutcomeRecor
         Param::Int(outcome.expires.as_microsecond()),
         Param::Int(outcome.unhandled.into()),
     ];
-    let changed = exec.execute(include_str!("../../queries/outcome_insert.sql"), &params).await?;
+    let changed = exec.conclude(messages, &params).await?;
     if changed == 0 { Err(StoreError::IdempotencyKeyUsed) } else { Ok(()) }
 }

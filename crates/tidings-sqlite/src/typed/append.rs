@@ -1,10 +1,20 @@
 //! Appending over sqlx.
 
+use std::sync::LazyLock;
+
 use sqlx::SqliteConnection;
 use tidings_core::envelope::Envelope;
 
 use super::values::bind_own;
-use crate::statements::{APPEND, APPEND_MANY, append_params, many_as_json};
+use crate::exec::Param;
+use crate::statements::{APPEND, APPEND_MANY, OUTCOME_INSERT, OUTCOME_PARAMS, append_params, many_as_json};
+
+/// A command's outcome and its messages in one round trip: sqlx runs several statements in one call, and numbers the
+/// parameters through all of them.
+static CONCLUDE: LazyLock<String> = LazyLock::new(|| {
+    let append = APPEND_MANY.replace("?1", &format!("?{}", OUTCOME_PARAMS + 1));
+    format!("{};\n{append}", OUTCOME_INSERT.trim_end())
+});
 
 /// One statement whatever the number of messages: each statement is a thread hop.
 pub(crate) async fn append(
@@ -20,4 +30,20 @@ pub(crate) async fn append(
         }
         many => sqlx::query(APPEND_MANY).bind(many_as_json(many)).execute(connection).await.map(drop),
     }
+}
+
+/// Stores a command's outcome and appends its messages. Returns how many rows the outcome changed.
+pub(crate) async fn conclude(
+    connection: &mut SqliteConnection,
+    messages: &[Envelope],
+    outcome: &[Param<'_>],
+) -> Result<u64, sqlx::Error> {
+    if messages.is_empty() {
+        let done = bind_own(sqlx::query(OUTCOME_INSERT), outcome).execute(connection).await?;
+        return Ok(done.rows_affected());
+    }
+    let query = bind_own(sqlx::query(CONCLUDE.as_str()), outcome).bind(many_as_json(messages));
+    // The count is that of all statements, and each message is a row.
+    let done = query.execute(connection).await?;
+    Ok(done.rows_affected().saturating_sub(messages.len() as u64))
 }

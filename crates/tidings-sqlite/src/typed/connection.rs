@@ -172,6 +172,13 @@ impl Typed {
         ended.map_err(|error| self.explain("ending an inner transaction", error))
     }
 
+    /// Whether nothing that the work began through sqlx is open, or still on its way to its end: sqlx counts it until the
+    /// connection's thread has ended it.
+    async fn is_level(&self) -> bool {
+        let mut inner = self.lock().await;
+        inner.connection.as_mut().is_some_and(|connection| nesting::depth(connection) == 1)
+    }
+
     pub(crate) fn explain(&self, context: &str, error: sqlx::Error) -> StoreError {
         from_sqlx(&self.env.database, context, error)
     }
@@ -199,59 +206,76 @@ pub(crate) fn connected(inner: &mut Inner) -> Result<&mut SqliteConnection, Stor
     inner.connection.as_mut().ok_or_else(|| lost("it is over", None))
 }
 
-/// The typed driver as the writer controls it.
-pub(crate) struct TypedControl(pub(crate) Arc<Typed>);
+/// The typed driver as the writer controls it, for one group.
+pub(crate) struct TypedControl {
+    typed: Arc<Typed>,
+    /// A savepoint is open and holds nothing, for the next work.
+    enclosed: bool,
+}
+
+impl TypedControl {
+    pub(crate) fn new(typed: Arc<Typed>) -> Self {
+        Self { typed, enclosed: false }
+    }
+}
 
 impl Driver for TypedControl {
     async fn begin(&mut self) -> Result<(), StoreError> {
-        self.0.begin("BEGIN IMMEDIATE").await
+        self.enclosed = false;
+        self.typed.begin("BEGIN IMMEDIATE").await
     }
 
     async fn begin_read(&mut self) -> Result<(), StoreError> {
-        self.0.begin("BEGIN").await
+        self.typed.begin("BEGIN").await
     }
 
     async fn commit(&mut self) -> Result<(), StoreError> {
-        self.0.commit().await
+        self.typed.commit().await
     }
 
     async fn rollback(&mut self) -> Result<(), StoreError> {
-        self.0.rollback().await
+        self.typed.rollback().await
     }
 
     async fn enclose_work(&mut self) -> Result<(), StoreError> {
-        self.0.control("SAVEPOINT tidings_work").await
+        if !std::mem::replace(&mut self.enclosed, true) {
+            self.typed.control("SAVEPOINT tidings_work").await?;
+        }
+        Ok(())
     }
 
     async fn keep_work(&mut self) -> Result<(), StoreError> {
-        self.0.control("RELEASE tidings_work").await
+        // One savepoint ends and the next begins in one hop; the commit ends the last one with everything else.
+        self.typed.control("RELEASE tidings_work; SAVEPOINT tidings_work").await
     }
 
     async fn undo_work(&mut self) -> Result<(), StoreError> {
-        self.0.control("ROLLBACK TO tidings_work").await?;
-        self.keep_work().await
+        self.typed.control("ROLLBACK TO tidings_work").await
     }
 
     async fn is_lost(&mut self) -> bool {
-        self.0.flags.is_lost()
+        self.typed.flags.is_lost()
     }
 
     async fn lend(&mut self, nested: bool) -> Result<Box<dyn Tx>, StoreError> {
-        let mut inner = self.0.shared().lock_owned().await;
+        let mut inner = self.typed.shared().lock_owned().await;
         inner.nested = nested;
-        Ok(Box::new(SqliteTx::new(SqlxDriver::new(inner, self.0.clone()))))
+        Ok(Box::new(SqliteTx::new(SqlxDriver::new(inner, self.typed.clone()))))
     }
 
-    async fn take_back(&mut self) {
+    async fn take_back(&mut self, ended_enclosed: bool) {
+        if ended_enclosed && self.typed.is_level().await {
+            return;
+        }
         // Waits for the connection, should a task that the work left behind still hold it.
-        if let Err(error) = self.0.settle().await {
+        if let Err(error) = self.typed.settle().await {
             tracing::warn!(%error, "a work's inner transaction could not be ended");
-            self.0.flags.lose();
+            self.typed.flags.lose();
         }
     }
 
     async fn take_appended(&mut self) -> Vec<Topic> {
-        std::mem::take(&mut self.0.lock().await.appended)
+        std::mem::take(&mut self.typed.lock().await.appended)
     }
 
     fn next(&self, writer: &Writer) -> Option<Job> {

@@ -8,7 +8,7 @@ use tidings_core::store::{StoreError, TableScope};
 use tidings_core::value::{Row, Value};
 use tokio::sync::OwnedMutexGuard;
 
-use super::append::append;
+use super::append::{append, conclude};
 use super::connection::{Inner, Typed, connected};
 use super::{nesting, values};
 use crate::env::Env;
@@ -109,6 +109,14 @@ impl Exec for SqlxDriver {
             note(&mut self.inner.appended, message);
         }
         Ok(())
+    }
+
+    async fn conclude(&mut self, messages: &[Envelope], outcome: &[Param<'_>]) -> Result<u64, StoreError> {
+        let context = || format!("storing a command's outcome and its {} messages", messages.len());
+        let done = conclude(self.enter()?, messages, outcome).await;
+        let changed = done.map_err(|source| self.explain(context(), source))?;
+        messages.iter().for_each(|message| note(&mut self.inner.appended, message));
+        Ok(changed)
     }
 
     async fn module_execute(

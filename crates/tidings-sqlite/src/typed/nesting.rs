@@ -14,12 +14,17 @@ pub(super) async fn commit(connection: &mut SqliteConnection) -> Result<(), sqlx
     SqliteTransactionManager::commit(connection).await
 }
 
+/// How many transactions are open, one inside the other.
+pub(super) fn depth(connection: &SqliteConnection) -> usize {
+    SqliteTransactionManager::get_transaction_depth(connection)
+}
+
 /// Rolls transactions back, innermost first, until only `depth` are open.
 pub(super) async fn rollback_to_depth(
     connection: &mut SqliteConnection,
     depth: usize,
 ) -> Result<(), sqlx::Error> {
-    while SqliteTransactionManager::get_transaction_depth(connection) > depth {
+    while self::depth(connection) > depth {
         SqliteTransactionManager::rollback(connection).await?;
     }
     Ok(())

@@ -14,29 +14,42 @@ use super::Driver;
 use crate::job::Job;
 use crate::watchdog::Slot;
 
+/// The clock of a work that has had its turn. It runs until this is dropped: a task or a statement that the work left
+/// behind may still hold the connection, and whoever goes on with the transaction then waits for that.
+pub(crate) struct Clock<'s>(&'s Slot);
+
+impl Drop for Clock<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 /// Runs one work in the open transaction and takes the transaction back.
-pub(crate) async fn run_work<D: Driver>(
+pub(crate) async fn run_work<'s, D: Driver>(
     driver: &mut D,
-    slot: &Slot,
+    slot: &'s Slot,
     job: &mut Job,
     nested: bool,
-) -> Result<(), StoreError> {
-    let tx = driver.lend(nested).await?;
+) -> (Result<(), StoreError>, Clock<'s>) {
+    let clock = Clock(slot);
+    let tx = match driver.lend(nested).await {
+        Ok(tx) => tx,
+        Err(error) => return (Err(error), clock),
+    };
     let (work, budget) = (job.work.clone(), job.limits.budget);
     slot.begin(work.clone(), budget);
     let ended = drive(&work, tx, slot, job.reply_mut()).await;
     if !matches!(ended, Ended::Finished(_)) {
         slot.stop();
     }
-    // The clock runs on until the connection is back: a task or a statement that the work left behind may still hold it.
-    driver.take_back().await;
-    slot.end();
-    match ended {
+    driver.take_back(nested && matches!(ended, Ended::Finished(_))).await;
+    let result = match ended {
         Ended::Finished(result) => result,
         Ended::Panicked(message) => Err(StoreError::Panicked { work: work.name(), message }),
         Ended::Cancelled => Err(StoreError::Closed),
         Ended::OverBudget => Err(StoreError::Budget { work: work.name(), budget }),
-    }
+    };
+    (result, clock)
 }
 
 /// How a work ended.

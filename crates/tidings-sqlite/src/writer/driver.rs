@@ -17,13 +17,16 @@ pub(crate) trait Driver {
     async fn commit(&mut self) -> Result<(), StoreError>;
     /// Ends the transaction, if it is still there.
     async fn rollback(&mut self) -> Result<(), StoreError>;
+    /// Begins a savepoint around the next work.
     async fn enclose_work(&mut self) -> Result<(), StoreError>;
     async fn keep_work(&mut self) -> Result<(), StoreError>;
     async fn undo_work(&mut self) -> Result<(), StoreError>;
     /// Whether the database, or a work, has ended the transaction.
     async fn is_lost(&mut self) -> bool;
     async fn lend(&mut self, nested: bool) -> Result<Box<dyn Tx>, StoreError>;
-    async fn take_back(&mut self);
+    /// Voids what was lent. A work that `ended_enclosed`, by itself and inside a savepoint, may have left something
+    /// running that the savepoint's end will wait for.
+    async fn take_back(&mut self, ended_enclosed: bool);
     async fn take_appended(&mut self) -> Vec<Topic>;
     /// The next waiting work, if it is of this driver.
     fn next(&self, writer: &Writer) -> Option<Job>;
@@ -77,7 +80,7 @@ impl Driver for NativeControl {
         Ok(Box::new(self.native.lend(nested)))
     }
 
-    async fn take_back(&mut self) {
+    async fn take_back(&mut self, _ended_enclosed: bool) {
         self.native.take_back();
     }
 

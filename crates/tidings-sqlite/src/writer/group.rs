@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use tidings_core::store::StoreError;
 
-use super::drive::run_work;
+use super::drive::{Clock, run_work};
 use super::{Driver, NativeControl, TypedControl, Writer};
 use crate::error::is_io_failure;
 use crate::job::Job;
@@ -42,7 +42,7 @@ impl Writer {
     }
 
     pub(super) async fn run_typed(&mut self, first: Job) {
-        self.run_group(&mut TypedControl(self.typed.clone()), first).await;
+        self.run_group(&mut TypedControl::new(self.typed.clone()), first).await;
     }
 
     async fn run_group<D: Driver>(&self, driver: &mut D, first: Job) {
@@ -84,7 +84,7 @@ impl Writer {
             group.members.push(Member { job, result: Ok(()), definite: false });
             return Step::Lost;
         }
-        let (job, result) = self.run_work(driver, job, nested).await;
+        let (job, result, _clock) = self.run_work(driver, job, nested).await;
         let lost = driver.is_lost().await;
         if lost && nested {
             let definite = is_fatal(&result);
@@ -113,10 +113,10 @@ impl Writer {
         driver: &mut D,
         mut job: Job,
         nested: bool,
-    ) -> (Job, Result<(), StoreError>) {
-        let result = run_work(driver, &self.slot, &mut job, nested).await;
+    ) -> (Job, Result<(), StoreError>, Clock<'_>) {
+        let (result, clock) = run_work(driver, &self.slot, &mut job, nested).await;
         let result = result.and_then(|()| if job.settle() { Ok(()) } else { Err(StoreError::Closed) });
-        (job, result)
+        (job, result, clock)
     }
 
     async fn commit_group<D: Driver>(&self, driver: &mut D, group: &Group) -> Result<(), StoreError> {
@@ -163,7 +163,8 @@ impl Writer {
         if let Err(error) = driver.begin().await {
             return job.reply(Err(error));
         }
-        let (job, result) = self.run_work(driver, job, false).await;
+        let (job, result, clock) = self.run_work(driver, job, false).await;
+        drop(clock);
         let result = match (result, driver.is_lost().await) {
             (result, true) => Err(lost_alone(&job, result)),
             (Ok(()), false) => driver.commit().await.map_err(|error| commit_error(&job, error)),

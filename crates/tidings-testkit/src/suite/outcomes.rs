@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidings_core::ids::MessageId;
-use tidings_core::store::{IdempotencyScope, OutcomeRecord, OutcomeStatus, Store, StoreError};
+use tidings_core::store::{CommandCount, IdempotencyScope, OutcomeRecord, OutcomeStatus, Store, StoreError};
 use tokio::task::JoinSet;
 
 use super::support::*;
@@ -126,6 +126,49 @@ pub async fn an_outcome_goes_with_its_work(factory: &dyn StoreFactory) {
         .expect("a rejection commits");
     assert_eq!(found(store.as_ref(), &scope, 2).await, Some(rejected), "a rejection is on record");
     assert!(everything(store.as_ref(), &["orders.placed"]).await.is_empty(), "and nothing else");
+}
+
+/// A command's messages and its outcome are there together, in order and whole, or neither is.
+pub async fn a_command_ends_with_its_messages_and_its_outcome(factory: &dyn StoreFactory) {
+    let database = factory.fresh().await;
+    let store = database.store();
+    for count in [0, 1, 5] {
+        let scope = scope("edge", "orders.place", &format!("{count} messages"));
+        let record = outcome(Some(scope.clone()));
+        let messages = events("orders.placed", count);
+        run(store.as_ref(), [Op::Conclude(messages.clone(), record.clone())]).await.expect("a key is free");
+        assert_eq!(found(store.as_ref(), &scope, 2).await, Some(record.clone()), "the outcome is on record");
+        for message in &messages {
+            let stored = store.message(message.id).await.expect("a message is looked up");
+            assert_eq!(stored.map(|stored| stored.envelope).as_ref(), Some(message), "messages are whole");
+        }
+        let again = OutcomeRecord { id: MessageId::new(), ..record };
+        let more = events("orders.placed", count);
+        let used = run(store.as_ref(), [Op::Conclude(more, again)]).await;
+        assert!(matches!(used, Err(StoreError::IdempotencyKeyUsed)), "a key is used once: {used:?}");
+    }
+    let logged = everything(store.as_ref(), &["orders.placed"]).await;
+    assert_eq!(logged.len(), 6, "a command whose key is used appends nothing");
+    assert!(logged.is_sorted_by_key(|message| message.position));
+}
+
+/// Outcomes are counted by the command's name and how it ended.
+pub async fn outcomes_are_counted_by_command(factory: &dyn StoreFactory) {
+    let database = factory.fresh().await;
+    let store = database.store();
+    let of = |command: &str, status| OutcomeRecord { command: command.into(), status, ..outcome(None) };
+    for record in [
+        of("orders.place", OutcomeStatus::Completed),
+        of("orders.cancel", OutcomeStatus::Rejected),
+        of("orders.place", OutcomeStatus::Rejected),
+        of("orders.place", OutcomeStatus::Completed),
+    ] {
+        run(store.as_ref(), [Op::Outcome(record)]).await.expect("an outcome is stored");
+    }
+    let counts = store.command_counts().await.expect("outcomes are counted");
+    let expected =
+        |command: &str, completed, rejected| CommandCount { command: command.into(), completed, rejected };
+    assert_eq!(counts, [expected("orders.cancel", 0, 1), expected("orders.place", 2, 1)]);
 }
 
 /// Rejections of durable commands that no handler was named for are listed, oldest first, within the limit.

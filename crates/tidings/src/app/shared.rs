@@ -16,7 +16,7 @@ use crate::command::{Gate, InFlight};
 use crate::config::Config;
 use crate::contracts::ContractBook;
 use crate::ctx::Origin;
-use crate::handler::{CommandRoute, QueryRoute, ReplyRoute, Route};
+use crate::handler::{CallRoute, ReplyRoute, Route};
 use crate::module::ModuleFacts;
 
 /// Says whether a module may run a statement, on stores that can tell.
@@ -28,8 +28,8 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) contracts: ContractBook,
     pub(crate) modules: HashMap<String, Arc<ModuleFacts>>,
-    pub(crate) commands: HashMap<&'static str, (Arc<ModuleFacts>, CommandRoute)>,
-    pub(crate) queries: HashMap<&'static str, (Arc<ModuleFacts>, QueryRoute)>,
+    pub(crate) commands: HashMap<&'static str, (Arc<ModuleFacts>, CallRoute)>,
+    pub(crate) queries: HashMap<&'static str, (Arc<ModuleFacts>, CallRoute)>,
     /// Event to the module that owns it, for refusals that name both.
     pub(crate) owners: HashMap<&'static str, String>,
     pub(crate) gate: Gate,
@@ -51,7 +51,7 @@ pub(crate) struct Consumer {
 /// What a consumer does with a message.
 pub(crate) enum ConsumerWork {
     Listen(HashMap<&'static str, Route>),
-    Carry(CommandRoute),
+    Carry(CallRoute),
     TakeReply(ReplyRoute),
 }
 

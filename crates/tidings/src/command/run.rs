@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::SignedDuration;
 use tidings_core::error::{Error, ErrorKind, Rejection, Result as HandlerResult};
 use tidings_core::ids::MessageId;
-use tidings_core::store::{IdempotencyScope, Limits, OutcomeRecord, OutcomeStatus, StoreError, Tx};
+use tidings_core::store::{IdempotencyScope, Limits, OutcomeRecord, OutcomeStatus, StoreError};
 use tidings_core::trace::TraceContext;
 use tracing::Instrument;
 
@@ -15,7 +15,7 @@ use super::gate::Refusal;
 use super::idempotency::payload_hash;
 use crate::app::Shared;
 use crate::ctx::{CtxCore, Origin, in_handler};
-use crate::handler::CommandRoute;
+use crate::handler::CallRoute;
 use crate::module::ModuleFacts;
 use crate::telemetry;
 use crate::unit::{self, Access, Unit};
@@ -90,7 +90,7 @@ pub(crate) async fn run(
     }
 }
 
-fn find<'s>(shared: &'s Shared, name: &str) -> Result<&'s (Arc<ModuleFacts>, CommandRoute), SendError> {
+fn find<'s>(shared: &'s Shared, name: &str) -> Result<&'s (Arc<ModuleFacts>, CallRoute), SendError> {
     shared.commands.get(name).ok_or_else(|| {
         let mut known: Vec<String> = shared.commands.keys().map(|name| (*name).to_owned()).collect();
         known.sort();
@@ -138,7 +138,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(20);
 async fn carry_out(
     shared: &Arc<Shared>,
     module: &Arc<ModuleFacts>,
-    route: &CommandRoute,
+    route: &CallRoute,
     payload: Arc<str>,
     caller: &Caller,
     idempotency: Option<(IdempotencyScope, [u8; 32])>,
@@ -182,7 +182,7 @@ type Carried = Result<String, Rejection>;
 fn unit_of(
     shared: &Arc<Shared>,
     module: &Arc<ModuleFacts>,
-    route: &CommandRoute,
+    route: &CallRoute,
     payload: &Arc<str>,
     origin: &Origin,
     idempotency: &Option<(IdempotencyScope, [u8; 32])>,
@@ -230,11 +230,7 @@ async fn finish(
     }
     let record = OutcomeRecord { idempotency, ..outcome_record(core, command, &carried)? };
     let outgoing = std::mem::take(&mut core.outgoing);
-    let tx: &mut dyn Tx = core.tx().await;
-    if !outgoing.is_empty() {
-        tx.append(&outgoing).await?;
-    }
-    tx.record_outcome(&record).await?;
+    core.tx().await.conclude(&outgoing, &record).await?;
     Ok(carried)
 }
 

@@ -12,7 +12,7 @@ use tracing::Instrument;
 
 use crate::app::{Consumer, ConsumerWork, Shared};
 use crate::ctx::{CtxCore, Origin, TxSlot};
-use crate::handler::{Called, CommandRoute, Erased};
+use crate::handler::{CallRoute, Called, Erased};
 use crate::reply::ReplyBody;
 use crate::telemetry;
 use crate::unit::{self, Access, Unit};
@@ -142,7 +142,7 @@ async fn call_one(
 }
 
 /// Carries out a durable command. A rejection undoes what the handler wrote and is an outcome, not a failure.
-async fn carry_out(core: &mut Core, command: &CommandRoute, message: &Recorded) -> Result<usize> {
+async fn carry_out(core: &mut Core, command: &CallRoute, message: &Recorded) -> Result<usize> {
     // The context leaves its place only for the handler: it holds the transaction, which an early return must not lose.
     let own = core.as_mut().ok_or_else(lost_context)?;
     own.origin = origin_of(message);

@@ -1,6 +1,6 @@
 //! What is asked of the shop and of its log once everything has settled.
 
-use tidings::store::{ConsumerStatus, EventCount, ParkedRow};
+use tidings::store::{CommandCount, ConsumerStatus, EventCount, ParkedRow};
 use tidings::{App, Result};
 
 use super::client::Client;
@@ -21,6 +21,7 @@ pub(super) struct Numbers {
     pub(super) payments: Vec<StatusCount>,
     /// From the log.
     pub(super) messages: Vec<EventCount>,
+    pub(super) commands: Vec<CommandCount>,
     pub(super) consumers: Vec<ConsumerStatus>,
     pub(super) parked: Vec<ParkedRow>,
     pub(super) flows: Flows,
@@ -35,6 +36,7 @@ pub(super) async fn gather(app: &App, client: &Client) -> Result<Numbers> {
         stock: client.ask(&Stock {}).await?,
         payments: client.ask(&ByStatus {}).await?,
         messages: store.counts().await?,
+        commands: store.command_counts().await?,
         consumers: store.consumers().await?,
         parked: store.parked(None, None, ALL).await?,
         flows: flows::gather(store.as_ref(), ALL).await?,

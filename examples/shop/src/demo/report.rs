@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
-use tidings::store::ParkedState;
+use tidings::store::{ConsumerKind, ConsumerStatus, ParkedState};
 use tidings::{FanOut, Result};
 
 use super::Took;
@@ -15,6 +15,7 @@ pub(super) fn print(numbers: &Numbers, placed: &Placed, took: &Took) {
     summary(placed, took);
     orders(numbers);
     events(numbers);
+    commands(numbers);
     listeners(numbers);
     fan_out(numbers);
     poison(numbers);
@@ -57,11 +58,25 @@ fn events(numbers: &Numbers) {
     show("Messages in the log", &["event or command", "count"], rows);
 }
 
+fn commands(numbers: &Numbers) {
+    let rows = numbers
+        .commands
+        .iter()
+        .map(|of| [of.command.to_string(), of.completed.to_string(), of.rejected.to_string()]);
+    show("Commands by outcome", &["command", "completed", "rejected"], rows);
+}
+
+/// Command handlers are consumers too, of commands sent inside a transaction. Those that nobody sends to are left out.
 fn listeners(numbers: &Numbers) {
-    let rows = numbers.consumers.iter().map(|of| {
+    let is_idle =
+        |of: &ConsumerStatus| of.kind == ConsumerKind::CommandHandler && of.handled == 0 && of.lag == 0;
+    let rows = numbers.consumers.iter().filter(|of| !is_idle(of)).map(|of| {
         [
             of.name.to_string(),
-            of.kind.as_str().to_owned(),
+            match of.kind {
+                ConsumerKind::CommandHandler => "durable commands".to_owned(),
+                kind => kind.as_str().to_owned(),
+            },
             of.handled.to_string(),
             of.lag.to_string(),
             of.retrying.to_string(),

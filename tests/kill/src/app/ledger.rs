@@ -1,6 +1,7 @@
 //! Takes commands, and has what was entered delivered.
 
 use serde::{Deserialize, Serialize};
+use sqlx::Sqlite;
 use tidings::{Command, CommandReply, Ctx, Error, Module, Outcome, Result, reject, sql};
 
 use super::post::Deliver;
@@ -16,6 +17,11 @@ pub struct Record {
     /// The amount.
     pub amount: i64,
 }
+
+/// The same, by a handler that uses sqlx.
+#[derive(Clone, Debug, Serialize, Deserialize, Command)]
+#[command("ledger.record-typed", output = Entry)]
+pub struct RecordTyped(pub Record);
 
 /// What the caller of [`Record`] gets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,6 +42,7 @@ pub(super) fn module() -> Module {
         .tables(["entries", "ledger_effects", "slips"])
         .migrations(tidings::migrations!("migrations/ledger"))
         .command(record)
+        .command(record_typed)
         .sends::<Deliver>()
         .on_reply("posted", posted)
 }
@@ -57,6 +64,30 @@ async fn record(ctx: &mut Ctx, command: Record) -> Outcome<Entry> {
     }
     let command_id = ctx.send_with_reply(Deliver { account: account.clone(), seq }, "posted").await?;
     sql("INSERT INTO slips (command_id, account, seq) VALUES ($1, $2, $3)")
+        .bind(command_id.to_string())
+        .bind(&account)
+        .bind(seq)
+        .execute(ctx.tx())
+        .await?;
+    Ok(Entry { event_id })
+}
+
+async fn record_typed(ctx: &mut Ctx<Sqlite>, RecordTyped(command): RecordTyped) -> Outcome<Entry> {
+    let Record { account, seq, amount } = command;
+    let event = super::events::ledger::Recorded { account: account.clone(), seq, amount };
+    let event_id = ctx.publish(event).await?.to_string();
+    sqlx::query("INSERT INTO entries (account, seq, amount, event_id) VALUES ($1, $2, $3, $4)")
+        .bind(&account)
+        .bind(seq)
+        .bind(amount)
+        .bind(&event_id)
+        .execute(ctx.tx())
+        .await?;
+    if is_rejected(seq) {
+        return reject("unlucky", "every thirty-seventh entry is refused");
+    }
+    let command_id = ctx.send_with_reply(Deliver { account: account.clone(), seq }, "posted").await?;
+    sqlx::query("INSERT INTO slips (command_id, account, seq) VALUES ($1, $2, $3)")
         .bind(command_id.to_string())
         .bind(&account)
         .bind(seq)

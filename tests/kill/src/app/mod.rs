@@ -1,8 +1,9 @@
 //! The application that is killed: a ledger, and modules that follow it.
 //!
 //! `ledger.record` enters an amount, publishes `ledger.recorded` and sends the durable command `post.deliver`, whose
-//! outcome comes back to `ledger.posted`. Of the listeners `balances.tally` publishes a follow-up, `history.follow` reads
-//! both events, `archive.keep` takes batches, and `flaky.note` fails often.
+//! outcome comes back to `ledger.posted`. Entries are also written in transactions of the caller's own; see [`Way`]. Of the
+//! listeners `balances.tally` publishes a follow-up, `history.follow` reads both events, `archive.keep` takes batches,
+//! `mirror.copy` writes through sqlx, and `flaky.note` fails often.
 
 mod archive;
 mod balances;
@@ -10,13 +11,16 @@ mod fate;
 mod flaky;
 mod history;
 mod ledger;
+mod mirror;
 mod post;
+mod way;
 
 use tidings::Module;
 
 pub use fate::Fate;
-pub use ledger::{Entry, Record, is_rejected};
+pub use ledger::{Entry, Record, RecordTyped, is_rejected};
 pub use post::is_refused;
+pub use way::{Hand, Way};
 
 /// The contracts, as types.
 mod events {
@@ -31,6 +35,7 @@ pub fn modules() -> Vec<(&'static str, Module)> {
         ("balances", balances::module()),
         ("history", history::module()),
         ("archive", archive::module()),
+        ("mirror", mirror::module()),
         ("flaky", flaky::module()),
         ("post", post::module()),
     ];

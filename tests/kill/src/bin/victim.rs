@@ -4,10 +4,11 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings::{App, Config, SendError};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
+use tidings::{App, Command, Config, SendError};
 use tidings_core::error::chain;
 use tidings_core::store::Store;
-use tidings_kill_tests::app::{self, Fate, Record};
+use tidings_kill_tests::app::{self, Entry, Fate, Hand, Record, RecordTyped, Way};
 use tidings_kill_tests::plan::{CallerPlan, Durability, Plan, Until};
 use tidings_kill_tests::random::mix;
 use tidings_kill_tests::twins;
@@ -69,8 +70,10 @@ async fn live(app: App, plan: Plan) -> Result<(), Failure> {
     say(&Word::Ready);
     let (stop, stopped) = watch::channel(false);
     let mut callers = JoinSet::new();
+    let hand = Hand::new(&app, own_connections(&plan))?;
     for caller in plan.callers.clone() {
-        callers.spawn(call(app.clone(), caller, plan.last_seq, stopped.clone()));
+        let desk = Desk { app: app.clone(), hand: hand.clone() };
+        callers.spawn(call(desk, caller, plan.last_seq, stopped.clone()));
     }
     match plan.until {
         Until::Told => told().await,
@@ -88,6 +91,19 @@ async fn live(app: App, plan: Plan) -> Result<(), Failure> {
     Ok(ended?)
 }
 
+/// What a user's own connections to the same file are opened with.
+fn own_connections(plan: &Plan) -> SqliteConnectOptions {
+    let synchronous = match plan.durability {
+        Durability::Full => SqliteSynchronous::Full,
+        Durability::Normal => SqliteSynchronous::Normal,
+    };
+    let options = SqliteConnectOptions::new().filename(&plan.database).synchronous(synchronous);
+    match &plan.vfs {
+        Some(vfs) => options.vfs(vfs.clone()),
+        None => options,
+    }
+}
+
 /// Returns when standard input ends.
 async fn told() {
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
@@ -100,14 +116,14 @@ async fn told() {
 }
 
 /// Sends one command after the other, each until it is acknowledged.
-async fn call(app: App, caller: CallerPlan, last: Option<i64>, stopped: watch::Receiver<bool>) {
+async fn call(desk: Desk, caller: CallerPlan, last: Option<i64>, stopped: watch::Receiver<bool>) {
     let mut seq = caller.next_seq;
     while !*stopped.borrow() && last.is_none_or(|last| seq <= last) {
         let account = caller.account.clone();
-        if ask(&app, &account, seq).await {
+        if ask(&desk, &account, seq).await {
             // Asking again must give the same answer, and do nothing.
             if mix(seq.unsigned_abs()).is_multiple_of(10) {
-                ask(&app, &account, seq).await;
+                ask(&desk, &account, seq).await;
             }
             seq += 1;
         } else {
@@ -116,17 +132,47 @@ async fn call(app: App, caller: CallerPlan, last: Option<i64>, stopped: watch::R
     }
 }
 
-async fn ask(app: &App, account: &str, seq: i64) -> bool {
-    let command = Record { account: account.to_owned(), seq, amount: seq % 100 };
-    let answer = app.send(command).caller("harness").idempotency_key(format!("{account}-{seq}")).await;
-    let account = account.to_owned();
-    let (word, is_acknowledged) = match answer {
-        Ok(entry) => (Word::Done { account, seq, event_id: entry.event_id }, true),
-        Err(SendError::Rejected { .. }) => (Word::Rejected { account, seq }, true),
-        Err(error) => (Word::Failed { account, seq, error: chain(&error) }, false),
+/// Where a caller is served.
+struct Desk {
+    app: App,
+    hand: Hand,
+}
+
+async fn ask(desk: &Desk, account: &str, seq: i64) -> bool {
+    let (word, is_acknowledged) = match desk.serve(account, seq).await {
+        Ok(Some(event_id)) => (Word::Done { account: account.to_owned(), seq, event_id }, true),
+        Ok(None) => (Word::Rejected { account: account.to_owned(), seq }, true),
+        Err(error) => {
+            (Word::Failed { account: account.to_owned(), seq, error: chain(error.as_ref()) }, false)
+        }
     };
     say(&word);
     is_acknowledged
+}
+
+impl Desk {
+    /// The id of the event that came of it; nothing if the entry was refused.
+    async fn serve(&self, account: &str, seq: i64) -> Result<Option<String>, Failure> {
+        let record = Record { account: account.to_owned(), seq, amount: seq % 100 };
+        match Way::of(account) {
+            Way::Command => self.command(record, account, seq).await,
+            Way::TypedCommand => self.command(RecordTyped(record), account, seq).await,
+            Way::Lent => self.hand.lent(account, seq, record.amount).await,
+            Way::OwnPool => self.hand.pooled(account, seq, record.amount).await,
+        }
+    }
+
+    async fn command<C>(&self, command: C, account: &str, seq: i64) -> Result<Option<String>, Failure>
+    where
+        C: Command<Output = Entry>,
+    {
+        let key = format!("{account}-{seq}");
+        match self.app.send(command).caller("harness").idempotency_key(key).await {
+            Ok(entry) => Ok(Some(entry.event_id)),
+            Err(SendError::Rejected { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 /// Returns when every message is handled, or dead, or waits behind a dead one.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use tidings_kill_tests::app::{is_refused, is_rejected};
+use tidings_kill_tests::app::{Way, is_refused, is_rejected};
 
 use super::super::acks::{Ack, Acks};
 use super::facts::{Consumer, Facts, Item, Message, NOBODY, Parked};
@@ -29,6 +29,11 @@ fn name(acks: &Acks, item: Item) -> String {
     format!("{account}-{}", item.1)
 }
 
+/// Whether an entry is one of a command, which leaves an outcome and sends a delivery.
+fn is_of_a_command(acks: &Acks, item: Item) -> bool {
+    acks.accounts.get(item.0).is_some_and(|(account, _)| Way::of(account).is_command())
+}
+
 /// Each acknowledged command's entry is there once, under the id that was told; the one command that may be under way
 /// is there once or not at all, and nothing else is.
 fn acknowledged_are_there(facts: &Facts, acks: &Acks, found: &mut Audit) {
@@ -52,7 +57,7 @@ fn acknowledged_are_there(facts: &Facts, acks: &Acks, found: &mut Audit) {
                 (_, more) => found
                     .add(Kind::Doubled, format!("{account}-{seq} ({ack:?}) is there {} times", more.len())),
             }
-            if outcomes != 1 {
+            if outcomes != usize::from(Way::of(account).is_command()) {
                 found.add(
                     Kind::Lost,
                     format!("{account}-{seq} was acknowledged, and has {outcomes} outcomes on record"),
@@ -62,8 +67,12 @@ fn acknowledged_are_there(facts: &Facts, acks: &Acks, found: &mut Audit) {
         let next = acks.len() as i64 + 1;
         let under_way = entries.remove(&(index, next)).unwrap_or_default().len();
         let outcomes = facts.outcomes.get(&format!("{account}-{next}")).map_or(0, Vec::len);
-        let expected = if is_rejected(next) { 0 } else { outcomes };
-        if outcomes > 1 || under_way != expected {
+        let is_as_expected = match (is_rejected(next), Way::of(account).is_command()) {
+            (true, true) => under_way == 0 && outcomes <= 1,
+            (false, true) => under_way == outcomes && outcomes <= 1,
+            (is_rejected, false) => under_way <= usize::from(!is_rejected) && outcomes == 0,
+        };
+        if !is_as_expected {
             let text = format!("{account}-{next} is under way: {under_way} entries, {outcomes} outcomes");
             found.add(Kind::Unfounded, text);
         }
@@ -79,6 +88,7 @@ const EFFECTS: &[(&str, &str, &str)] = &[
     ("history.follow", "history_effects", "ledger.recorded"),
     ("history.follow", "history_effects", "balances.changed"),
     ("archive.keep", "archive_effects", "ledger.recorded"),
+    ("mirror.copy", "mirror_effects", "ledger.recorded"),
     ("flaky.note", "flaky_effects", "ledger.recorded"),
     ("post.deliver", "post_effects", "post.deliver"),
     ("ledger.posted", "ledger_effects", "delivered"),
@@ -91,8 +101,8 @@ fn effects_happened_once(facts: &Facts, acks: &Acks, condemned: Option<&Condemne
         let is_due = |item: &Item| {
             let refused = is_refused(item.1);
             let applies = match *event {
-                "refused" => refused,
-                "delivered" | "post.deliver" => !refused,
+                "refused" => refused && is_of_a_command(acks, *item),
+                "delivered" | "post.deliver" => !refused && is_of_a_command(acks, *item),
                 _ => true,
             };
             let is_held =
@@ -137,7 +147,8 @@ fn order_is_kept(facts: &Facts, acks: &Acks, found: &mut Audit) {
     let events = facts.log.iter().filter(|message| message.kind == "event");
     let positions: HashMap<(&str, Item), i64> =
         events.map(|message| ((message.name.as_str(), message.item), message.position)).collect();
-    for table in ["balances_effects", "history_effects", "archive_effects", "flaky_effects"] {
+    for table in ["balances_effects", "history_effects", "archive_effects", "mirror_effects", "flaky_effects"]
+    {
         let mut last: HashMap<usize, i64> = HashMap::new();
         for (event, item) in &facts.effects[table] {
             let Some(position) = positions.get(&(event.as_str(), *item)).copied() else { continue };
@@ -162,7 +173,7 @@ fn the_log_is_whole(facts: &Facts, acks: &Acks, found: &mut Audit) {
             "reply" => replies += 1,
             _ => *counts.entry((message.name.as_str(), message.item)).or_default() += 1,
         }
-        if let Some(problem) = wrong_cause(message, &by_id, &facts.commands) {
+        if let Some(problem) = wrong_cause(message, &by_id, facts, acks) {
             let text =
                 format!("{} {} at {}: {problem}", message.name, name(acks, message.item), message.position);
             found.add(Kind::Log, text);
@@ -172,7 +183,8 @@ fn the_log_is_whole(facts: &Facts, acks: &Acks, found: &mut Audit) {
         if by_id.get(event_id.as_str()).is_none_or(|event| event.item != *item) {
             found.add(Kind::Lost, format!("the event of {} is not in the log", name(acks, *item)));
         }
-        for message in ["ledger.recorded", "balances.changed", "post.deliver"] {
+        let delivery = is_of_a_command(acks, *item).then_some("post.deliver");
+        for message in ["ledger.recorded", "balances.changed"].into_iter().chain(delivery) {
             match counts.remove(&(message, *item)).unwrap_or(0) {
                 1 => {}
                 0 => found.add(Kind::Lost, format!("{message} {} is not in the log", name(acks, *item))),
@@ -186,17 +198,24 @@ fn the_log_is_whole(facts: &Facts, acks: &Acks, found: &mut Audit) {
     for (message, item) in counts.keys() {
         found.add(Kind::Unfounded, format!("{message} {} is in the log without an entry", name(acks, *item)));
     }
-    if replies != facts.entries.len() {
-        found.add(Kind::Log, format!("{replies} replies to {} commands", facts.entries.len()));
+    let sent = facts.entries.iter().filter(|(item, ..)| is_of_a_command(acks, *item)).count();
+    if replies != sent {
+        found.add(Kind::Log, format!("{replies} replies to {sent} commands"));
     }
 }
 
 fn wrong_cause(
     message: &Message,
     by_id: &HashMap<&str, &Message>,
-    commands: &HashSet<String>,
+    facts: &Facts,
+    acks: &Acks,
 ) -> Option<String> {
-    let cause = message.cause.as_deref()?;
+    let commands = &facts.commands;
+    let Some(cause) = message.cause.as_deref() else {
+        let begins = message.name == "ledger.recorded" && !is_of_a_command(acks, message.item);
+        let is_root = begins && message.correlation == message.id;
+        return (!is_root).then(|| "it names no cause".to_owned());
+    };
     match (message.name.as_str(), by_id.get(cause)) {
         // Caused by a command at the edge, which is no message but has an outcome.
         ("ledger.recorded" | "post.deliver", None) if commands.contains(cause) => {

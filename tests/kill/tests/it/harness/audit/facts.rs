@@ -67,6 +67,7 @@ pub(crate) const TABLES: &[&str] = &[
     "balances_effects",
     "history_effects",
     "archive_effects",
+    "mirror_effects",
     "flaky_effects",
     "post_effects",
 ];
