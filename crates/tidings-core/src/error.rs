@@ -152,6 +152,20 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
     }
 }
 
+/// So that `?` works in a function that returns a boxed error, as `main` often does.
+impl From<Error> for Box<dyn StdError + Send + Sync> {
+    fn from(error: Error) -> Self {
+        error.into_source()
+    }
+}
+
+/// As the one above.
+impl From<Error> for Box<dyn StdError> {
+    fn from(error: Error) -> Self {
+        error.into_source()
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.chain())
@@ -178,5 +192,7 @@ mod tests {
         assert_eq!(error.to_string(), "outer: inner");
         assert!(error.find::<std::io::Error>().is_some());
         assert_eq!(error.kind(), &ErrorKind::Failed);
+        let boxed = || -> Result<(), Box<dyn StdError>> { Err(error)? };
+        assert_eq!(chain(boxed().unwrap_err().as_ref()), "outer: inner");
     }
 }

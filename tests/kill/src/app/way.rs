@@ -1,7 +1,7 @@
 //! The ways to enter an amount. Each account is written in one of them, so that all of them are under load together.
 
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
-use sqlx::{SqliteConnection, SqlitePool};
+use sqlx::{Connection, SqliteConnection, SqlitePool};
 use tidings::{App, Outbox};
 
 use super::events::ledger::Recorded;
@@ -56,7 +56,12 @@ impl Hand {
     /// # Errors
     /// If the application has no ledger.
     pub fn new(app: &App, options: SqliteConnectOptions) -> Result<Self, tidings::SendError> {
-        let pool = SqlitePoolOptions::new().max_connections(2).connect_lazy_with(options);
+        // sqlx goes on counting a transaction that SQLite has ended by itself, on a full disk for example, and refuses the
+        // next one: such a connection is not used again.
+        let pool = SqlitePoolOptions::new()
+            .max_connections(2)
+            .after_release(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+            .connect_lazy_with(options);
         Ok(Self { outbox: app.outbox("ledger")?, pool })
     }
 
@@ -66,9 +71,10 @@ impl Hand {
     /// The store's; nothing is written then.
     pub async fn lent(&self, account: &str, seq: i64, amount: i64) -> Written {
         let mut tx = self.outbox.begin().await?;
-        if let Some(known) = known(&mut *tx.connection().await?, account, seq).await? {
+        let known = known(&mut *tx.connection().await?, account, seq).await?;
+        if known.is_some() {
             tx.rollback().await?;
-            return Ok(Some(known));
+            return Ok(known);
         }
         let event_id = tx.publish(&recorded(account, seq, amount)).await?.to_string();
         insert(&mut *tx.connection().await?, account, seq, amount, &event_id).await?;
@@ -86,9 +92,10 @@ impl Hand {
     /// The store's or the database's; nothing is written then.
     pub async fn pooled(&self, account: &str, seq: i64, amount: i64) -> Written {
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        if let Some(known) = known(&mut tx, account, seq).await? {
+        let known = known(&mut tx, account, seq).await?;
+        if known.is_some() {
             tx.rollback().await?;
-            return Ok(Some(known));
+            return Ok(known);
         }
         let event_id = self.outbox.publish(&mut tx, &recorded(account, seq, amount)).await?.to_string();
         insert(&mut tx, account, seq, amount, &event_id).await?;
