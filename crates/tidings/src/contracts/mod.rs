@@ -1,6 +1,7 @@
 //! Contracts at run time: payloads are checked before they are published.
 
-mod document;
+mod node;
+mod notes;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use jsonschema::Validator;
 use tidings_core::contract::{ContractInfo, Event};
 use tidings_core::error::{Error, Result};
 
-use document::{Document, DocumentJson};
+use node::NotedJson;
+use notes::Noted;
 
 /// The contracts an application knows, compiled for validation.
 pub(crate) struct ContractBook {
@@ -19,7 +21,7 @@ pub(crate) struct ContractBook {
 struct Compiled {
     /// The event's name, as its envelopes share it.
     name: Arc<str>,
-    validator: Validator<DocumentJson>,
+    validator: Validator<NotedJson>,
 }
 
 /// A payload that its contract does not allow.
@@ -56,31 +58,32 @@ impl ContractBook {
         let Some(contract) = self.by_name.get(&(E::NAME, E::VERSION)) else {
             return Err(broken(vec!["the application does not know this version".to_owned()]));
         };
-        let text = serde_json::to_string(event).map_err(Error::permanent)?;
-        let violations = contract.violations(&text)?;
-        if violations.is_empty() { Ok((contract.name.clone(), text)) } else { Err(broken(violations)) }
+        let noted = Noted::write(event).map_err(Error::permanent)?;
+        let violations = contract.violations(&noted);
+        if violations.is_empty() { Ok((contract.name.clone(), noted.text)) } else { Err(broken(violations)) }
     }
 
     /// Whether a contract allows this payload.
     pub(crate) fn allows(&self, contract: &ContractInfo, payload: &str) -> bool {
         let known = self.by_name.get(&(contract.name, contract.version));
-        known.is_some_and(|contract| contract.violations(payload).is_ok_and(|found| found.is_empty()))
+        let read = || serde_json::from_str::<serde_json::Value>(payload).ok();
+        let noted = read().and_then(|value| Noted::write(&value).ok());
+        known.zip(noted).is_some_and(|(contract, noted)| contract.violations(&noted).is_empty())
     }
 }
 
 impl Compiled {
-    fn violations(&self, text: &str) -> Result<Vec<String>> {
-        let document: Document<'_> = serde_json::from_str(text).map_err(Error::permanent)?;
-        if self.validator.is_valid(&document) {
-            return Ok(Vec::new());
+    fn violations(&self, payload: &Noted) -> Vec<String> {
+        if self.validator.is_valid(payload.root()) {
+            return Vec::new();
         }
-        Ok(self.validator.iter_errors(&document).map(|error| describe(&error)).collect())
+        self.validator.iter_errors(payload.root()).map(|error| describe(&error)).collect()
     }
 }
 
-fn compile(contract: &ContractInfo) -> Result<Validator<DocumentJson>, String> {
+fn compile(contract: &ContractInfo) -> Result<Validator<NotedJson>, String> {
     let schema = serde_json::from_str(contract.schema).map_err(|error| error.to_string())?;
-    let options = jsonschema::options_for::<DocumentJson>().should_validate_formats(true);
+    let options = jsonschema::options_for::<NotedJson>().should_validate_formats(true);
     options.build(&schema).map_err(|error| error.to_string())
 }
 
