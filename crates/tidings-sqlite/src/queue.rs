@@ -38,8 +38,11 @@ impl<T> Queue<T> {
             return Err(Refused::Full { waiting: state.items.len() });
         }
         state.items.push_back(item);
-        // Waking is a system call; a thread that works takes the item without it.
-        if state.sleepers > 0 {
+        // Waking is a system call; a thread that works takes the item without it. And a thread that is woken while the lock
+        // is held only wakes to wait for the lock.
+        let sleeps = state.sleepers > 0;
+        drop(state);
+        if sleeps {
             self.ready.notify_one();
         }
         Ok(())
