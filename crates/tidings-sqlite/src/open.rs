@@ -22,11 +22,19 @@ pub(crate) struct Opened {
     pub(crate) unclean: bool,
 }
 
+/// For connections that write, in groups of savepoints. By default what a savepoint may have to restore goes to a temporary
+/// file once a transaction has touched 16 pages, and from there on every work of the group writes each of its pages
+/// twice. In memory it is cut back as each savepoint ends.
+pub(crate) const KEEP_SAVEPOINTS_IN_MEMORY: (&str, &str) = ("temp_store", "memory");
+
 /// Opens everything. Blocks.
 pub(crate) fn open(config: &SqliteConfig) -> Result<Opened, StoreError> {
     check_folder(&config.path)?;
     let lock = take_lock(&config.path)?;
     let mut writer = connect(config)?;
+    writer
+        .pragma_update(None, KEEP_SAVEPOINTS_IN_MEMORY.0, KEEP_SAVEPOINTS_IN_MEMORY.1)
+        .map_err(|source| explain(&config.path, source))?;
     schema::migrate(&mut writer).map_err(|error| error.named(&config.path))?;
     let unclean = mark_open(&writer).map_err(|source| explain(&config.path, source))?;
     let readers = (0..config.readers.max(1)).map(|_| connect_reader(config)).collect::<Result<_, _>>()?;

@@ -15,6 +15,7 @@ use crate::env::Env;
 use crate::error::from_sqlx;
 use crate::job::Job;
 use crate::native::{PROGRESS_STEPS, lost};
+use crate::open::KEEP_SAVEPOINTS_IN_MEMORY;
 use crate::tx::SqliteTx;
 use crate::wake::Topic;
 use crate::watchdog::Slot;
@@ -199,7 +200,8 @@ fn options(config: &SqliteConfig, read_only: bool) -> SqliteConnectOptions {
     if let Some(vfs) = &config.vfs {
         options = options.vfs(vfs.clone());
     }
-    if read_only { options.pragma("query_only", "on") } else { options }
+    let (name, value) = if read_only { ("query_only", "on") } else { KEEP_SAVEPOINTS_IN_MEMORY };
+    options.pragma(name, value)
 }
 
 pub(crate) fn connected(inner: &mut Inner) -> Result<&mut SqliteConnection, StoreError> {
