@@ -55,7 +55,7 @@ impl TraceContext {
     /// The `traceparent` header, if there is a trace.
     #[must_use]
     pub fn traceparent(&self) -> Option<String> {
-        self.parent.map(|parent| parent.to_string())
+        self.parent.map(|parent| String::from_utf8_lossy(&parent.text()).into_owned())
     }
 }
 
@@ -90,7 +90,7 @@ impl TraceParent {
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim_matches([' ', '\t']);
         let (version, rest) = (text.get(0..2)?, text.get(2..)?);
-        if version == "ff" || !is_lower_hex(version) {
+        if version == "ff" || lower_hex(version.as_bytes()).is_none() {
             return None;
         }
         let known = version == "00" && rest.len() == 53;
@@ -98,29 +98,54 @@ impl TraceParent {
         if !(known || future) {
             return None;
         }
-        let mut fields = rest.get(1..53)?.split('-');
-        let (trace_id, span_id, flags) = (fields.next()?, fields.next()?, fields.next()?);
-        let shaped = rest.starts_with('-') && trace_id.len() == 32 && span_id.len() == 16 && flags.len() == 2;
-        if !shaped || ![trace_id, span_id, flags].into_iter().all(is_lower_hex) {
+        let rest = rest.as_bytes();
+        if [rest[0], rest[33], rest[50]] != [b'-'; 3] {
             return None;
         }
         let parent = Self {
-            trace_id: u128::from_str_radix(trace_id, 16).ok()?,
-            span_id: u64::from_str_radix(span_id, 16).ok()?,
-            flags: u8::from_str_radix(flags, 16).ok()?,
+            trace_id: u128::from(lower_hex(&rest[1..17])?) << 64 | u128::from(lower_hex(&rest[17..33])?),
+            span_id: lower_hex(&rest[34..50])?,
+            flags: u8::try_from(lower_hex(&rest[51..53])?).ok()?,
         };
         (parent.trace_id != 0 && parent.span_id != 0).then_some(parent)
+    }
+
+    /// The header's text. Every message is stored and read with one, so this does not go through `fmt`.
+    fn text(self) -> [u8; 55] {
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        write_lower_hex(&mut text[3..19], (self.trace_id >> 64) as u64);
+        write_lower_hex(&mut text[19..35], self.trace_id as u64);
+        write_lower_hex(&mut text[36..52], self.span_id);
+        write_lower_hex(&mut text[53..55], self.flags.into());
+        text
     }
 }
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, self.flags)
+        let text = self.text();
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
-fn is_lower_hex(text: &str) -> bool {
-    text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+/// At most 16 lower-case hexadecimal digits.
+fn lower_hex(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0, |number, digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u64::from(value))
+    })
+}
+
+/// Fills `digits` with the number's last ones.
+fn write_lower_hex(digits: &mut [u8], mut number: u64) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(number & 0xf) as usize];
+        number >>= 4;
+    }
 }
 
 fn random_span_id() -> u64 {

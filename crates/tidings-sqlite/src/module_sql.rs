@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::types::{ToSql, ToSqlOutput, Value as SqlValue, ValueRef};
+use rusqlite::types::{Null, ValueRef};
 use rusqlite::{Connection, Statement};
 use tidings_core::value::{Row, Value, time_to_text};
 
@@ -56,26 +56,47 @@ pub(crate) fn read_rows(statement: &mut Statement<'_>) -> rusqlite::Result<Vec<V
 
 /// Binds by name, so that `$2` may stand before `$1` and either twice.
 fn bind(statement: &mut Statement<'_>, params: &[Value]) -> Result<(), Problem> {
-    let numbers = numbers(statement, params.len()).map_err(Problem::Parameters)?;
-    for (index, number) in numbers.into_iter().enumerate() {
-        statement.raw_bind_parameter(index + 1, Bound(&params[number - 1]))?;
+    let count = statement.parameter_count();
+    for index in 1..=count {
+        let number = number_of(statement, index, params.len()).map_err(Problem::Parameters)?;
+        bind_one(statement, index, &params[number - 1])?;
     }
-    Ok(())
+    fewer(count, params.len()).map_or(Ok(()), |problem| Err(Problem::Parameters(problem)))
+}
+
+fn bind_one(statement: &mut Statement<'_>, index: usize, value: &Value) -> rusqlite::Result<()> {
+    match value {
+        Value::Null => statement.raw_bind_parameter(index, Null),
+        Value::Bool(truth) => statement.raw_bind_parameter(index, i64::from(*truth)),
+        Value::Int(int) => statement.raw_bind_parameter(index, int),
+        Value::Float(float) => statement.raw_bind_parameter(index, float),
+        Value::Text(text) => statement.raw_bind_parameter(index, text),
+        Value::Bytes(bytes) => statement.raw_bind_parameter(index, bytes),
+        Value::Uuid(uuid) => {
+            let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+            statement.raw_bind_parameter(index, &*uuid.hyphenated().encode_lower(&mut text))
+        }
+        Value::Time(time) => statement.raw_bind_parameter(index, time_to_text(*time)),
+        Value::Json(json) => statement.raw_bind_parameter(index, json.to_string()),
+    }
 }
 
 /// The number of each parameter of the statement, from 1, all of them among the `given` values; or what is wrong.
 pub(crate) fn numbers(statement: &Statement<'_>, given: usize) -> Result<Vec<usize>, String> {
     let count = statement.parameter_count();
-    let numbers = (1..=count).map(|index| {
-        let name = statement.parameter_name(index);
-        let number = name.map_or(Some(index), number);
-        number.filter(|number| (1..=given).contains(number)).ok_or_else(|| unknown_parameter(name, given))
-    });
-    let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
-    if count < given {
-        return Err(format!("it has {count} parameters, but {given} values were given"));
-    }
-    Ok(numbers)
+    let numbers =
+        (1..=count).map(|index| number_of(statement, index, given)).collect::<Result<Vec<_>, _>>()?;
+    fewer(count, given).map_or(Ok(numbers), Err)
+}
+
+fn number_of(statement: &Statement<'_>, index: usize, given: usize) -> Result<usize, String> {
+    let name = statement.parameter_name(index);
+    let number = name.map_or(Some(index), number);
+    number.filter(|number| (1..=given).contains(number)).ok_or_else(|| unknown_parameter(name, given))
+}
+
+fn fewer(count: usize, given: usize) -> Option<String> {
+    (count < given).then(|| format!("it has {count} parameters, but {given} values were given"))
 }
 
 /// The number in `$1` or `?1`.
@@ -89,25 +110,6 @@ fn unknown_parameter(name: Option<&str>, given: usize) -> String {
         return format!("its parameter `{name}` is not a number: parameters are written $1, $2 and so on");
     }
     format!("it has a parameter `{name}`, but {given} values were given")
-}
-
-struct Bound<'a>(&'a Value);
-
-impl ToSql for Bound<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let text = |text: String| ToSqlOutput::Owned(SqlValue::Text(text));
-        Ok(match self.0 {
-            Value::Null => ToSqlOutput::Borrowed(ValueRef::Null),
-            Value::Bool(truth) => ToSqlOutput::Borrowed(ValueRef::Integer((*truth).into())),
-            Value::Int(int) => ToSqlOutput::Borrowed(ValueRef::Integer(*int)),
-            Value::Float(float) => ToSqlOutput::Borrowed(ValueRef::Real(*float)),
-            Value::Text(value) => ToSqlOutput::Borrowed(ValueRef::Text(value.as_bytes())),
-            Value::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
-            Value::Uuid(uuid) => text(uuid.to_string()),
-            Value::Time(time) => text(time_to_text(*time)),
-            Value::Json(json) => text(json.to_string()),
-        })
-    }
 }
 
 fn to_value(column: usize, value: ValueRef<'_>) -> rusqlite::Result<Value> {

@@ -1,5 +1,7 @@
 //! Rows of the log, read back.
 
+use std::sync::Arc;
+
 use rusqlite::Row;
 use rusqlite::types::Type;
 use tidings_core::envelope::{Envelope, MessageKind, Position, Recorded};
@@ -13,15 +15,20 @@ pub(crate) const LOG_COLUMNS: usize = 15;
 
 /// A message from a row that begins with the log's columns.
 pub(crate) fn recorded(row: &Row<'_>) -> rusqlite::Result<Recorded> {
+    recorded_as(row, row.get(3)?, row.get(5)?)
+}
+
+/// As [`recorded`], with a name and a source that are known already, so that many messages share them.
+pub(crate) fn recorded_as(row: &Row<'_>, name: Arc<str>, source: Arc<str>) -> rusqlite::Result<Recorded> {
     let traceparent = row.get_ref(10)?.as_str_or_null()?;
     Ok(Recorded {
         position: Position(row.get(0)?),
         envelope: Envelope {
             id: message_id(row, 1)?,
             kind: parsed(row, 2, MessageKind::parse)?,
-            name: row.get(3)?,
+            name,
             version: row.get(4)?,
-            source: row.get(5)?,
+            source,
             key: row.get::<_, Option<String>>(6)?.map(Key::from_stored),
             time: time(row, 7)?,
             correlation_id: message_id(row, 8)?,

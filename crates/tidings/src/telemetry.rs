@@ -18,6 +18,6 @@ pub(crate) fn handle_span(message_name: &str, handler: &str, origin: &Origin) ->
         messaging.consumer.group.name = handler,
         messaging.message.id = %origin.id,
         messaging.message.conversation_id = %origin.correlation_id,
-        traceparent = origin.trace.traceparent().unwrap_or_default(),
+        traceparent = origin.trace.parent.as_ref().map(tracing::field::display),
     )
 }

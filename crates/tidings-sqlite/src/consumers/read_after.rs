@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use tidings_core::envelope::{Cursor, Recorded};
 use tidings_core::store::{Batch, Filter, StoreError};
 
-use crate::rows::recorded;
+use crate::rows::recorded_as;
 use crate::statements::cursor_position;
 use crate::store::SqliteStore;
 
@@ -38,9 +38,11 @@ fn scan(connection: &Connection, after: i64, filter: &Filter, limit: usize) -> r
         let name = row.get_ref(3)?.as_str()?;
         let wanted = filter.names.iter().find(|wanted| &***wanted == name);
         if let Some(wanted) = wanted.filter(|_| row.get_ref(2).is_ok_and(|kind| is(kind, filter))) {
-            let mut message = recorded(row)?;
-            message.envelope.name = wanted.clone();
-            messages.push(message);
+            let source = row.get_ref(5)?.as_str()?;
+            // Messages of one name come from one module, as a rule.
+            let known = messages.last().map(|message: &Recorded| &message.envelope.source);
+            let source = known.filter(|known| &***known == source).cloned().unwrap_or_else(|| source.into());
+            messages.push(recorded_as(row, wanted.clone(), source)?);
         }
     };
     let cursors = messages.iter().map(|message| Cursor(message.position.0.to_string())).collect();
