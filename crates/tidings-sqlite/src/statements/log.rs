@@ -9,8 +9,14 @@ use crate::exec::Param;
 pub(crate) const APPEND: &str = include_str!("../../queries/append.sql");
 pub(crate) const APPEND_MANY: &str = include_str!("../../queries/append_many.sql");
 
+/// How many parameters [`APPEND`] has.
+pub(crate) const APPEND_PARAMS: usize = 14;
+
 /// The parameters of [`APPEND`]. `traceparent` is the message's, formatted by the caller.
-pub(crate) fn append_params<'a>(message: &'a Envelope, traceparent: Option<&'a str>) -> [Param<'a>; 14] {
+pub(crate) fn append_params<'a>(
+    message: &'a Envelope,
+    traceparent: Option<&'a str>,
+) -> [Param<'a>; APPEND_PARAMS] {
     [
         id(&message.id),
         Param::Text(message.kind.as_str()),

@@ -6,7 +6,7 @@ mod outcomes;
 mod parked;
 
 pub(crate) use consumers::{advance, begin_batch, cursor_position};
-pub(crate) use log::{APPEND, APPEND_MANY, append_params, many_as_json};
+pub(crate) use log::{APPEND, APPEND_MANY, APPEND_PARAMS, append_params, many_as_json};
 pub(crate) use outcomes::{OUTCOME_INSERT, OUTCOME_PARAMS, conclude};
 pub(crate) use parked::{park, settle};
 
