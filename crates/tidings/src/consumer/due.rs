@@ -25,15 +25,17 @@ impl Worker {
     /// Handles the head of a key, and what waits behind it while it goes well.
     async fn work_chain(&mut self, chain: Vec<ParkedMessage>) -> Result<()> {
         let shared = self.shared.clone();
-        let _alone = if self.careful.is_some() { Some(shared.careful.lock().await) } else { None };
+        let _alone = if self.care.careful.is_some() { Some(shared.careful.lock().await) } else { None };
         let mut size = chain.len().min(self.careful_size().unwrap_or(usize::MAX));
         while size > 0 {
             let run = Arc::new(self.retries(&chain[..size]));
-            self.mark_begun(chain[0].message.position, size).await?;
+            let first = chain[0].message.position;
+            self.mark_begun(first, size).await?;
             let Err(error) = attempt(&self.shared, &self.consumer, run.clone()).await else {
-                self.passed(size, false);
+                self.passed(first, size);
                 return Ok(());
             };
+            self.unmark().await;
             let at = run.at.load(Ordering::Relaxed);
             match Failure::of(error, self.shared.store.as_ref()) {
                 Failure::Store(error) => return Err(error),
@@ -83,7 +85,7 @@ impl Worker {
             Box::pin(async move { tx.settle(&lease, position, &how).await })
         })
         .await?;
-        self.passed(1, false);
+        self.passed(position, 1);
         Ok(())
     }
 }

@@ -29,7 +29,7 @@ impl Worker {
         if batch.messages.is_empty() {
             self.cursor = batch.next;
             if batch.at_end {
-                self.passed(0, true);
+                self.passed_everything();
             }
             return Ok(batch.at_end);
         }
@@ -45,7 +45,7 @@ impl Worker {
     /// Attempts the first of what waits; returns how many are out of the way.
     async fn attempt_fresh(&mut self, waiting: &Waiting) -> Result<usize> {
         let shared = self.shared.clone();
-        let _alone = if self.careful.is_some() { Some(shared.careful.lock().await) } else { None };
+        let _alone = if self.care.careful.is_some() { Some(shared.careful.lock().await) } else { None };
         let size = self.limit.min(self.careful_size().unwrap_or(usize::MAX));
         let deliveries = self.deliveries(waiting, size);
         let Some(first) = deliveries.first().map(|delivery| delivery.message.position) else {
@@ -61,11 +61,14 @@ impl Worker {
         match attempt(&self.shared, &self.consumer, run.clone()).await {
             Ok(done) => {
                 self.note_done(&run.deliveries[..done]);
-                self.passed(done, false);
+                self.passed(first, done);
                 self.limit = (self.limit * 2).min(self.batch());
                 Ok(done)
             }
-            Err(error) => self.fresh_failed(error, &run, &waiting[0]).await,
+            Err(error) => {
+                self.unmark().await;
+                self.fresh_failed(error, &run, &waiting[0]).await
+            }
         }
     }
 
@@ -158,7 +161,7 @@ impl Worker {
         };
         self.tell_parked(message, &parked);
         self.park_and_pass(parked, cursor.clone()).await?;
-        self.passed(1, false);
+        self.passed(message.position, 1);
         self.limit = self.batch();
         Ok(1)
     }

@@ -10,7 +10,7 @@ use tidings_core::key::Key;
 use tidings_core::store::{Holding, Lease, Settled, StoreError, Watch};
 use tokio::sync::{mpsc, watch};
 
-use super::careful::Careful;
+use super::careful::Care;
 use super::{Control, Verdict};
 use crate::app::{Consumer, Shared};
 use crate::unit::{self, Access, Unit, UnitFuture};
@@ -31,7 +31,7 @@ pub(super) struct Worker {
     /// Keys that hold back later messages, with the number of their parked messages.
     pub(super) parked_keys: HashMap<Key, usize>,
     pub(super) next_due: Option<Timestamp>,
-    pub(super) careful: Option<Careful>,
+    pub(super) care: Care,
     /// The key whose parked messages are too many; until they are fewer nothing new is read.
     pub(super) blocked: bool,
     /// Messages for the next attempt; smaller than the configured batch while a failure is being narrowed down.
@@ -52,11 +52,13 @@ impl Worker {
         shared: Arc<Shared>,
         consumer: Arc<Consumer>,
         holding: Holding,
+        mut care: Care,
         stop: watch::Receiver<bool>,
     ) -> Self {
         let batch = shared.config.listeners.batch.max(1);
+        care.held(&holding, batch);
         Self {
-            careful: Careful::after(&holding, batch),
+            care,
             parked_keys: holding.parked.keys.into_iter().collect(),
             next_due: holding.parked.next_due,
             written: holding.cursor.clone(),
@@ -70,6 +72,11 @@ impl Worker {
             consumer,
             stop,
         }
+    }
+
+    /// What the next holder within this process goes on with.
+    pub(super) fn into_care(self) -> Care {
+        self.care
     }
 
     /// Whether anything was achieved since the consumer was taken.

@@ -4,6 +4,7 @@
 
 mod app;
 mod borders;
+mod careful;
 mod commands;
 mod durable_commands;
 mod listeners;

@@ -36,6 +36,14 @@ impl Harness {
         modules: impl IntoIterator<Item = Module>,
     ) -> Result<Self, BuildError> {
         self.app.shutdown().await.unwrap();
+        self.start_again_with(modules).await
+    }
+
+    /// Starts another application on the file of one that was stopped.
+    pub(crate) async fn start_again_with(
+        self,
+        modules: impl IntoIterator<Item = Module>,
+    ) -> Result<Self, BuildError> {
         let app = build(&self.dir, &self.clock, modules, config(&self.dir)).await?;
         Ok(Self { app, ..self })
     }
@@ -83,6 +91,13 @@ impl Harness {
 
 pub(crate) fn path(dir: &TempDir) -> PathBuf {
     dir.path().join("app.db")
+}
+
+/// Makes a file look as if its last runtime had been killed.
+pub(crate) async fn mark_unclean(path: &std::path::Path) {
+    use sqlx::Connection;
+    let mut connection = sqlx::SqliteConnection::connect(&path.display().to_string()).await.unwrap();
+    sqlx::query("UPDATE tidings_runtime SET clean = 0").execute(&mut connection).await.unwrap();
 }
 
 pub(crate) fn config(dir: &TempDir) -> Config {
