@@ -22,7 +22,8 @@ pub(super) struct Attempt {
     pub(super) lease: Lease,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) slice: Duration,
-    /// The delivery that is running; read when the attempt has failed.
+    /// The delivery that is running, or their number when all that were to run have ended; read when the attempt has
+    /// failed.
     pub(super) at: AtomicUsize,
 }
 
@@ -78,7 +79,7 @@ type Core = Option<Box<CtxCore>>;
 
 async fn deliver_all(core: &mut Core, consumer: &Consumer, attempt: &Attempt) -> Result<usize> {
     let mut behind = Vec::new();
-    let mut first_write = None;
+    let (begun, mut first_write) = (Instant::now(), None);
     let mut done = 0;
     while done < attempt.deliveries.len() {
         attempt.at.store(done, Ordering::Relaxed);
@@ -89,13 +90,16 @@ async fn deliver_all(core: &mut Core, consumer: &Consumer, attempt: &Attempt) ->
             continue;
         }
         done += deliver_next(core, consumer, &attempt.deliveries[done..]).await?;
-        // Others wait for the writer too: what is done is done, the rest comes in the next transaction.
-        if core.as_ref().is_some_and(|core| core.has_tx())
-            && first_write.get_or_insert_with(Instant::now).elapsed() > attempt.slice
-        {
+        // Others wait for the writer too: what is done is done, the rest comes in the next transaction. Handlers that were
+        // slow before they asked for the writer leave the others a transaction of their own as well.
+        let Some(core) = core else { continue };
+        let held = core.has_tx().then(|| first_write.get_or_insert_with(Instant::now).elapsed());
+        let before = core.asked_at().unwrap_or_else(Instant::now).saturating_duration_since(begun);
+        if before > attempt.slice || held.is_some_and(|held| held > attempt.slice) {
             break;
         }
     }
+    attempt.at.store(done, Ordering::Relaxed);
     if let Some(core) = core {
         write_down(core, attempt, &behind, done).await?;
     }

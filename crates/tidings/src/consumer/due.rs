@@ -6,17 +6,23 @@ use std::time::Duration;
 
 use tidings_core::error::{Error, Result};
 use tidings_core::store::{ParkedMessage, Settled};
+use tokio::sync::mpsc;
 
+use super::Control;
 use super::deliver::{Attempt, Delivery, Task, attempt};
 use super::failure::Failure;
+use super::narrow::{Ran, next_size};
 use super::worker::Worker;
 
 impl Worker {
     /// Handles parked messages that are due, key by key.
-    pub(super) async fn work_due(&mut self) -> Result<()> {
+    pub(super) async fn work_due(&mut self, control: &mpsc::Receiver<Control>) -> Result<()> {
         let (now, limit) = (self.shared.clock.now(), self.shared.config.listeners.batch.max(1));
         let due = self.shared.store.due(&self.lease.consumer, now, limit).await?;
         for chain in chains(due) {
+            if self.is_called_away(control) {
+                break;
+            }
             self.work_chain(chain).await?;
         }
         self.reload_parked().await
@@ -27,25 +33,30 @@ impl Worker {
         let shared = self.shared.clone();
         let _alone = if self.care.careful.is_some() { Some(shared.careful.lock().await) } else { None };
         let mut size = chain.len().min(self.careful_size().unwrap_or(usize::MAX));
-        while size > 0 {
+        while size > 0 && !self.is_stopped() {
             let run = Arc::new(self.retries(&chain[..size]));
             let first = chain[0].message.position;
             self.mark_begun(first, size).await?;
-            let Err(error) = attempt(&self.shared, &self.consumer, run.clone()).await else {
-                self.passed(first, size);
-                return Ok(());
+            let error = match attempt(&self.shared, &self.consumer, run.clone()).await {
+                Ok(done) => {
+                    self.passed(first, done);
+                    return Ok(());
+                }
+                Err(error) => error,
             };
             self.unmark().await;
-            let at = run.at.load(Ordering::Relaxed);
-            match Failure::of(error, self.shared.store.as_ref()) {
+            let failure = match Failure::of(error, self.shared.store.as_ref()) {
                 Failure::Store(error) => return Err(error),
-                _ if at > 0 => size = at,
-                Failure::Suspect(_) if size > 1 => size = 1,
-                _ if size > 1 && self.is_batched(&chain[0].message) => size /= 2,
-                Failure::Permanent(error) => return self.retry_failed(&chain[0], &error, true).await,
-                Failure::Suspect(error) | Failure::Failed(error) => {
-                    return self.retry_failed(&chain[0], &error, false).await;
-                }
+                failure => failure,
+            };
+            let (at, batched) = (run.at.load(Ordering::Relaxed), self.is_batched(&chain[0].message));
+            if let Some(smaller) = next_size(&Ran { count: size, at, batched }, &failure) {
+                size = smaller;
+            } else if self.another_round(&chain[0].message, &failure).await {
+                size = 1;
+            } else {
+                let permanent = matches!(failure, Failure::Permanent(_));
+                return self.retry_failed(&chain[0], &failure.into_error(), permanent).await;
             }
         }
         Ok(())

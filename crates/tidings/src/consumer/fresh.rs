@@ -9,9 +9,12 @@ use jiff::Timestamp;
 use tidings_core::envelope::{Cursor, Position, Recorded};
 use tidings_core::error::{Error, Result};
 use tidings_core::store::{Parked, ParkedState};
+use tokio::sync::mpsc;
 
+use super::Control;
 use super::deliver::{Attempt, Delivery, Task, attempt};
 use super::failure::Failure;
+use super::narrow::{Ran, next_size};
 use super::worker::Worker;
 use crate::app::ConsumerWork;
 
@@ -23,7 +26,7 @@ impl Worker {
     }
 
     /// Reads and handles what comes next. Returns whether the end of the log was reached with nothing to do.
-    pub(super) async fn work_fresh(&mut self) -> Result<bool> {
+    pub(super) async fn work_fresh(&mut self, control: &mpsc::Receiver<Control>) -> Result<bool> {
         let filter = &self.consumer.spec.filter;
         let batch = self.shared.store.read_after(&self.cursor, filter, self.batch()).await?;
         if batch.messages.is_empty() {
@@ -35,7 +38,7 @@ impl Worker {
         }
         let messages = batch.messages.into_iter().map(Arc::new);
         let mut waiting: Waiting = messages.zip(batch.cursors).collect();
-        while !waiting.is_empty() && !self.blocked {
+        while !waiting.is_empty() && !self.blocked && !self.is_called_away(control) {
             let done = self.attempt_fresh(&waiting).await?;
             waiting.drain(..done);
         }
@@ -130,13 +133,13 @@ impl Worker {
         if let Failure::Store(error) = failure {
             return Err(error);
         }
-        if at > 0 {
-            // What came before it went well, and goes first.
-            self.limit = at;
+        let ran = Ran { count, at, batched: self.is_batched(&first.0) };
+        if let Some(size) = next_size(&ran, &failure) {
+            self.limit = size;
             return Ok(0);
         }
-        if count > 1 && (matches!(failure, Failure::Suspect(_)) || self.is_batched(&first.0)) {
-            self.limit = if self.is_batched(&first.0) { count / 2 } else { 1 };
+        if self.another_round(&first.0, &failure).await {
+            self.limit = 1;
             return Ok(0);
         }
         let (message, cursor) = first;
@@ -145,10 +148,7 @@ impl Worker {
             Failure::Permanent(_) => None,
             _ => self.consumer.schedule.next_due(now, message.envelope.id, 1),
         };
-        let (Failure::Store(error)
-        | Failure::Suspect(error)
-        | Failure::Failed(error)
-        | Failure::Permanent(error)) = failure;
+        let error = failure.into_error();
         let parked = Parked {
             position: message.position,
             key: message.envelope.key.clone(),

@@ -8,6 +8,8 @@ mod deliver;
 mod due;
 mod failure;
 mod fresh;
+mod narrow;
+mod patience;
 mod worker;
 
 use std::sync::Arc;

@@ -8,6 +8,7 @@ mod careful;
 mod commands;
 mod durable_commands;
 mod listeners;
+mod narrowing;
 mod outbox;
 mod support;
 mod traps;
