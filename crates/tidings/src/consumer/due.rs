@@ -80,7 +80,9 @@ impl Worker {
         let (now, id) = (self.shared.clock.now(), head.message.envelope.id);
         let due = self.consumer.schedule.next_due(now, id, attempts).filter(|_| !permanent);
         let (text, releases_key) = (error.to_string(), self.consumer.continue_after_dead);
+        let done_already = self.is_done_already(&head.message).await?;
         let how = match due {
+            _ if done_already => Settled::Handled { at: now, attempts },
             Some(due) => {
                 tracing::warn!(consumer = %self.lease.consumer, %id, attempts, %due, error = text, "failed again");
                 Settled::Retry { due, attempts, error: text }

@@ -12,6 +12,7 @@ use tidings_core::store::{Parked, ParkedState};
 use tokio::sync::mpsc;
 
 use super::Control;
+use super::carry;
 use super::deliver::{Attempt, Delivery, Task, attempt};
 use super::failure::Failure;
 use super::narrow::{Ran, next_size};
@@ -143,6 +144,11 @@ impl Worker {
             return Ok(0);
         }
         let (message, cursor) = first;
+        if self.is_done_already(message).await? {
+            self.pass(cursor.clone()).await?;
+            self.passed(message.position, 1);
+            return Ok(1);
+        }
         let now = self.shared.clock.now();
         let due = match &failure {
             Failure::Permanent(_) => None,
@@ -184,6 +190,26 @@ impl Worker {
             }
             None => tracing::error!(%consumer, event = %envelope.name, %id, attempts, error, "dead letter"),
         }
+    }
+
+    /// Whether a command that has failed was carried out before.
+    pub(super) async fn is_done_already(&self, message: &Recorded) -> Result<bool> {
+        match &self.consumer.work {
+            ConsumerWork::Carry(_) => carry::is_on_record(self.shared.store.as_ref(), message).await,
+            _ => Ok(false),
+        }
+    }
+
+    /// Stands behind a message that needs no handling.
+    async fn pass(&mut self, cursor: Cursor) -> Result<()> {
+        let (lease, to) = (self.lease.clone(), cursor.clone());
+        self.write(move |tx| {
+            let (lease, to) = (lease.clone(), to.clone());
+            Box::pin(async move { tx.advance(&lease, &to, None).await })
+        })
+        .await?;
+        self.note_written(cursor);
+        Ok(())
     }
 
     /// Parks one message and stands behind it.

@@ -4,6 +4,7 @@
 //! their own: the message is parked, its key's later messages wait behind it, and the cursor goes on.
 
 mod careful;
+mod carry;
 mod deliver;
 mod due;
 mod failure;

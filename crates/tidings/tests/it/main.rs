@@ -10,6 +10,7 @@ mod durable_commands;
 mod listeners;
 mod narrowing;
 mod outbox;
+mod renamed;
 mod support;
 mod traps;
 mod typed;

@@ -1,6 +1,6 @@
 //! Starting the test application, and waiting for states.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -94,18 +94,25 @@ pub(crate) fn path(dir: &TempDir) -> PathBuf {
 }
 
 /// Makes a file look as if its last runtime had been killed.
-pub(crate) async fn mark_unclean(path: &std::path::Path) {
+pub(crate) async fn mark_unclean(path: &Path) {
+    alter(path, "UPDATE tidings_runtime SET clean = 0").await;
+}
+
+/// Changes the file of a stopped application behind its back.
+pub(crate) async fn alter(path: &Path, statement: &'static str) {
     use sqlx::Connection;
     let mut connection = sqlx::SqliteConnection::connect(&path.display().to_string()).await.unwrap();
-    sqlx::query("UPDATE tidings_runtime SET clean = 0").execute(&mut connection).await.unwrap();
+    sqlx::query(statement).execute(&mut connection).await.unwrap();
 }
+
+pub(crate) const WRITE_BUDGET_MS: u64 = 500;
 
 pub(crate) fn config(dir: &TempDir) -> Config {
     let mut config = Config::default();
     config.store.path = path(dir);
     config.store.synchronous = Synchronous::Off;
     config.store.guard_tables = true;
-    config.store.write_budget_ms = 500;
+    config.store.write_budget_ms = WRITE_BUDGET_MS;
     config
 }
 
