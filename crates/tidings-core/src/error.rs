@@ -9,7 +9,8 @@ use crate::store::StoreError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// Nothing is wrong with the message: the database was busy, a connection was lost. Tried again at
-    /// once, no attempt is counted.
+    /// once, no attempt is counted. What a handler calls transient and the database does not is tried again a few
+    /// times, and has failed then.
     Transient,
     /// The attempt failed; the message is parked and tried again on its schedule.
     Failed,

@@ -136,8 +136,9 @@ impl Module {
         self
     }
 
-    /// A listener, command handler or reply handler has a new name; its progress goes with it. Both names without the
-    /// module.
+    /// A listener, command handler or reply handler has a new name; its progress goes with it, and a handler of commands or
+    /// replies also takes what was sent under the old name. Both names without the module. When the new name is given up
+    /// again (a roll-back), declare it [`retired`](Self::retired).
     pub fn renamed(mut self, old: &str, new: &str) -> Self {
         self.renamed.push((old.to_owned(), new.to_owned()));
         self

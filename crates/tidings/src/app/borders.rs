@@ -133,6 +133,48 @@ pub enum Contradiction {
         /// The store there is.
         store: String,
     },
+    /// A name that is said to be gone, and is there.
+    #[error(
+        "`{name}` is declared {said}, but a handler of that name is registered; remove the one or the other"
+    )]
+    StillThere {
+        /// The name.
+        name: String,
+        /// Renamed or retired.
+        said: &'static str,
+    },
+    /// A handler that is said to live on under a name that nobody has.
+    #[error("`{name}` is declared renamed to `{new}`, but no handler of that name is registered")]
+    RenamedToUnknown {
+        /// The former name.
+        name: String,
+        /// The name it should have now.
+        new: String,
+    },
+    /// Two handlers that would inherit one progress.
+    #[error("`{name}` is declared renamed to both `{first}` and `{second}`; its progress can go to one only")]
+    RenamedTwice {
+        /// The former name.
+        name: String,
+        /// One heir.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// Progress that is both handed on and given up.
+    #[error("`{name}` is declared renamed to `{new}` and retired as well; remove the one or the other")]
+    RenamedAndRetired {
+        /// The former name.
+        name: String,
+        /// The name it has now.
+        new: String,
+    },
+    /// Work that would be given up without a word.
+    #[error("`{name}` is declared retired without a reason; say why, it is kept on record")]
+    NoReason {
+        /// The name.
+        name: String,
+    },
     /// A contract that cannot be compiled.
     #[error("{0}")]
     Contract(String),
@@ -145,6 +187,9 @@ pub(crate) fn contradictions(modules: &[Module], contracts: &[ContractInfo]) -> 
     ownership(modules, &mut found);
     readers(modules, contracts, &mut found);
     commands(modules, &mut found);
+    for module in modules {
+        super::former::contradictions(module, &mut found);
+    }
     found
 }
 

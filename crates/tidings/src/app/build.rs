@@ -1,16 +1,18 @@
 //! From declarations to a running application.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tidings_core::clock::SharedClock;
 use tidings_core::contract::ContractInfo;
-use tidings_core::store::{ConsumerKind, ConsumerSpec, ConsumerStatus, Filter, Start, Store, StoreError};
+use tidings_core::store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::borders::{Contradiction, contradictions};
-use super::shared::{CheckTables, ConsumerWork};
+use super::consumers::consumers_of;
+use super::orphans::{Orphan, refuse_orphans};
+use super::shared::CheckTables;
 use super::{App, Consumer, Manifest, Running, Shared};
 use crate::clock::SystemClock;
 use crate::command::{Gate, InFlight};
@@ -50,16 +52,6 @@ pub enum BuildError {
     /// No store was given and none is compiled in.
     #[error("no store: enable the feature `sqlite`, or give one with `.store(..)`")]
     NoStore,
-}
-
-/// A consumer on record that no handler stands for.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{kind} `{name}`: {lag} messages not read, {parked} parked or dead")]
-pub struct Orphan {
-    kind: &'static str,
-    name: String,
-    lag: u64,
-    parked: u64,
 }
 
 fn list<T: std::fmt::Display>(items: &[T]) -> String {
@@ -115,13 +107,15 @@ impl AppBuilder {
         }
         let config = self.config.map_or_else(Config::load, Ok)?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::default()));
-        let (store, check_tables) = match self.store {
-            Some(store) => (store, None),
+        let opened_here = self.store.is_none();
+        let store = match self.store {
+            Some(store) => store,
             None => open(&config).await?,
         };
-        let built = start(self.modules, self.contracts, config, clock, store.clone(), check_tables).await;
-        if built.is_err() {
-            // What was opened here is given back in order; the first error is the one to tell.
+        let built = start(self.modules, self.contracts, config, clock, store.clone()).await;
+        if built.is_err() && opened_here {
+            // What was opened here is given back in order; the first error is the one to tell. A store that the caller
+            // opened is the caller's to close.
             if let Err(error) = store.close().await {
                 tracing::warn!(error = %error, "closing the store after a failed start");
             }
@@ -131,17 +125,25 @@ impl AppBuilder {
 }
 
 #[cfg(feature = "sqlite")]
-async fn open(config: &Config) -> Result<(Arc<dyn Store>, Option<CheckTables>), BuildError> {
-    let store = crate::sqlite::open(config).await?;
-    let guard = store.clone();
-    let check: Option<CheckTables> = (config.store.guard_tables)
-        .then(|| Box::new(move |module: &str, sql: &str| guard.check_tables(module, sql)) as CheckTables);
-    Ok((store, check))
+async fn open(config: &Config) -> Result<Arc<dyn Store>, BuildError> {
+    Ok(crate::sqlite::open(config).await?)
 }
 
 #[cfg(not(feature = "sqlite"))]
-async fn open(_config: &Config) -> Result<(Arc<dyn Store>, Option<CheckTables>), BuildError> {
+async fn open(_config: &Config) -> Result<Arc<dyn Store>, BuildError> {
     Err(BuildError::NoStore)
+}
+
+/// How typed statements are checked against the module's tables: the store knows, whoever has opened it.
+#[cfg(feature = "sqlite")]
+fn check_tables(store: &Arc<dyn Store>) -> Option<CheckTables> {
+    let guard = store.as_any().downcast_ref::<tidings_sqlite::SqliteStore>()?.clone();
+    Some(Box::new(move |module: &str, sql: &str| guard.check_tables(module, sql)))
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn check_tables(_store: &Arc<dyn Store>) -> Option<CheckTables> {
+    None
 }
 
 async fn start(
@@ -150,7 +152,6 @@ async fn start(
     config: Config,
     clock: SharedClock,
     store: Arc<dyn Store>,
-    check_tables: Option<CheckTables>,
 ) -> Result<App, BuildError> {
     let wrong = wrong_store(&modules, store.kind());
     if !wrong.is_empty() {
@@ -163,18 +164,31 @@ async fn start(
     let now = clock.now();
     let tables: Vec<_> = modules.iter().map(|module| (module.name.clone(), module.tables.clone())).collect();
     store.own_tables(&tables);
-    for module in &modules {
-        store.migrate(&module.name, &module.migrations, now).await?;
-        for (name, reason) in &module.retired {
-            store.retire(&format!("{}.{name}", module.name), reason, now).await?;
-        }
+    let migrations: Vec<_> =
+        modules.iter().map(|module| (module.name.clone(), module.migrations.clone())).collect();
+    let retired = retired(&modules);
+    let (shared, consumers) = assemble(modules, contracts, config, clock, store);
+    // First what may refuse the start, last what gives something up: a start that is refused has discarded nothing.
+    refuse_orphans(&shared, &consumers, &retired).await?;
+    for (module, migrations) in &migrations {
+        shared.store.migrate(module, migrations, now).await?;
     }
-    let (shared, consumers) = assemble(modules, contracts, config, clock, store, check_tables);
-    refuse_orphans(&shared, &consumers).await?;
     for consumer in &consumers {
         shared.store.register(&consumer.spec, now).await?;
     }
+    for (name, reason) in &retired {
+        shared.store.retire(name, reason, now).await?;
+    }
     Ok(run(shared, consumers, manifest))
+}
+
+/// Full names with the reasons why their pending work is given up.
+fn retired(modules: &[Module]) -> Vec<(String, String)> {
+    let of = |module: &Module| {
+        let full = |(name, reason): &(String, String)| (format!("{}.{name}", module.name), reason.clone());
+        module.retired.iter().map(full).collect::<Vec<_>>()
+    };
+    modules.iter().flat_map(of).collect()
 }
 
 /// Starts one task for each consumer, and one for maintenance.
@@ -197,7 +211,6 @@ fn assemble(
     config: Config,
     clock: SharedClock,
     store: Arc<dyn Store>,
-    check_tables: Option<CheckTables>,
 ) -> (Arc<Shared>, Vec<Consumer>) {
     let mut shared = Shared {
         gate: Gate::new(config.commands.concurrency_max),
@@ -207,11 +220,11 @@ fn assemble(
         commands: HashMap::new(),
         queries: HashMap::new(),
         owners: HashMap::new(),
+        check_tables: check_tables(&store),
         store,
         clock,
         config,
         contracts,
-        check_tables,
     };
     let mut consumers = Vec::new();
     for module in modules {
@@ -229,50 +242,6 @@ fn assemble(
         consumers.extend(consumers_of(module, &facts, &shared.config));
     }
     (Arc::new(shared), consumers)
-}
-
-fn consumers_of(module: Module, facts: &Arc<ModuleFacts>, config: &Config) -> Vec<Consumer> {
-    let mut aliases: BTreeMap<String, Vec<Arc<str>>> = BTreeMap::new();
-    for (old, new) in &module.renamed {
-        aliases.entry(new.clone()).or_default().push(format!("{}.{old}", module.name).into());
-    }
-    let make =
-        |name: &str, kind: ConsumerKind, names: Vec<Arc<str>>, start: Start, work: ConsumerWork| Consumer {
-            spec: ConsumerSpec {
-                name: format!("{}.{name}", module.name).into(),
-                kind,
-                filter: Filter { kind: kind.reads(), names },
-                start,
-                aliases: aliases.get(name).cloned().unwrap_or_default(),
-            },
-            module: facts.clone(),
-            work,
-            schedule: config.schedule(),
-            continue_after_dead: false,
-        };
-    let mut consumers = Vec::new();
-    for command in &module.commands {
-        // A command that was sent before its handler was first registered must not be lost: from the beginning.
-        let local = command.name.strip_prefix(&format!("{}.", module.name)).unwrap_or(command.name);
-        let names = vec![command.name.into()];
-        let work = ConsumerWork::Carry(command.clone());
-        consumers.push(make(local, ConsumerKind::CommandHandler, names, Start::Beginning, work));
-    }
-    for (name, reply) in &module.replies {
-        let names = vec![format!("{}.{name}", module.name).into()];
-        let work = ConsumerWork::TakeReply(reply.clone());
-        consumers.push(make(name, ConsumerKind::ReplyHandler, names, Start::Beginning, work));
-    }
-    for listener in module.listeners {
-        let names = listener.routes.iter().map(|route| route.event.into()).collect();
-        let routes = listener.routes.into_iter().map(|route| (route.event, route)).collect();
-        let work = ConsumerWork::Listen(routes);
-        let mut consumer = make(&listener.name, ConsumerKind::Listener, names, listener.options.start, work);
-        consumer.schedule = listener.options.schedule.unwrap_or(consumer.schedule);
-        consumer.continue_after_dead = listener.options.continue_after_dead;
-        consumers.push(consumer);
-    }
-    consumers
 }
 
 /// Handlers whose context belongs to another database than the store's.
@@ -302,40 +271,4 @@ fn wrong_store(modules: &[Module], store: &str) -> Vec<Contradiction> {
         }
     }
     found
-}
-
-async fn refuse_orphans(shared: &Shared, consumers: &[Consumer]) -> Result<(), BuildError> {
-    let known = |status: &ConsumerStatus| {
-        let is = |name: &Arc<str>| **name == *status.name;
-        consumers.iter().any(|consumer| is(&consumer.spec.name) || consumer.spec.aliases.iter().any(is))
-    };
-    let orphans: Vec<Orphan> = shared
-        .store
-        .consumers()
-        .await?
-        .into_iter()
-        .filter(|status| status.retired.is_none() && !known(status))
-        .map(|status| Orphan {
-            kind: status.kind.as_str(),
-            name: status.name.to_string(),
-            lag: status.lag,
-            parked: status.retrying + status.behind + status.dead,
-        })
-        .filter(|orphan| orphan.lag + orphan.parked > 0)
-        .collect();
-    if orphans.is_empty() {
-        return Ok(());
-    }
-    if !shared.config.start.allow_orphans {
-        return Err(BuildError::Orphans(orphans));
-    }
-    for orphan in &orphans {
-        tracing::warn!(
-            consumer = orphan.name,
-            lag = orphan.lag,
-            parked = orphan.parked,
-            "orphaned work is kept: {orphan}"
-        );
-    }
-    Ok(())
 }

@@ -2,9 +2,12 @@
 
 mod borders;
 mod build;
+mod consumers;
 mod dead_letters;
+mod former;
 mod maintenance;
 mod manifest;
+mod orphans;
 mod shared;
 
 use std::sync::Arc;

@@ -20,13 +20,35 @@ pub(super) struct Careful {
     left: usize,
     /// How many to run together.
     size: u32,
-    /// What had been begun when the process ended.
+    /// What had been begun when an earlier process ended.
     suspect: Option<Begun>,
+}
+
+/// What a consumer knows of its care, from one hold to the next.
+#[derive(Default)]
+pub(super) struct Care {
+    pub(super) careful: Option<Careful>,
+    /// The consumer was held before in this process: that the last end was unclean is old news.
+    held: bool,
+    /// The mark as this process wrote it last.
+    own_mark: Option<Begun>,
+}
+
+impl Care {
+    /// Takes note of a hold. The first tells how the last process ended; a later one only if somebody else, who held the
+    /// consumer in between, left a mark.
+    pub(super) fn held(&mut self, holding: &Holding, batch: usize) {
+        let others_mark = holding.begun.is_some() && holding.begun != self.own_mark;
+        if !self.held || others_mark {
+            self.careful = Careful::after(holding, batch);
+        }
+        self.held = true;
+    }
 }
 
 impl Careful {
     /// How to go on, if the last end was unclean.
-    pub(super) fn after(holding: &Holding, batch: usize) -> Option<Self> {
+    fn after(holding: &Holding, batch: usize) -> Option<Self> {
         if !holding.unclean && holding.begun.is_none() {
             return None;
         }
@@ -36,20 +58,34 @@ impl Careful {
         };
         Some(Self { left: batch, size, suspect: holding.begun.clone() })
     }
+
+    /// How often processes ended while exactly this was being handled.
+    fn tries_before(&self, first: Position, count: u32) -> u32 {
+        let before = self.suspect.as_ref().filter(|begun| begun.first == first && begun.count == count);
+        before.map_or(0, |begun| begun.tries)
+    }
 }
 
 impl Worker {
     pub(super) fn careful_size(&self) -> Option<usize> {
-        self.careful.as_ref().map(|careful| careful.size as usize)
+        self.care.careful.as_ref().map(|careful| careful.size as usize)
     }
 
-    /// Notes that messages went well. Past the place where the process ended, care ends too.
-    pub(super) fn passed(&mut self, messages: usize, at_end: bool) {
-        let Some(careful) = &mut self.careful else { return };
+    /// Notes that messages from `first` on went well or are out of the way.
+    pub(super) fn passed(&mut self, first: Position, messages: usize) {
+        let Some(careful) = &mut self.care.careful else { return };
         careful.left = careful.left.saturating_sub(messages);
-        careful.suspect = None;
-        if careful.left == 0 || (at_end && !self.next_due_is_past()) {
-            self.careful = None;
+        // Others may run before the suspect comes to its turn; that says nothing about it.
+        careful.suspect.take_if(|begun| begun.first == first);
+        if careful.left == 0 {
+            self.care.careful = None;
+        }
+    }
+
+    /// Notes that there is nothing left to read: past the place where the process ended, care ends too.
+    pub(super) fn passed_everything(&mut self) {
+        if !self.next_due_is_past() {
+            self.care.careful = None;
         }
     }
 
@@ -59,11 +95,28 @@ impl Worker {
 
     /// Writes down what is about to run.
     pub(super) async fn mark_begun(&mut self, first: Position, count: usize) -> Result<()> {
-        let Some(careful) = &mut self.careful else { return Ok(()) };
+        let Some(careful) = &self.care.careful else { return Ok(()) };
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        let before = careful.suspect.as_ref().filter(|begun| begun.first == first && begun.count == count);
-        let begun = Begun { first, count, tries: before.map_or(0, |begun| begun.tries) + 1 };
-        careful.suspect = Some(begun.clone());
+        let begun = Begun { first, count, tries: careful.tries_before(first, count) + 1 };
+        self.write_mark(begun).await
+    }
+
+    /// Takes back what [`mark_begun`](Self::mark_begun) wrote: the attempt has failed and the process lives, so none of
+    /// these messages has ended it. Otherwise the mark would stand while the worker waits for its store, and a process
+    /// that is killed meanwhile would count as one more end.
+    pub(super) async fn unmark(&mut self) {
+        let Some(careful) = &self.care.careful else { return };
+        let done = match careful.suspect.clone() {
+            Some(suspect) => self.write_mark(suspect).await,
+            None => self.clear_mark().await,
+        };
+        if let Err(error) = done {
+            tracing::warn!(consumer = %self.lease.consumer, error = %error, "the mark of what was begun is still there");
+        }
+    }
+
+    async fn write_mark(&mut self, begun: Begun) -> Result<()> {
+        self.care.own_mark = Some(begun.clone());
         let lease = self.lease.clone();
         self.write(move |tx| {
             let (lease, begun) = (lease.clone(), begun.clone());
@@ -72,10 +125,19 @@ impl Worker {
         .await
     }
 
+    async fn clear_mark(&mut self) -> Result<()> {
+        let (lease, cursor) = (self.lease.clone(), self.written.clone());
+        self.write(move |tx| {
+            let (lease, cursor) = (lease.clone(), cursor.clone());
+            Box::pin(async move { tx.advance(&lease, &cursor, None).await })
+        })
+        .await
+    }
+
     /// Condemns a message that was alone often enough when the process ended.
     pub(super) async fn settle_suspect(&mut self) -> Result<()> {
         let kills_max = self.shared.config.listeners.kills_max.max(1);
-        let Some(begun) = self.careful.as_ref().and_then(|careful| careful.suspect.clone()) else {
+        let Some(begun) = self.care.careful.as_ref().and_then(|careful| careful.suspect.clone()) else {
             return Ok(());
         };
         if begun.count != 1 || begun.tries < kills_max {
@@ -108,7 +170,7 @@ impl Worker {
             self.park_and_pass(dead, cursor).await?;
         }
         self.reload_parked().await?;
-        if let Some(careful) = &mut self.careful {
+        if let Some(careful) = &mut self.care.careful {
             careful.suspect = None;
         }
         Ok(())

@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tidings_core::envelope::{Cursor, MessageKind, Position, Recorded};
+use tidings_core::envelope::{Cursor, Position, Recorded};
 use tidings_core::error::{Error, Result};
 use tidings_core::store::{Lease, Limits, Parked, Receipt, Settled};
 use tracing::Instrument;
 
+use super::carry::carry_out;
 use crate::app::{Consumer, ConsumerWork, Shared};
 use crate::ctx::{CtxCore, Origin, TxSlot};
-use crate::handler::{CallRoute, Called, Erased};
-use crate::reply::ReplyBody;
+use crate::handler::{Called, Erased};
 use crate::telemetry;
 use crate::unit::{self, Access, Unit};
 
@@ -22,7 +22,8 @@ pub(super) struct Attempt {
     pub(super) lease: Lease,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) slice: Duration,
-    /// The delivery that is running; read when the attempt has failed.
+    /// The delivery that is running, or their number when all that were to run have ended; read when the attempt has
+    /// failed.
     pub(super) at: AtomicUsize,
 }
 
@@ -74,11 +75,11 @@ fn new_core(shared: &Arc<Shared>, consumer: &Consumer, slot: TxSlot) -> Option<B
 }
 
 /// The context travels through each handler and comes back; it is gone only while a handler has it.
-type Core = Option<Box<CtxCore>>;
+pub(super) type Core = Option<Box<CtxCore>>;
 
 async fn deliver_all(core: &mut Core, consumer: &Consumer, attempt: &Attempt) -> Result<usize> {
     let mut behind = Vec::new();
-    let mut first_write = None;
+    let (begun, mut first_write) = (Instant::now(), None);
     let mut done = 0;
     while done < attempt.deliveries.len() {
         attempt.at.store(done, Ordering::Relaxed);
@@ -89,13 +90,16 @@ async fn deliver_all(core: &mut Core, consumer: &Consumer, attempt: &Attempt) ->
             continue;
         }
         done += deliver_next(core, consumer, &attempt.deliveries[done..]).await?;
-        // Others wait for the writer too: what is done is done, the rest comes in the next transaction.
-        if core.as_ref().is_some_and(|core| core.has_tx())
-            && first_write.get_or_insert_with(Instant::now).elapsed() > attempt.slice
-        {
+        // Others wait for the writer too: what is done is done, the rest comes in the next transaction. Handlers that were
+        // slow before they asked for the writer leave the others a transaction of their own as well.
+        let Some(core) = core else { continue };
+        let held = core.has_tx().then(|| first_write.get_or_insert_with(Instant::now).elapsed());
+        let before = core.asked_at().unwrap_or_else(Instant::now).saturating_duration_since(begun);
+        if before > attempt.slice || held.is_some_and(|held| held > attempt.slice) {
             break;
         }
     }
+    attempt.at.store(done, Ordering::Relaxed);
     if let Some(core) = core {
         write_down(core, attempt, &behind, done).await?;
     }
@@ -106,7 +110,7 @@ async fn deliver_all(core: &mut Core, consumer: &Consumer, attempt: &Attempt) ->
 async fn deliver_next(core: &mut Core, consumer: &Consumer, next: &[Delivery]) -> Result<usize> {
     let message = &next[0].message;
     let (call, batched) = match &consumer.work {
-        ConsumerWork::Carry(command) => return carry_out(core, command, message).await,
+        ConsumerWork::Carry(command) => return carry_out(core, command, message).await.map(|()| 1),
         ConsumerWork::TakeReply(reply) => (&reply.call, false),
         ConsumerWork::Listen(routes) => {
             let unknown = || Error::permanent(format!("no handler for event `{}`", message.envelope.name));
@@ -141,63 +145,12 @@ async fn call_one(
     result
 }
 
-/// Carries out a durable command. A rejection undoes what the handler wrote and is an outcome, not a failure.
-async fn carry_out(core: &mut Core, command: &CallRoute, message: &Recorded) -> Result<usize> {
-    // The context leaves its place only for the handler: it holds the transaction, which an early return must not lose.
-    let own = core.as_mut().ok_or_else(lost_context)?;
-    own.origin = origin_of(message);
-    let sent_before = own.outgoing.len();
-    let savepoint = own.tx().await.savepoint().await?;
-    let span = telemetry::handle_span(&message.envelope.name, command.name, &own.origin);
-    let own = core.take().ok_or_else(lost_context)?;
-    let (own, result) =
-        (command.call)(own, vec![message.envelope.data.as_str().into()]).instrument(span).await;
-    let own = core.insert(own);
-    let carried = match result {
-        Ok(output) => {
-            own.tx().await.release(savepoint).await?;
-            Ok(output)
-        }
-        Err(error) => match error.rejection().cloned() {
-            Some(rejection) => {
-                own.outgoing.truncate(sent_before);
-                own.tx().await.rollback_to(savepoint).await?;
-                Err(rejection)
-            }
-            None => return Err(error),
-        },
-    };
-    let mut record = crate::command::outcome_record(own, command.name, &carried)?;
-    match &message.envelope.reply_to {
-        Some(reply_to) => {
-            let body = reply_body(message, &carried)?;
-            let reply = own.envelope(MessageKind::Reply, reply_to.clone(), body, None);
-            own.outgoing.push(reply);
-        }
-        None => record.unhandled = carried.is_err(),
-    }
-    own.tx().await.record_outcome(&record).await?;
-    Ok(1)
-}
-
-fn reply_body(
-    message: &Recorded,
-    carried: &std::result::Result<String, tidings_core::error::Rejection>,
-) -> Result<String> {
-    let (output, rejection) = match carried {
-        Ok(output) => (Some(serde_json::from_str(output).map_err(Error::permanent)?), None),
-        Err(rejection) => (None, Some(rejection.clone())),
-    };
-    let body = ReplyBody { command_id: message.envelope.id, output, rejection };
-    serde_json::to_string(&body).map_err(Error::permanent)
-}
-
-fn origin_of(message: &Recorded) -> Origin {
+pub(super) fn origin_of(message: &Recorded) -> Origin {
     let envelope = &message.envelope;
     Origin { id: envelope.id, correlation_id: envelope.correlation_id, trace: envelope.trace.child() }
 }
 
-fn lost_context() -> Error {
+pub(super) fn lost_context() -> Error {
     Error::failed("the context of an earlier message of this batch was lost")
 }
 

@@ -6,17 +6,23 @@ use std::time::Duration;
 
 use tidings_core::error::{Error, Result};
 use tidings_core::store::{ParkedMessage, Settled};
+use tokio::sync::mpsc;
 
+use super::Control;
 use super::deliver::{Attempt, Delivery, Task, attempt};
 use super::failure::Failure;
+use super::narrow::{Ran, next_size};
 use super::worker::Worker;
 
 impl Worker {
     /// Handles parked messages that are due, key by key.
-    pub(super) async fn work_due(&mut self) -> Result<()> {
+    pub(super) async fn work_due(&mut self, control: &mpsc::Receiver<Control>) -> Result<()> {
         let (now, limit) = (self.shared.clock.now(), self.shared.config.listeners.batch.max(1));
         let due = self.shared.store.due(&self.lease.consumer, now, limit).await?;
         for chain in chains(due) {
+            if self.is_called_away(control) {
+                break;
+            }
             self.work_chain(chain).await?;
         }
         self.reload_parked().await
@@ -25,25 +31,32 @@ impl Worker {
     /// Handles the head of a key, and what waits behind it while it goes well.
     async fn work_chain(&mut self, chain: Vec<ParkedMessage>) -> Result<()> {
         let shared = self.shared.clone();
-        let _alone = if self.careful.is_some() { Some(shared.careful.lock().await) } else { None };
+        let _alone = if self.care.careful.is_some() { Some(shared.careful.lock().await) } else { None };
         let mut size = chain.len().min(self.careful_size().unwrap_or(usize::MAX));
-        while size > 0 {
+        while size > 0 && !self.is_stopped() {
             let run = Arc::new(self.retries(&chain[..size]));
-            self.mark_begun(chain[0].message.position, size).await?;
-            let Err(error) = attempt(&self.shared, &self.consumer, run.clone()).await else {
-                self.passed(size, false);
-                return Ok(());
-            };
-            let at = run.at.load(Ordering::Relaxed);
-            match Failure::of(error, self.shared.store.as_ref()) {
-                Failure::Store(error) => return Err(error),
-                _ if at > 0 => size = at,
-                Failure::Suspect(_) if size > 1 => size = 1,
-                _ if size > 1 && self.is_batched(&chain[0].message) => size /= 2,
-                Failure::Permanent(error) => return self.retry_failed(&chain[0], &error, true).await,
-                Failure::Suspect(error) | Failure::Failed(error) => {
-                    return self.retry_failed(&chain[0], &error, false).await;
+            let first = chain[0].message.position;
+            self.mark_begun(first, size).await?;
+            let error = match attempt(&self.shared, &self.consumer, run.clone()).await {
+                Ok(done) => {
+                    self.passed(first, done);
+                    return Ok(());
                 }
+                Err(error) => error,
+            };
+            self.unmark().await;
+            let failure = match Failure::of(error, self.shared.store.as_ref()) {
+                Failure::Store(error) => return Err(error),
+                failure => failure,
+            };
+            let (at, batched) = (run.at.load(Ordering::Relaxed), self.is_batched(&chain[0].message));
+            if let Some(smaller) = next_size(&Ran { count: size, at, batched }, &failure) {
+                size = smaller;
+            } else if self.another_round(&chain[0].message, &failure).await {
+                size = 1;
+            } else {
+                let permanent = matches!(failure, Failure::Permanent(_));
+                return self.retry_failed(&chain[0], &failure.into_error(), permanent).await;
             }
         }
         Ok(())
@@ -67,7 +80,9 @@ impl Worker {
         let (now, id) = (self.shared.clock.now(), head.message.envelope.id);
         let due = self.consumer.schedule.next_due(now, id, attempts).filter(|_| !permanent);
         let (text, releases_key) = (error.to_string(), self.consumer.continue_after_dead);
+        let done_already = self.is_done_already(&head.message).await?;
         let how = match due {
+            _ if done_already => Settled::Handled { at: now, attempts },
             Some(due) => {
                 tracing::warn!(consumer = %self.lease.consumer, %id, attempts, %due, error = text, "failed again");
                 Settled::Retry { due, attempts, error: text }
@@ -83,7 +98,7 @@ impl Worker {
             Box::pin(async move { tx.settle(&lease, position, &how).await })
         })
         .await?;
-        self.passed(1, false);
+        self.passed(position, 1);
         Ok(())
     }
 }

@@ -9,9 +9,13 @@ use jiff::Timestamp;
 use tidings_core::envelope::{Cursor, Position, Recorded};
 use tidings_core::error::{Error, Result};
 use tidings_core::store::{Parked, ParkedState};
+use tokio::sync::mpsc;
 
+use super::Control;
+use super::carry;
 use super::deliver::{Attempt, Delivery, Task, attempt};
 use super::failure::Failure;
+use super::narrow::{Ran, next_size};
 use super::worker::Worker;
 use crate::app::ConsumerWork;
 
@@ -23,19 +27,19 @@ impl Worker {
     }
 
     /// Reads and handles what comes next. Returns whether the end of the log was reached with nothing to do.
-    pub(super) async fn work_fresh(&mut self) -> Result<bool> {
+    pub(super) async fn work_fresh(&mut self, control: &mpsc::Receiver<Control>) -> Result<bool> {
         let filter = &self.consumer.spec.filter;
         let batch = self.shared.store.read_after(&self.cursor, filter, self.batch()).await?;
         if batch.messages.is_empty() {
             self.cursor = batch.next;
             if batch.at_end {
-                self.passed(0, true);
+                self.passed_everything();
             }
             return Ok(batch.at_end);
         }
         let messages = batch.messages.into_iter().map(Arc::new);
         let mut waiting: Waiting = messages.zip(batch.cursors).collect();
-        while !waiting.is_empty() && !self.blocked {
+        while !waiting.is_empty() && !self.blocked && !self.is_called_away(control) {
             let done = self.attempt_fresh(&waiting).await?;
             waiting.drain(..done);
         }
@@ -45,7 +49,7 @@ impl Worker {
     /// Attempts the first of what waits; returns how many are out of the way.
     async fn attempt_fresh(&mut self, waiting: &Waiting) -> Result<usize> {
         let shared = self.shared.clone();
-        let _alone = if self.careful.is_some() { Some(shared.careful.lock().await) } else { None };
+        let _alone = if self.care.careful.is_some() { Some(shared.careful.lock().await) } else { None };
         let size = self.limit.min(self.careful_size().unwrap_or(usize::MAX));
         let deliveries = self.deliveries(waiting, size);
         let Some(first) = deliveries.first().map(|delivery| delivery.message.position) else {
@@ -61,11 +65,14 @@ impl Worker {
         match attempt(&self.shared, &self.consumer, run.clone()).await {
             Ok(done) => {
                 self.note_done(&run.deliveries[..done]);
-                self.passed(done, false);
+                self.passed(first, done);
                 self.limit = (self.limit * 2).min(self.batch());
                 Ok(done)
             }
-            Err(error) => self.fresh_failed(error, &run, &waiting[0]).await,
+            Err(error) => {
+                self.unmark().await;
+                self.fresh_failed(error, &run, &waiting[0]).await
+            }
         }
     }
 
@@ -127,25 +134,27 @@ impl Worker {
         if let Failure::Store(error) = failure {
             return Err(error);
         }
-        if at > 0 {
-            // What came before it went well, and goes first.
-            self.limit = at;
+        let ran = Ran { count, at, batched: self.is_batched(&first.0) };
+        if let Some(size) = next_size(&ran, &failure) {
+            self.limit = size;
             return Ok(0);
         }
-        if count > 1 && (matches!(failure, Failure::Suspect(_)) || self.is_batched(&first.0)) {
-            self.limit = if self.is_batched(&first.0) { count / 2 } else { 1 };
+        if self.another_round(&first.0, &failure).await {
+            self.limit = 1;
             return Ok(0);
         }
         let (message, cursor) = first;
+        if self.is_done_already(message).await? {
+            self.pass(cursor.clone()).await?;
+            self.passed(message.position, 1);
+            return Ok(1);
+        }
         let now = self.shared.clock.now();
         let due = match &failure {
             Failure::Permanent(_) => None,
             _ => self.consumer.schedule.next_due(now, message.envelope.id, 1),
         };
-        let (Failure::Store(error)
-        | Failure::Suspect(error)
-        | Failure::Failed(error)
-        | Failure::Permanent(error)) = failure;
+        let error = failure.into_error();
         let parked = Parked {
             position: message.position,
             key: message.envelope.key.clone(),
@@ -158,7 +167,7 @@ impl Worker {
         };
         self.tell_parked(message, &parked);
         self.park_and_pass(parked, cursor.clone()).await?;
-        self.passed(1, false);
+        self.passed(message.position, 1);
         self.limit = self.batch();
         Ok(1)
     }
@@ -181,6 +190,26 @@ impl Worker {
             }
             None => tracing::error!(%consumer, event = %envelope.name, %id, attempts, error, "dead letter"),
         }
+    }
+
+    /// Whether a command that has failed was carried out before.
+    pub(super) async fn is_done_already(&self, message: &Recorded) -> Result<bool> {
+        match &self.consumer.work {
+            ConsumerWork::Carry(_) => carry::is_on_record(self.shared.store.as_ref(), message).await,
+            _ => Ok(false),
+        }
+    }
+
+    /// Stands behind a message that needs no handling.
+    async fn pass(&mut self, cursor: Cursor) -> Result<()> {
+        let (lease, to) = (self.lease.clone(), cursor.clone());
+        self.write(move |tx| {
+            let (lease, to) = (lease.clone(), to.clone());
+            Box::pin(async move { tx.advance(&lease, &to, None).await })
+        })
+        .await?;
+        self.note_written(cursor);
+        Ok(())
     }
 
     /// Parks one message and stands behind it.

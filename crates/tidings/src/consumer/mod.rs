@@ -4,10 +4,13 @@
 //! their own: the message is parked, its key's later messages wait behind it, and the cursor goes on.
 
 mod careful;
+mod carry;
 mod deliver;
 mod due;
 mod failure;
 mod fresh;
+mod narrow;
+mod patience;
 mod worker;
 
 use std::sync::Arc;
@@ -18,6 +21,7 @@ use tidings_core::store::StoreError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::app::{Consumer, Shared};
+use careful::Care;
 use worker::{Ended, Worker};
 
 /// What a person wants done with a dead letter.
@@ -45,14 +49,18 @@ pub(crate) async fn run(
     let consumer = Arc::new(consumer);
     let name = consumer.spec.name.clone();
     let mut pause = PAUSE_MIN;
+    let mut care = Care::default();
     loop {
         let ended = match shared.store.hold(&name).await {
             Ok(holding) => {
-                let mut worker = Worker::new(shared.clone(), consumer.clone(), holding, stop.clone());
+                let carried = std::mem::take(&mut care);
+                let mut worker =
+                    Worker::new(shared.clone(), consumer.clone(), holding, carried, stop.clone());
                 let ended = worker.work(&mut control).await;
                 if worker.got_on() {
                     pause = PAUSE_MIN;
                 }
+                care = worker.into_care();
                 ended
             }
             Err(error) => Ended::Trouble(error.into()),

@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tidings_core::envelope::Cursor;
+use tidings_core::envelope::{Cursor, Position};
 use tidings_core::error::{Error, Result};
 use tidings_core::key::Key;
 use tidings_core::store::{Holding, Lease, Settled, StoreError, Watch};
 use tokio::sync::{mpsc, watch};
 
-use super::careful::Careful;
+use super::careful::Care;
 use super::{Control, Verdict};
 use crate::app::{Consumer, Shared};
 use crate::unit::{self, Access, Unit, UnitFuture};
@@ -31,11 +32,13 @@ pub(super) struct Worker {
     /// Keys that hold back later messages, with the number of their parked messages.
     pub(super) parked_keys: HashMap<Key, usize>,
     pub(super) next_due: Option<Timestamp>,
-    pub(super) careful: Option<Careful>,
+    pub(super) care: Care,
     /// The key whose parked messages are too many; until they are fewer nothing new is read.
     pub(super) blocked: bool,
     /// Messages for the next attempt; smaller than the configured batch while a failure is being narrowed down.
     pub(super) limit: usize,
+    /// The lone message that is being tried again at once, with the rounds it has had.
+    pub(super) transient: Option<(Position, u32)>,
     got_on: bool,
     stop: watch::Receiver<bool>,
 }
@@ -52,11 +55,13 @@ impl Worker {
         shared: Arc<Shared>,
         consumer: Arc<Consumer>,
         holding: Holding,
+        mut care: Care,
         stop: watch::Receiver<bool>,
     ) -> Self {
         let batch = shared.config.listeners.batch.max(1);
+        care.held(&holding, batch);
         Self {
-            careful: Careful::after(&holding, batch),
+            care,
             parked_keys: holding.parked.keys.into_iter().collect(),
             next_due: holding.parked.next_due,
             written: holding.cursor.clone(),
@@ -65,11 +70,17 @@ impl Worker {
             written_at: shared.clock.now(),
             blocked: false,
             limit: batch,
+            transient: None,
             got_on: false,
             shared,
             consumer,
             stop,
         }
+    }
+
+    /// What the next holder within this process goes on with.
+    pub(super) fn into_care(self) -> Care {
+        self.care
     }
 
     /// Whether anything was achieved since the consumer was taken.
@@ -91,18 +102,36 @@ impl Worker {
     async fn work_on(&mut self, control: &mut mpsc::Receiver<Control>) -> Result<()> {
         let mut watch = self.shared.store.watch(&self.consumer.spec.filter);
         self.settle_suspect().await?;
-        while !*self.stop.borrow() {
+        while !self.is_stopped() {
             while let Ok(order) = control.try_recv() {
                 self.obey(order).await?;
             }
             if self.is_due() {
-                self.work_due().await?;
-            } else if self.blocked || self.work_fresh().await? {
+                self.work_due(control).await?;
+            } else if self.blocked || self.work_fresh(control).await? {
                 self.rest(watch.as_mut(), control).await?;
             }
             self.got_on = true;
         }
         self.write_cursor().await
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Whether the worker is to stop, or a person has decided something: both are looked at between attempts, so that
+    /// neither waits for a whole batch to be narrowed down.
+    pub(super) fn is_called_away(&self, control: &mpsc::Receiver<Control>) -> bool {
+        self.is_stopped() || !control.is_empty()
+    }
+
+    /// Waits, but not past the stop.
+    pub(super) async fn pause(&mut self, pause: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = self.stop.wait_for(|stop| *stop) => {}
+        }
     }
 
     fn is_due(&self) -> bool {

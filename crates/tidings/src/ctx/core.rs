@@ -1,6 +1,7 @@
 //! The part of a context that does not depend on the driver.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use tidings_core::contract::{Command, Event};
@@ -30,6 +31,7 @@ pub(crate) struct CtxCore {
     pub(crate) outgoing: Vec<Envelope>,
     slot: TxSlot,
     tx: Option<Box<dyn Tx>>,
+    asked_at: Option<Instant>,
 }
 
 impl CtxCore {
@@ -39,7 +41,7 @@ impl CtxCore {
         origin: Origin,
         slot: TxSlot,
     ) -> Box<Self> {
-        Box::new(Self { shared, module, origin, outgoing: Vec::new(), slot, tx: None })
+        Box::new(Self { shared, module, origin, outgoing: Vec::new(), slot, tx: None, asked_at: None })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -50,7 +52,10 @@ impl CtxCore {
     pub(crate) async fn tx(&mut self) -> &mut dyn Tx {
         let tx = match self.tx.take() {
             Some(tx) => tx,
-            None => self.slot.take().await,
+            None => {
+                self.asked_at = Some(Instant::now());
+                self.slot.take().await
+            }
         };
         self.tx.insert(tx).as_mut()
     }
@@ -62,6 +67,11 @@ impl CtxCore {
 
     pub(crate) fn has_tx(&self) -> bool {
         self.tx.is_some()
+    }
+
+    /// When the transaction was asked for; from then on it is the store that takes its time.
+    pub(crate) fn asked_at(&self) -> Option<Instant> {
+        self.asked_at
     }
 
     /// Gives the transaction up, if it was taken.

@@ -33,6 +33,14 @@ pub(crate) fn bump(counter: &str, by: i64) -> Bump {
 pub(crate) struct ResetAll {
     #[serde(default)]
     pub(crate) send_bump: Option<Bump>,
+    /// Sends it this often more, in the same transaction.
+    #[serde(default)]
+    pub(crate) more: u32,
+}
+
+/// A reset that sends a command.
+pub(crate) fn reset_and(bump: Bump) -> ResetAll {
+    ResetAll { send_bump: Some(bump), more: 0 }
 }
 
 #[derive(Debug, Query, Serialize, Deserialize)]
@@ -60,15 +68,19 @@ const AUDIT_SQL: &str =
     "CREATE TABLE notes (id INTEGER PRIMARY KEY, counter TEXT NOT NULL, what TEXT NOT NULL);";
 
 pub(crate) fn counters() -> Module {
+    counters_tables()
+        .command(do_bump)
+        .command(do_reset_all)
+        .sends::<Bump>()
+        .on_reply("bump-answered", bump_answered)
+}
+
+pub(crate) fn counters_tables() -> Module {
     Module::new("counters")
         .owns::<Bumped>()
         .owns::<Reset>()
         .tables(["counters", "replies"])
         .migrations(&[Migration { version: 1, name: "tables", sql: COUNTERS_SQL }])
-        .command(do_bump)
-        .command(do_reset_all)
-        .sends::<Bump>()
-        .on_reply("bump-answered", bump_answered)
         .query(total)
 }
 
@@ -100,14 +112,15 @@ pub(crate) async fn do_bump(ctx: &mut Ctx, cmd: Bump) -> Outcome<i64> {
     Ok(total)
 }
 
-async fn do_reset_all(ctx: &mut Ctx, cmd: ResetAll) -> Outcome<u32> {
+pub(crate) async fn do_reset_all(ctx: &mut Ctx, cmd: ResetAll) -> Outcome<u32> {
     let counters: Vec<(String,)> =
         sql("UPDATE counters SET total = 0 RETURNING name").fetch_all(ctx.tx()).await?;
     let count = u32::try_from(counters.len())?;
     for (counter,) in counters {
         ctx.publish(Reset { counter }).await?;
     }
-    if let Some(bump) = cmd.send_bump {
+    for bump in cmd.send_bump.iter().cycle().take(1 + cmd.more as usize) {
+        let bump = bump.clone();
         if bump.counter.starts_with("silent") {
             ctx.send(bump).await?;
         } else {
@@ -117,7 +130,7 @@ async fn do_reset_all(ctx: &mut Ctx, cmd: ResetAll) -> Outcome<u32> {
     Ok(count)
 }
 
-async fn bump_answered(ctx: &mut Ctx, reply: CommandReply<Bump>) -> Result<()> {
+pub(crate) async fn bump_answered(ctx: &mut Ctx, reply: CommandReply<Bump>) -> Result<()> {
     let text = match reply.outcome {
         Ok(total) => format!("total {total}"),
         Err(rejection) => format!("rejected {}", rejection.code),

@@ -1,11 +1,17 @@
 //! What an application refuses to start with, or to do.
 
-use tidings::store::Migration;
+use std::sync::Arc;
+
+use tidings::store::{Migration, Store};
 use tidings::{App, BuildError, Command, Ctx, Module, Outcome, Reads, Result, sql};
 
 use crate::app::contracts::{self, audit::Noted, counters::Bumped};
-use crate::app::{Bump, SomeBumped, audit, audit_tables, bump, counters, do_bump, note_bumped, notes};
-use crate::support::{Harness, config};
+use tidings_sqlite::{SqliteConfig, SqliteStore};
+
+use crate::app::{
+    Bump, SomeBumped, audit, audit_tables, bump, counters, do_bump, note_bumped, notes, reset_and,
+};
+use crate::support::{Harness, alter, config};
 
 async fn contradictions(modules: impl IntoIterator<Item = Module>) -> String {
     let dir = tempfile::tempdir().unwrap();
@@ -75,6 +81,16 @@ async fn contradictions_are_told() {
         (vec![other().sends::<Bump>()], "which no module handles"),
         (vec![counters(), other().sends::<Bump>()], "between contexts only events travel"),
         (vec![Module::new("Other One")], "module `Other One`: names are lower-case"),
+        (vec![counters(), audit().retired("note", "x")], "`audit.note` is declared retired, but a handler"),
+        (vec![counters().renamed("bump", "reset-all")], "`counters.bump` is declared renamed, but a handler"),
+        (vec![other().renamed("a", "b")], "`other.a` is declared renamed to `other.b`, but no handler"),
+        (vec![other().renamed("a", "b").renamed("b", "a")], "`other.b` is declared renamed to `other.a`"),
+        (
+            vec![counters().renamed("a", "bump").renamed("a", "reset-all")],
+            "renamed to both `counters.bump` and `counters.reset-all`",
+        ),
+        (vec![counters().renamed("a", "bump").retired("a", "x")], "renamed to `counters.bump` and retired"),
+        (vec![other().retired("gone", " ")], "`other.gone` is declared retired without a reason"),
     ];
     for (modules, expected) in cases {
         let error = contradictions(modules).await;
@@ -150,6 +166,48 @@ async fn orphaned_work_is_not_stranded() {
     let retired = audit_tables().retired("write-down", "nobody reads the book");
     let harness = harness.restart_with([counters(), retired]).await.unwrap();
     assert_eq!(harness.consumer("audit.write-down").await.retired.as_deref(), Some("nobody reads the book"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_start_gives_nothing_up() {
+    let harness = Harness::start().await;
+    harness.app.send(bump("garbage-kept", 1)).await.unwrap();
+    harness.until_parked("audit.note", 0, 0, 1).await;
+    harness.app.send(reset_and(bump("silent", 0))).await.unwrap();
+    harness.settle().await;
+    harness.app.shutdown().await.unwrap();
+    alter(&harness.path(), "UPDATE tidings_consumers SET cursor = 0 WHERE name = 'counters.bump'").await;
+
+    let retired = audit_tables().retired("note", "nobody reads the book");
+    let (dir, clock) = (harness.dir.clone(), harness.clock.clone());
+    let refused = harness.start_again_with([retired]).await.err().expect("must not start");
+    assert!(refused.to_string().contains("command handler `counters.bump`"), "{refused}");
+    let app = crate::support::build(&dir, &clock, [counters(), audit()], config(&dir)).await.unwrap();
+    let harness = Harness { app, clock, dir };
+    assert_eq!(harness.consumer("audit.note").await.dead, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_was_not_taken_over_is_an_orphan() {
+    let harness = Harness::start().await;
+    let both = audit().on("write-down", note_bumped);
+    let harness = harness.restart_with([counters(), both]).await.unwrap();
+    harness.app.send(bump("garbage-stranded", 1)).await.unwrap();
+    harness.until_parked("audit.note", 0, 0, 1).await;
+    let renamed = audit_tables().on("write-down", note_bumped).renamed("note", "write-down");
+    let refused = harness.restart_with([counters(), renamed]).await.err().expect("must not start");
+    assert!(refused.to_string().contains("listener `audit.note`"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_was_given_stays_open_when_the_start_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = crate::support::path(&dir);
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(SqliteConfig::new(path)).await.unwrap());
+    let broken = Module::new("broken").migrations(&[Migration { version: 1, name: "no", sql: "no SQL" }]);
+    let built = App::builder().module(broken).config(config(&dir)).store(store.clone()).build().await;
+    assert!(built.is_err());
+    store.consumers().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

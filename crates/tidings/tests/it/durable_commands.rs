@@ -1,15 +1,19 @@
 //! Commands sent inside a transaction.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidings::store::Store;
-use tidings::{App, Caller};
+use tidings::{App, Caller, Ctx, Outcome};
 use tidings_sqlite::{SqliteConfig, SqliteStore};
 use tidings_testkit::clock::ManualClock;
 use tidings_testkit::faults::{FaultPlan, NamedFault, Step, What, When, faulty};
 
-use crate::app::{ResetAll, Total, audit, bump, contracts, counters};
-use crate::support::{Harness, config, path};
+use crate::app::{
+    Bump, ResetAll, Total, audit, bump, bump_answered, contracts, counters, counters_tables, do_bump,
+    do_reset_all, reset_and,
+};
+use crate::support::{Harness, WRITE_BUDGET_MS, config, path};
 
 async fn replies(harness: &Harness) -> String {
     let error = harness.app.ask(Total { counter: "replies".into() }).await.unwrap_err();
@@ -19,9 +23,9 @@ async fn replies(harness: &Harness) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn carried_out_after_the_commit_and_answered() {
     let harness = Harness::start().await;
-    harness.app.send(ResetAll { send_bump: Some(bump("a", 4)) }).await.unwrap();
+    harness.app.send(reset_and(bump("a", 4))).await.unwrap();
     harness.until("the reply is there", async |harness| replies(harness).await == "total 4").await;
-    harness.app.send(ResetAll { send_bump: Some(bump("a", 0)) }).await.unwrap();
+    harness.app.send(reset_and(bump("a", 0))).await.unwrap();
     harness
         .until("the rejection is there", async |harness| replies(harness).await == "total 4,rejected zero")
         .await;
@@ -31,7 +35,7 @@ async fn carried_out_after_the_commit_and_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rejection_that_nobody_handles_is_listed() {
     let harness = Harness::start().await;
-    harness.app.send(ResetAll { send_bump: Some(bump("silent", 0)) }).await.unwrap();
+    harness.app.send(reset_and(bump("silent", 0))).await.unwrap();
     harness
         .until("the rejection is listed", async |harness| {
             harness.app.store().unhandled_rejections(10).await.unwrap().len() == 1
@@ -79,7 +83,7 @@ async fn one_flow_from_the_first_command_to_the_last_reply() {
 /// The clock stands still, so a command that was parked for it would never be carried out.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_busy_is_no_fault_of_the_command() {
-    // The command at the edge records the first outcome; only the durable one takes savepoints.
+    // The command at the edge records the first outcome; only the second durable one of a batch takes savepoints.
     for (step, nth) in [(Step::Savepoint, 0), (Step::Release, 0), (Step::RecordOutcome, 1)] {
         let plan = FaultPlan::new();
         let dir = Arc::new(tempfile::tempdir().unwrap());
@@ -94,8 +98,42 @@ async fn a_store_that_is_busy_is_no_fault_of_the_command() {
             .build();
         let harness = Harness { app: app.await.unwrap(), clock, dir };
         plan.arm_named(NamedFault { step, nth, when: When::Before, what: What::Busy });
-        harness.app.send(ResetAll { send_bump: Some(bump("a", 4)) }).await.unwrap();
-        harness.until("the reply is there", async |harness| replies(harness).await == "total 4").await;
+        harness.app.send(ResetAll { more: 1, ..reset_and(bump("a", 4)) }).await.unwrap();
+        harness
+            .until("the replies are there", async |harness| replies(harness).await == "total 4,total 8")
+            .await;
         assert!(plan.fired(), "{step:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejection_undoes_only_its_own_command() {
+    let harness = Harness::start().await;
+    let refused = bump("a", 0);
+    harness.app.send(ResetAll { more: 2, ..reset_and(refused) }).await.unwrap();
+    harness.app.send(ResetAll { more: 1, ..reset_and(bump("a", 4)) }).await.unwrap();
+    harness
+        .until("all are answered", async |harness| {
+            replies(harness).await == "rejected zero,rejected zero,rejected zero,total 4,total 8"
+        })
+        .await;
+    assert_eq!(harness.app.ask(Total { counter: "never kept".into() }).await.unwrap(), None);
+}
+
+async fn bump_after_a_while(ctx: &mut Ctx, cmd: Bump) -> Outcome<i64> {
+    tokio::time::sleep(Duration::from_millis(2 * WRITE_BUDGET_MS)).await;
+    do_bump(ctx, cmd).await
+}
+
+/// A handler that waits before its first statement holds no writer, and so is not interrupted for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_may_wait_before_its_first_statement() {
+    let slow = counters_tables()
+        .command(bump_after_a_while)
+        .command(do_reset_all)
+        .sends::<Bump>()
+        .on_reply("bump-answered", bump_answered);
+    let harness = Harness::with([slow]).await;
+    harness.app.send(ResetAll { more: 1, ..reset_and(bump("a", 4)) }).await.unwrap();
+    harness.until("both are answered", async |harness| replies(harness).await == "total 4,total 8").await;
 }

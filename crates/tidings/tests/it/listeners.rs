@@ -16,7 +16,7 @@ async fn several_events_in_one_order_per_key() {
     for total in 1..=50 {
         harness.app.send(bump("a", 1)).await.unwrap();
         if total % 10 == 0 {
-            harness.app.send(ResetAll { send_bump: None }).await.unwrap();
+            harness.app.send(ResetAll { send_bump: None, more: 0 }).await.unwrap();
         }
     }
     harness.settle().await;

@@ -4,10 +4,13 @@
 
 mod app;
 mod borders;
+mod careful;
 mod commands;
 mod durable_commands;
 mod listeners;
+mod narrowing;
 mod outbox;
+mod renamed;
 mod support;
 mod traps;
 mod typed;

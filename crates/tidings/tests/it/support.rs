@@ -1,6 +1,6 @@
 //! Starting the test application, and waiting for states.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,14 @@ impl Harness {
         modules: impl IntoIterator<Item = Module>,
     ) -> Result<Self, BuildError> {
         self.app.shutdown().await.unwrap();
+        self.start_again_with(modules).await
+    }
+
+    /// Starts another application on the file of one that was stopped.
+    pub(crate) async fn start_again_with(
+        self,
+        modules: impl IntoIterator<Item = Module>,
+    ) -> Result<Self, BuildError> {
         let app = build(&self.dir, &self.clock, modules, config(&self.dir)).await?;
         Ok(Self { app, ..self })
     }
@@ -85,12 +93,26 @@ pub(crate) fn path(dir: &TempDir) -> PathBuf {
     dir.path().join("app.db")
 }
 
+/// Makes a file look as if its last runtime had been killed.
+pub(crate) async fn mark_unclean(path: &Path) {
+    alter(path, "UPDATE tidings_runtime SET clean = 0").await;
+}
+
+/// Changes the file of a stopped application behind its back.
+pub(crate) async fn alter(path: &Path, statement: &'static str) {
+    use sqlx::Connection;
+    let mut connection = sqlx::SqliteConnection::connect(&path.display().to_string()).await.unwrap();
+    sqlx::query(statement).execute(&mut connection).await.unwrap();
+}
+
+pub(crate) const WRITE_BUDGET_MS: u64 = 500;
+
 pub(crate) fn config(dir: &TempDir) -> Config {
     let mut config = Config::default();
     config.store.path = path(dir);
     config.store.synchronous = Synchronous::Off;
     config.store.guard_tables = true;
-    config.store.write_budget_ms = 500;
+    config.store.write_budget_ms = WRITE_BUDGET_MS;
     config
 }
 

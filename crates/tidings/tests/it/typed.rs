@@ -1,12 +1,16 @@
 //! Handlers that use sqlx.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use sqlx::Sqlite;
 use tidings::store::Migration;
-use tidings::{Command, Ctx, Module, Outcome, Query, QueryCtx, Result, reject, sql};
+use tidings::{App, Command, Ctx, Module, Outcome, Query, QueryCtx, Result, reject, sql};
+use tidings_sqlite::{SqliteConfig, SqliteStore};
+use tidings_testkit::clock::ManualClock;
 
-use crate::app::{SomeBumped, audit, bump, counters};
-use crate::support::Harness;
+use crate::app::{SomeBumped, audit, bump, contracts, counters};
+use crate::support::{Harness, config, path};
 
 #[derive(Debug, Command, Serialize, Deserialize)]
 #[command("tallies.add", output = i64)]
@@ -77,4 +81,18 @@ async fn typed_statements_are_guarded_too() {
     let chain = tidings_core::error::chain(&error);
     assert!(chain.contains("module `tallies` may not touch table `counters`"), "{chain}");
     let _ = sql;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn also_on_a_store_that_was_given() {
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let clock = Arc::new(ManualClock::new("2026-01-31T09:30:00Z".parse().unwrap()));
+    let mut guarded = SqliteConfig::new(path(&dir));
+    guarded.guard_tables = true;
+    let store = Arc::new(SqliteStore::open(guarded).await.unwrap());
+    let modules = [counters(), audit(), tallies()];
+    let app = App::builder().modules(modules).contracts(contracts::CONTRACTS).config(config(&dir));
+    let app = app.clock(clock.clone()).store(store).build().await.unwrap();
+    let error = tidings::chain(&app.send(Meddle {}).await.unwrap_err());
+    assert!(error.contains("module `tallies` may not touch table `counters`"), "{error}");
 }
