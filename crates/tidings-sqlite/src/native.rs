@@ -73,11 +73,11 @@ impl Native {
     }
 
     /// Lends the open transaction to one work.
-    pub(crate) fn lend(self: &Arc<Self>, nested: bool) -> NativeTx {
+    pub(crate) fn lend(self: &Arc<Self>, nested: bool, drains_log: bool) -> NativeTx {
         let mut inner = self.lock();
         inner.turn += 1;
         inner.nested = nested;
-        SqliteTx::new(NativeDriver { native: self.clone(), turn: inner.turn })
+        SqliteTx::new(NativeDriver { native: self.clone(), turn: inner.turn }, drains_log)
     }
 
     /// Voids what was lent.
@@ -209,6 +209,14 @@ impl NativeDriver {
         run(&self.enter()?.connection)
     }
 
+    fn append_to(&self, inner: &mut Inner, messages: &[Envelope]) -> rusqlite::Result<()> {
+        if !messages.is_empty() {
+            append(inner, messages)?;
+            self.native.env.fullness.appended(inner.connection.last_insert_rowid());
+        }
+        Ok(())
+    }
+
     fn module<T>(
         &self,
         scope: TableScope<'_>,
@@ -269,9 +277,10 @@ impl Exec for NativeDriver {
     }
 
     fn append(&mut self, messages: &[Envelope]) -> impl Future<Output = Result<(), StoreError>> + Send {
-        std::future::ready(
-            self.with(|| format!("appending {} messages", messages.len()), |inner| append(inner, messages)),
-        )
+        std::future::ready(self.with(
+            || format!("appending {} messages", messages.len()),
+            |inner| self.append_to(inner, messages),
+        ))
     }
 
     fn conclude(
@@ -282,7 +291,7 @@ impl Exec for NativeDriver {
         let done = self.with(
             || format!("storing a command's outcome and its {} messages", messages.len()),
             |inner| {
-                append(inner, messages)?;
+                self.append_to(inner, messages)?;
                 run(&inner.connection, OUTCOME_INSERT, outcome)
             },
         );
@@ -333,9 +342,6 @@ impl Exec for NativeDriver {
 }
 
 fn append(inner: &mut Inner, messages: &[Envelope]) -> rusqlite::Result<()> {
-    if messages.is_empty() {
-        return Ok(());
-    }
     let mut statement = inner.connection.prepare_cached(APPEND)?;
     for message in messages {
         let traceparent = message.trace.traceparent();

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tidings_core::envelope::Cursor;
 use tidings_core::error::Error;
+use tidings_core::ids::MessageId;
 use tidings_core::store::{
     Batch, ConsumerSpec, Filter, Holding, Limits, Maintenance, Migration, ParkedKeys, ParkedMessage,
     Retention, Store, StoreError, Watch, Work,
@@ -19,8 +20,9 @@ use tokio::sync::oneshot;
 
 use crate::checker::Checker;
 use crate::config::SqliteConfig;
-use crate::env::{Env, Fullness};
+use crate::env::Env;
 use crate::error::{from_native, is_busy, sqlx_code};
+use crate::fullness::Fullness;
 use crate::guard::Owners;
 use crate::internal::Internal;
 use crate::job::job;
@@ -33,7 +35,7 @@ use crate::typed::Typed;
 use crate::wake::Watchers;
 use crate::watchdog::{Slot, Watchdog};
 use crate::writer::{Turn, Writer};
-use crate::{consumers, migrate, retention};
+use crate::{consumers, migrate, outcomes, retention};
 
 /// An open database. Clones share it.
 #[derive(Clone)]
@@ -44,6 +46,8 @@ pub struct SqliteStore {
 pub(crate) struct Shared {
     pub(crate) env: Arc<Env>,
     pub(crate) unclean: bool,
+    /// The log's messages were counted since it was opened.
+    pub(crate) counted_again: AtomicBool,
     writes: Arc<Queue<Turn>>,
     reads: Arc<Queue<ReadTurn>>,
     watchdog: Watchdog,
@@ -108,6 +112,7 @@ impl SqliteStore {
         let shared = Shared {
             env,
             unclean: opened.unclean,
+            counted_again: AtomicBool::new(false),
             writes,
             reads,
             watchdog,
@@ -263,6 +268,10 @@ impl Store for SqliteStore {
 
     fn watch(&self, filter: &Filter) -> Box<dyn Watch> {
         self.shared.env.watchers.watch(filter)
+    }
+
+    async fn acknowledge_rejection(&self, id: MessageId) -> Result<(), StoreError> {
+        outcomes::acknowledge(self, id).await
     }
 
     async fn maintain(&self, retention: &Retention, now: Timestamp) -> Result<Maintenance, StoreError> {

@@ -257,10 +257,10 @@ impl Driver for TypedControl {
         self.typed.flags.is_lost()
     }
 
-    async fn lend(&mut self, nested: bool) -> Result<Box<dyn Tx>, StoreError> {
+    async fn lend(&mut self, nested: bool, drains_log: bool) -> Result<Box<dyn Tx>, StoreError> {
         let mut inner = self.typed.shared().lock_owned().await;
         inner.nested = nested;
-        Ok(Box::new(SqliteTx::new(SqlxDriver::new(inner, self.typed.clone()))))
+        Ok(Box::new(SqliteTx::new(SqlxDriver::new(inner, self.typed.clone()), drains_log)))
     }
 
     async fn take_back(&mut self, ended_enclosed: bool) {

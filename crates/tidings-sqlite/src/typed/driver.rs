@@ -65,6 +65,11 @@ impl SqlxDriver {
         lost(&context, Some(source.into()))
     }
 
+    fn note(&mut self, messages: &[Envelope], newest: Option<i64>) {
+        messages.iter().for_each(|message| note(&mut self.inner.appended, message));
+        newest.into_iter().for_each(|newest| self.typed.env.fullness.appended(newest));
+    }
+
     fn context(scope: TableScope<'_>, sql: &str) -> String {
         format!("module `{}`: statement `{}`", scope.module, shorten(sql))
     }
@@ -104,18 +109,17 @@ impl Exec for SqlxDriver {
 
     async fn append(&mut self, messages: &[Envelope]) -> Result<(), StoreError> {
         let done = append(self.enter()?, messages).await;
-        done.map_err(|source| self.explain(format!("appending {} messages", messages.len()), source))?;
-        for message in messages {
-            note(&mut self.inner.appended, message);
-        }
+        let newest =
+            done.map_err(|source| self.explain(format!("appending {} messages", messages.len()), source))?;
+        self.note(messages, newest);
         Ok(())
     }
 
     async fn conclude(&mut self, messages: &[Envelope], outcome: &[Param<'_>]) -> Result<u64, StoreError> {
         let context = || format!("storing a command's outcome and its {} messages", messages.len());
         let done = conclude(self.enter()?, messages, outcome).await;
-        let changed = done.map_err(|source| self.explain(context(), source))?;
-        messages.iter().for_each(|message| note(&mut self.inner.appended, message));
+        let (changed, newest) = done.map_err(|source| self.explain(context(), source))?;
+        self.note(messages, newest);
         Ok(changed)
     }
 

@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 use super::append::append;
 use super::connection::{Inner, Typed, connected};
+use crate::fullness;
 use crate::native::{lost, note};
 use crate::store::SqliteStore;
 use crate::writer::Turn;
@@ -102,11 +103,14 @@ impl OwnedSqliteTx {
     /// # Errors
     /// [`StoreError::Budget`], [`StoreError::LogFull`], or what the database says.
     pub async fn append(&mut self, messages: &[Envelope]) -> Result<(), StoreError> {
-        self.lent.typed.env.fullness.check()?;
         let mut inner = self.lent.inner.lock().await;
         self.lent.check()?;
-        let done = append(connected(&mut inner)?, messages).await;
-        done.map_err(|source| self.lent.typed.explain("appending to a lent transaction", source))?;
+        let (env, connection) = (&self.lent.typed.env, connected(&mut inner)?);
+        fullness::check_on(env, connection).await?;
+        let done = append(connection, messages).await;
+        let newest =
+            done.map_err(|source| self.lent.typed.explain("appending to a lent transaction", source))?;
+        newest.into_iter().for_each(|newest| env.fullness.appended(newest));
         messages.iter().for_each(|message| note(&mut inner.appended, message));
         Ok(())
     }

@@ -22,6 +22,7 @@ impl Failure {
                 StoreError::Fenced { .. }
                 | StoreError::Closed
                 | StoreError::Full { .. }
+                | StoreError::Io { .. }
                 | StoreError::ReadOnly { .. }
                 | StoreError::Corrupt { .. }
                 | StoreError::LogFull { .. },
@@ -34,6 +35,7 @@ impl Failure {
         match error.kind() {
             ErrorKind::Transient => Self::Store(error),
             _ if store.is_transient(&error) => Self::Store(error),
+            _ if store.is_store_trouble(&error) => Self::Store(error),
             ErrorKind::Failed => Self::Failed(error),
             // A listener has nobody to refuse to: a rejection there is as final as any other refusal.
             ErrorKind::Permanent | ErrorKind::Rejected(_) => Self::Permanent(error),
