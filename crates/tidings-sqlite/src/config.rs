@@ -46,8 +46,11 @@ pub struct SqliteConfig {
     /// Refuse statements of a module on tables that are not its own. Guards nothing before
     /// [`Store::own_tables`](tidings_core::store::Store::own_tables) has said who owns what.
     pub guard_tables: bool,
-    /// How many threads read.
+    /// How many threads read for queries and for people. The runtime's own reader comes on top.
     pub readers: usize,
+    /// The file grows to no more than so many pages, of 4,096 bytes each in a database that Tidings has made; then
+    /// writing fails as on a full disk. `None` leaves that to the disk.
+    pub pages_max: Option<u32>,
     /// The SQLite VFS to open the file with, by its registered name; the default VFS if `None`.
     pub vfs: Option<String>,
 }
@@ -67,6 +70,7 @@ impl SqliteConfig {
             block_grace: Duration::from_secs(1),
             guard_tables: true,
             readers: 2,
+            pages_max: None,
             vfs: None,
         }
     }

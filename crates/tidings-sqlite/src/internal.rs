@@ -8,6 +8,20 @@ use tidings_core::store::{StoreError, Tx, Work};
 
 use crate::native::NativeTx;
 
+/// A name for the watchdog, of something that is no work.
+pub(crate) struct Named(pub(crate) &'static str);
+
+#[async_trait]
+impl Work for Named {
+    fn name(&self) -> String {
+        self.0.to_owned()
+    }
+
+    async fn run(&self, tx: Box<dyn Tx>) -> (Box<dyn Tx>, Result<(), StoreError>) {
+        (tx, Ok(()))
+    }
+}
+
 type Run<T> = Box<dyn Fn(&Connection) -> Result<T, StoreError> + Send + Sync>;
 
 /// Runs a closure on the native connection, as often as the writer finds necessary.

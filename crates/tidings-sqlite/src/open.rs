@@ -18,6 +18,8 @@ pub(crate) struct Opened {
     pub(crate) lock: LockFile,
     pub(crate) writer: Connection,
     pub(crate) readers: Vec<Connection>,
+    /// The reader for the runtime's own questions.
+    pub(crate) asker: Connection,
     /// The runtime before this one did not close in order.
     pub(crate) unclean: bool,
 }
@@ -30,7 +32,8 @@ pub(crate) fn open(config: &SqliteConfig) -> Result<Opened, StoreError> {
     schema::migrate(&mut writer).map_err(|error| error.named(&config.path))?;
     let unclean = mark_open(&writer).map_err(|source| explain(&config.path, source))?;
     let readers = (0..config.readers.max(1)).map(|_| connect_reader(config)).collect::<Result<_, _>>()?;
-    Ok(Opened { lock, writer, readers, unclean })
+    let asker = connect_reader(config)?;
+    Ok(Opened { lock, writer, readers, asker, unclean })
 }
 
 fn check_folder(path: &Path) -> Result<(), StoreError> {
@@ -91,6 +94,9 @@ fn set_up(connection: &Connection, config: &SqliteConfig) -> rusqlite::Result<()
     connection.busy_timeout(config.busy_timeout)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", config.synchronous.pragma())?;
+    if let Some(pages_max) = config.pages_max {
+        connection.pragma_update(None, "max_page_count", pages_max)?;
+    }
     connection.pragma_update(None, "foreign_keys", true)
 }
 

@@ -12,13 +12,13 @@ use super::driver::SqlxDriver;
 use super::nesting;
 use crate::config::{SqliteConfig, Synchronous};
 use crate::env::Env;
-use crate::error::from_sqlx;
+use crate::error::{EndedBy, from_sqlx};
 use crate::job::Job;
 use crate::native::{PROGRESS_STEPS, lost};
 use crate::tx::SqliteTx;
 use crate::wake::Topic;
 use crate::watchdog::Slot;
-use crate::writer::{Driver, Turn, Writer};
+use crate::writer::{Driver, Turn, Writer, commit_error};
 
 /// One connection, opened when it is first needed.
 pub(crate) struct Typed {
@@ -34,6 +34,8 @@ pub(crate) struct Inner {
     pub(crate) connection: Option<SqliteConnection>,
     pub(crate) nested: bool,
     pub(crate) appended: Vec<Topic>,
+    /// The trouble of the database that ended the lent transaction.
+    pub(crate) ended_by: Option<EndedBy>,
 }
 
 #[derive(Default)]
@@ -60,7 +62,7 @@ impl Flags {
 
 impl Typed {
     pub(crate) fn new(config: &SqliteConfig, env: Arc<Env>, slot: Arc<Slot>, read_only: bool) -> Self {
-        let inner = Inner { connection: None, nested: false, appended: Vec::new() };
+        let inner = Inner { connection: None, nested: false, appended: Vec::new(), ended_by: None };
         Self {
             env,
             slot,
@@ -100,12 +102,12 @@ impl Typed {
     }
 
     /// Commits what was lent to a caller, and wakes those who wait for its messages.
-    pub(crate) async fn commit_lent(&self) -> Result<(), StoreError> {
+    pub(crate) async fn commit_lent(&self, name: &str) -> Result<(), StoreError> {
         if self.flags.is_lost() {
             return Err(lost("a statement in it ended it before", None));
         }
         self.settle().await?;
-        self.commit().await?;
+        self.commit().await.map_err(|error| commit_error(name.to_owned(), error))?;
         self.env.counters.committed(1);
         let appended = std::mem::take(&mut self.lock().await.appended);
         self.env.watchers.notify(&appended);
@@ -196,6 +198,9 @@ fn options(config: &SqliteConfig, read_only: bool) -> SqliteConnectOptions {
         .synchronous(synchronous)
         .foreign_keys(true)
         .disable_statement_logging();
+    if let Some(pages_max) = config.pages_max {
+        options = options.pragma("max_page_count", pages_max.to_string());
+    }
     if let Some(vfs) = &config.vfs {
         options = options.vfs(vfs.clone());
     }
@@ -260,6 +265,7 @@ impl Driver for TypedControl {
     async fn lend(&mut self, nested: bool, drains_log: bool) -> Result<Box<dyn Tx>, StoreError> {
         let mut inner = self.typed.shared().lock_owned().await;
         inner.nested = nested;
+        inner.ended_by = None;
         Ok(Box::new(SqliteTx::new(SqlxDriver::new(inner, self.typed.clone()), drains_log)))
     }
 
@@ -272,6 +278,10 @@ impl Driver for TypedControl {
             tracing::warn!(%error, "a work's inner transaction could not be ended");
             self.typed.flags.lose();
         }
+    }
+
+    async fn ended_by(&mut self) -> Option<StoreError> {
+        self.typed.lock().await.ended_by.take().map(|ended| ended.error(&self.typed.env.database))
     }
 
     async fn take_appended(&mut self) -> Vec<Topic> {

@@ -12,7 +12,7 @@ use super::append::{append, conclude};
 use super::connection::{Inner, Typed, connected};
 use super::{nesting, values};
 use crate::env::Env;
-use crate::error::{from_sqlx, shorten, sqlx_code};
+use crate::error::{EndedBy, from_sqlx, shorten, sqlx_code};
 use crate::exec::{Exec, Param};
 use crate::native::{lost, note};
 use crate::tx::SqliteTx;
@@ -52,17 +52,22 @@ impl SqlxDriver {
         connected(&mut self.inner)
     }
 
-    fn explain(&self, context: String, source: sqlx::Error) -> StoreError {
-        const FULL: i32 = 13;
+    fn explain(&mut self, context: String, source: sqlx::Error) -> StoreError {
         const INTERRUPT: i32 = 9;
         let code = sqlx_code(&source).map(|code| code & 0xff);
         if code == Some(INTERRUPT) && self.typed.slot.is_over() {
             return self.typed.slot.budget_error();
         }
-        if code == Some(FULL) || !self.typed.flags.is_lost() {
+        if !self.typed.flags.is_lost() {
             return from_sqlx(&self.typed.env.database, context, source);
         }
-        lost(&context, Some(source.into()))
+        match EndedBy::trouble(&context, code.unwrap_or_default(), &source) {
+            None => lost(&context, Some(source.into())),
+            ended_by => {
+                self.inner.ended_by = ended_by;
+                from_sqlx(&self.typed.env.database, context, source)
+            }
+        }
     }
 
     fn note(&mut self, messages: &[Envelope], newest: Option<i64>) {

@@ -27,6 +27,8 @@ pub(crate) trait Driver {
     /// Voids what was lent. A work that `ended_enclosed`, by itself and inside a savepoint, may have left something
     /// running that the savepoint's end will wait for.
     async fn take_back(&mut self, ended_enclosed: bool);
+    /// The trouble of the database that ended the last work's transaction, if that was it.
+    async fn ended_by(&mut self) -> Option<StoreError>;
     async fn take_appended(&mut self) -> Vec<Topic>;
     /// The next waiting work, if it is of this driver.
     fn next(&self, writer: &Writer) -> Option<Job>;
@@ -82,6 +84,10 @@ impl Driver for NativeControl {
 
     async fn take_back(&mut self, _ended_enclosed: bool) {
         self.native.take_back();
+    }
+
+    async fn ended_by(&mut self) -> Option<StoreError> {
+        self.native.ended_by()
     }
 
     async fn take_appended(&mut self) -> Vec<Topic> {

@@ -199,3 +199,25 @@ async fn an_unknown_driver_is_refused() {
     let error = temp.run(odd).await.unwrap_err();
     assert!(error.to_string().contains("`odbc`"), "{error}");
 }
+
+/// A migration takes as long as it takes: one that copies a large table would otherwise never be applied.
+#[tokio::test]
+async fn a_migration_may_take_longer_than_a_handler() {
+    let temp = open().await;
+    let budget = Limits::default().budget;
+    let counting = |rows: u64| {
+        format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) \
+             INSERT INTO counted SELECT max(i) FROM n"
+        )
+    };
+    let probe = rusqlite::Connection::open_in_memory().unwrap();
+    probe.execute_batch("CREATE TABLE counted (rows INTEGER)").unwrap();
+    let started = std::time::Instant::now();
+    probe.execute_batch(&counting(1_000_000)).unwrap();
+    let rows = 1_300_000 * budget.as_micros() / started.elapsed().as_micros().max(1);
+    let sql = format!("CREATE TABLE counted (rows INTEGER); {}", counting(rows.try_into().unwrap()));
+    let long = Migration { version: 1, name: "long", sql: Box::leak(sql.into_boxed_str()) };
+    temp.store.migrate("shop", &[long], NOW).await.unwrap();
+    assert_eq!(temp.count("SELECT count(*) FROM counted"), 1);
+}

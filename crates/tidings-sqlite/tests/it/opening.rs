@@ -122,3 +122,19 @@ async fn the_file_is_in_wal_mode_and_commits_are_full() {
     });
     temp.run(full).await.unwrap();
 }
+
+/// A start that fails after opening has looked into nothing: what may have killed the process before is still unknown.
+#[tokio::test]
+async fn a_start_that_held_no_consumer_keeps_the_mark_of_an_unclean_end() {
+    let temp = open().await;
+    temp.store.register(&listener("shop.l", "x"), NOW).await.unwrap();
+    let Temp { store, folder } = temp;
+    drop(store);
+    let started = SqliteStore::open(config(&folder)).await.unwrap();
+    started.close().await.unwrap();
+    let again = SqliteStore::open(config(&folder)).await.unwrap();
+    assert!(again.hold("shop.l").await.unwrap().unclean, "the mark was erased");
+    again.close().await.unwrap();
+    let after = SqliteStore::open(config(&folder)).await.unwrap();
+    assert!(!after.hold("shop.l").await.unwrap().unclean, "a clean end in between erases it");
+}
