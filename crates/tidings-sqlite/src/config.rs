@@ -28,7 +28,8 @@ impl Synchronous {
 /// Where the database is, and the bounds of the store.
 #[derive(Clone, Debug)]
 pub struct SqliteConfig {
-    /// The database file. It is created if it is missing; its folder is not.
+    /// The database file. It is created if it is missing; its folder is not. Symbolic links are followed; a file with
+    /// several hard links is refused.
     pub path: PathBuf,
     /// How hard a commit is pressed onto the disk.
     pub synchronous: Synchronous,

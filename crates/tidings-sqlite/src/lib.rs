@@ -70,6 +70,7 @@
 mod checker;
 mod config;
 mod consumers;
+mod database_file;
 mod env;
 mod error;
 mod exec;

@@ -7,6 +7,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tidings_core::store::StoreError;
 
 use crate::config::SqliteConfig;
+use crate::database_file;
 use crate::error::from_native;
 use crate::lock_file::LockFile;
 use crate::schema;
@@ -24,39 +25,17 @@ pub(crate) struct Opened {
     pub(crate) unclean: bool,
 }
 
-/// Opens everything. Blocks.
-pub(crate) fn open(config: &SqliteConfig) -> Result<Opened, StoreError> {
-    check_folder(&config.path)?;
+/// Opens everything, under the one name that the file has for everybody, which is left in `config`. Blocks.
+pub(crate) fn open(config: &mut SqliteConfig) -> Result<Opened, StoreError> {
+    config.path = database_file::resolve(&config.path)?;
     let lock = take_lock(&config.path)?;
+    let config = &*config;
     let mut writer = connect(config)?;
     schema::migrate(&mut writer).map_err(|error| error.named(&config.path))?;
     let unclean = mark_open(&writer).map_err(|source| explain(&config.path, source))?;
     let readers = (0..config.readers.max(1)).map(|_| connect_reader(config)).collect::<Result<_, _>>()?;
     let asker = connect_reader(config)?;
     Ok(Opened { lock, writer, readers, asker, unclean })
-}
-
-fn check_folder(path: &Path) -> Result<(), StoreError> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    match std::fs::metadata(folder) {
-        Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => Err(cannot_open(path, format!("`{}` is not a folder", folder.display()))),
-        Err(source) => {
-            let problem =
-                format!("its folder `{}` cannot be used ({source}); create it first", folder.display());
-            Err(cannot_open(path, problem))
-        }
-    }
-}
-
-fn cannot_open(path: &Path, problem: String) -> StoreError {
-    StoreError::Sql {
-        context: format!("cannot open the database `{}`", path.display()),
-        source: problem.into(),
-    }
 }
 
 fn take_lock(path: &Path) -> Result<LockFile, StoreError> {

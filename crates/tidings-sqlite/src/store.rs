@@ -76,9 +76,9 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::Held`] if another runtime has the file, [`StoreError::Corrupt`], [`StoreError::ReadOnly`],
     /// [`StoreError::NewerSchema`], or [`StoreError::Sql`] with the operating system's word, each naming the file.
-    pub async fn open(config: SqliteConfig) -> Result<Self, StoreError> {
+    pub async fn open(mut config: SqliteConfig) -> Result<Self, StoreError> {
         let handle = Handle::current();
-        let opening = handle.spawn_blocking(move || open(&config).map(|opened| (config, opened)));
+        let opening = handle.spawn_blocking(move || open(&mut config).map(|opened| (config, opened)));
         let (config, opened) = opening.await.map_err(thread_error)??;
         Self::start(config, opened, &handle)
     }
