@@ -45,7 +45,8 @@ pub struct SqliteConfig {
     /// transactions are refused with its name until it returns.
     pub block_grace: Duration,
     /// Refuse statements of a module on tables that are not its own. Guards nothing before
-    /// [`Store::own_tables`](tidings_core::store::Store::own_tables) has said who owns what.
+    /// [`Store::own_tables`](tidings_core::store::Store::own_tables) has said who owns what. Statements that control the
+    /// transaction or the connection are refused in any case.
     pub guard_tables: bool,
     /// How many threads read for queries and for people. The runtime's own reader comes on top.
     pub readers: usize,

@@ -17,6 +17,7 @@ use crate::env::Env;
 use crate::error::{EndedBy, from_native, shorten};
 use crate::exec::{Exec, Param};
 use crate::guard::Guard;
+use crate::internal::Inside;
 use crate::module_sql;
 use crate::statements::{APPEND, OUTCOME_INSERT, append_params};
 use crate::tx::SqliteTx;
@@ -219,9 +220,11 @@ impl NativeDriver {
     /// The connection itself, for the store's internal works.
     pub(crate) fn connection<T>(
         &mut self,
-        run: impl FnOnce(&Connection) -> Result<T, StoreError>,
+        run: impl FnOnce(&Inside<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        run(&self.enter()?.connection)
+        let inner = self.enter()?;
+        let native = &self.native;
+        run(&Inside { connection: &inner.connection, guard: &native.guard, owners: &native.env.owners })
     }
 
     fn append_to(&self, inner: &mut Inner, messages: &[Envelope]) -> rusqlite::Result<()> {
@@ -240,17 +243,15 @@ impl NativeDriver {
     ) -> Result<T, StoreError> {
         let mut inner = self.enter()?;
         let entered = self.native.guard.enter(&self.native.env.owners, scope.module, sql);
-        let text = entered.as_ref().map_or(sql, |entered| &entered.sql);
-        run(&inner.connection, text).map_err(|problem| {
+        run(&inner.connection, &entered.sql).map_err(|problem| {
             let context = || format!("module `{}`: statement `{}`", scope.module, shorten(sql));
             match problem {
                 module_sql::Problem::Parameters(problem) => {
                     StoreError::Sql { context: context(), source: problem.into() }
                 }
-                module_sql::Problem::Driver(source) => entered
-                    .as_ref()
-                    .and_then(|entered| entered.refusal())
-                    .unwrap_or_else(|| self.explain(&mut inner, context(), source)),
+                module_sql::Problem::Driver(source) => {
+                    entered.refusal().unwrap_or_else(|| self.explain(&mut inner, context(), source))
+                }
             }
         })
     }

@@ -25,7 +25,7 @@ use crate::env::Env;
 use crate::error::{code_of, from_native, is_busy, is_trouble};
 use crate::fullness::Fullness;
 use crate::guard::Owners;
-use crate::internal::Internal;
+use crate::internal::{Inside, Internal};
 use crate::job::job;
 use crate::native::Native;
 use crate::open::{Opened, open};
@@ -158,7 +158,7 @@ impl SqliteStore {
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         name: &str,
-        run: impl Fn(&Connection) -> Result<T, StoreError> + Send + Sync + 'static,
+        run: impl Fn(&Inside<'_>) -> Result<T, StoreError> + Send + Sync + 'static,
     ) -> Result<T, StoreError> {
         let internal = Arc::new(Internal::new(name, run));
         match self.transact(internal.clone(), Limits { budget: Duration::MAX, wait: None }).await {

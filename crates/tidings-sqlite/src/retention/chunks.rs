@@ -75,7 +75,5 @@ async fn in_transaction<T: Send + 'static>(
     run: impl Fn(&Connection) -> rusqlite::Result<T> + Send + Sync + 'static,
 ) -> Result<T, StoreError> {
     let database = store.shared.env.database.clone();
-    let run =
-        move |connection: &Connection| run(connection).map_err(|source| from_native(&database, name, source));
-    store.write(name, run).await
+    store.write(name, move |inside| run(inside).map_err(|source| from_native(&database, name, source))).await
 }

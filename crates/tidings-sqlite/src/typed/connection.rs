@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqlSafeStr, SqlStr, SqliteConnection};
 use tidings_core::store::{StoreError, Tx};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -25,6 +25,9 @@ pub(crate) struct Typed {
     pub(crate) env: Arc<Env>,
     pub(crate) slot: Arc<Slot>,
     options: SqliteConnectOptions,
+    /// Restores what a work's own PRAGMA may have left on the connection, and begins, in one hop.
+    begin: SqlStr,
+    begin_read: SqlStr,
     inner: Arc<Mutex<Inner>>,
     pub(crate) flags: Arc<Flags>,
 }
@@ -67,6 +70,8 @@ impl Typed {
             env,
             slot,
             options: options(config, read_only),
+            begin: begin_sql(config, "OFF", "BEGIN IMMEDIATE"),
+            begin_read: begin_sql(config, "ON", "BEGIN"),
             inner: Arc::new(Mutex::new(inner)),
             flags: Arc::default(),
         }
@@ -81,15 +86,20 @@ impl Typed {
         self.inner.clone()
     }
 
-    pub(crate) async fn begin(&self, sql: &'static str) -> Result<(), StoreError> {
+    /// Begins a transaction that writes.
+    pub(crate) async fn begin(&self) -> Result<(), StoreError> {
+        self.begin_with(&self.begin).await
+    }
+
+    async fn begin_with(&self, sql: &SqlStr) -> Result<(), StoreError> {
         let mut inner = self.lock().await;
         if inner.connection.is_none() {
             inner.connection = Some(self.connect().await.map_err(|error| self.explain("connecting", error))?);
         }
         self.flags.begin();
         // Through sqlx's own transaction manager, so that a user's `begin()` inside becomes a savepoint.
-        let begun = nesting::begin(connected(&mut inner)?, sql).await;
-        begun.map_err(|error| self.explain(sql, error))
+        let begun = nesting::begin(connected(&mut inner)?, sql.clone()).await;
+        begun.map_err(|error| self.explain("beginning a transaction", error))
     }
 
     pub(crate) async fn commit(&self) -> Result<(), StoreError> {
@@ -207,6 +217,16 @@ fn options(config: &SqliteConfig, read_only: bool) -> SqliteConnectOptions {
     if read_only { options.pragma("query_only", "on") } else { options }
 }
 
+/// No statement of a module may set these, but code that takes the connection itself can, and `query_only` would break
+/// the writer until the next start. `defer_foreign_keys` ends with each transaction by itself.
+fn begin_sql(config: &SqliteConfig, query_only: &str, begin: &str) -> SqlStr {
+    let synchronous = config.synchronous.pragma();
+    let sql = format!(
+        "PRAGMA query_only = {query_only}; PRAGMA foreign_keys = ON; PRAGMA synchronous = {synchronous}; {begin}"
+    );
+    AssertSqlSafe(sql).into_sql_str()
+}
+
 pub(crate) fn connected(inner: &mut Inner) -> Result<&mut SqliteConnection, StoreError> {
     inner.connection.as_mut().ok_or_else(|| lost("it is over", None))
 }
@@ -227,11 +247,11 @@ impl TypedControl {
 impl Driver for TypedControl {
     async fn begin(&mut self) -> Result<(), StoreError> {
         self.enclosed = false;
-        self.typed.begin("BEGIN IMMEDIATE").await
+        self.typed.begin().await
     }
 
     async fn begin_read(&mut self) -> Result<(), StoreError> {
-        self.typed.begin("BEGIN").await
+        self.typed.begin_with(&self.typed.begin_read).await
     }
 
     async fn commit(&mut self) -> Result<(), StoreError> {
@@ -244,18 +264,19 @@ impl Driver for TypedControl {
 
     async fn enclose_work(&mut self) -> Result<(), StoreError> {
         if !std::mem::replace(&mut self.enclosed, true) {
-            self.typed.control("SAVEPOINT tidings_work").await?;
+            self.typed.control("SAVEPOINT tidings_work; PRAGMA query_only = OFF").await?;
         }
         Ok(())
     }
 
     async fn keep_work(&mut self) -> Result<(), StoreError> {
-        // One savepoint ends and the next begins in one hop; the commit ends the last one with everything else.
-        self.typed.control("RELEASE tidings_work; SAVEPOINT tidings_work").await
+        // One savepoint ends and the next begins in one hop; the commit ends the last one with everything else. What the
+        // work may have forbidden the connection must not meet the next one.
+        self.typed.control("RELEASE tidings_work; SAVEPOINT tidings_work; PRAGMA query_only = OFF").await
     }
 
     async fn undo_work(&mut self) -> Result<(), StoreError> {
-        self.typed.control("ROLLBACK TO tidings_work").await
+        self.typed.control("ROLLBACK TO tidings_work; PRAGMA query_only = OFF").await
     }
 
     async fn is_lost(&mut self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlx::{AssertSqlSafe, SqliteConnection};
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqliteConnection};
 use tidings_core::envelope::Envelope;
 use tidings_core::store::{StoreError, TableScope};
 use tidings_core::value::{Row, Value};
@@ -169,7 +169,7 @@ impl Exec for SqlxDriver {
         }
         // The first work of a group has the transaction to itself and no savepoint: it ended the whole, and begins anew.
         self.typed.flags.begin();
-        let begun = nesting::begin(connected(&mut self.inner)?, "BEGIN IMMEDIATE").await;
+        let begun = nesting::begin(connected(&mut self.inner)?, "BEGIN IMMEDIATE".into_sql_str()).await;
         begun.map_err(|source| {
             self.typed.flags.lose();
             self.explain("beginning anew".to_owned(), source)

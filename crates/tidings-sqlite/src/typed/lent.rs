@@ -167,7 +167,7 @@ impl LendJob {
         if self.reply.is_closed() {
             return;
         }
-        if let Err(error) = typed.begin("BEGIN IMMEDIATE").await {
+        if let Err(error) = typed.begin().await {
             drop(self.reply.send(Err(error)));
             return;
         }

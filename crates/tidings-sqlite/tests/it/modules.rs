@@ -221,3 +221,26 @@ async fn a_migration_may_take_longer_than_a_handler() {
     temp.store.migrate("shop", &[long], NOW).await.unwrap();
     assert_eq!(temp.count("SELECT count(*) FROM counted"), 1);
 }
+
+#[tokio::test]
+async fn an_older_program_and_a_late_migration_are_refused_with_both_numbers() {
+    let temp = open().await;
+    let at = |version, sql| Migration { version, name: "step", sql };
+    let third = at(3, "CREATE TABLE c (x TEXT)");
+    temp.store.migrate("shop", &[FIRST, third], NOW).await.unwrap();
+    let late = at(2, "CREATE TABLE late (x TEXT)");
+    for (migrations, says) in [
+        (
+            &[FIRST][..],
+            "migration 3 (`step`) of module `shop`: it is applied, but this program knows migrations up to 1",
+        ),
+        (&[], "this program knows none"),
+        (&[FIRST, late, third], "migration 2 (`step`) of module `shop`: migration 3 is applied already"),
+    ] {
+        let error = temp.store.migrate("shop", migrations, NOW).await.unwrap_err();
+        assert!(chain(&error).contains(says), "{}", chain(&error));
+    }
+    temp.store.migrate("other", &[], NOW).await.unwrap();
+    temp.store.migrate("shop", &[FIRST, third], NOW).await.unwrap();
+    assert_eq!(temp.count("SELECT count(*) FROM sqlite_schema WHERE name = 'late'"), 0);
+}

@@ -122,8 +122,19 @@ async fn a_work_cannot_commit_by_itself() {
     temp.table(STOCK).await;
     for driver in DRIVERS {
         let error = only_the_guilty_fails(&temp, driver, statement(driver, "guilty", "COMMIT")).await;
-        assert!(matches!(error, StoreError::TransactionLost { .. }), "{driver}: {error:?}");
+        assert!(error.to_string().contains("may not run BEGIN, COMMIT or ROLLBACK"), "{driver}: {error:?}");
     }
+    // The connection itself asks nobody, but its commit is refused.
+    let raw = work_on("sqlx", "guilty", |tx| {
+        Box::pin(async move {
+            let connection = tx.as_any_mut().downcast_mut::<SqlxTx>().unwrap().connection();
+            sqlx::query("COMMIT").execute(connection).await.unwrap_err();
+            Ok(())
+        })
+    });
+    temp.table("DELETE FROM stock").await;
+    let error = only_the_guilty_fails(&temp, "sqlx", raw).await;
+    assert!(matches!(error, StoreError::TransactionLost { .. }), "{error:?}");
 }
 
 #[tokio::test]
