@@ -13,6 +13,7 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgTransaction};
 use tidings_core::envelope::Cursor;
 use tidings_core::error::Error;
+use tidings_core::ids::MessageId;
 use tidings_core::store::{
     Batch, ConsumerSpec, Filter, Holding, Lease, Limits, Maintenance, Migration, ParkedKeys, ParkedMessage,
     Retention, Store, StoreError, Watch, Work,
@@ -183,6 +184,10 @@ impl Store for PostgresStore {
         Box::new(Waiter { commits: self.commits.subscribe(), poll_interval: self.config.poll_interval })
     }
 
+    async fn acknowledge_rejection(&self, _id: MessageId) -> Result<(), StoreError> {
+        Err(not_in_the_spike("rejections"))
+    }
+
     async fn maintain(&self, _retention: &Retention, _now: Timestamp) -> Result<Maintenance, StoreError> {
         Err(not_in_the_spike("retention"))
     }
@@ -191,6 +196,13 @@ impl Store for PostgresStore {
         let by_store = error.find::<StoreError>().is_some_and(StoreError::is_transient);
         let code = error.find::<sqlx::Error>().and_then(|error| error.as_database_error()?.code());
         by_store || code.is_some_and(|code| matches!(&*code, "40001" | "40P01"))
+    }
+
+    fn is_store_trouble(&self, error: &Error) -> bool {
+        let by_store = error.find::<StoreError>().is_some_and(StoreError::is_trouble_of_the_store);
+        let code = error.find::<sqlx::Error>().and_then(|error| error.as_database_error()?.code());
+        // Out of disk or memory, an error of the system underneath, damaged data.
+        by_store || code.is_some_and(|code| matches!(&*code, "53100" | "53200" | "58000" | "58030" | "XX001"))
     }
 
     async fn close(&self) -> Result<(), StoreError> {

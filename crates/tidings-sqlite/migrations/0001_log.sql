@@ -23,7 +23,7 @@ CREATE INDEX tidings_log_flow ON tidings_log (correlation_id);
 CREATE TABLE tidings_consumers (
     name           TEXT NOT NULL PRIMARY KEY,
     kind           TEXT NOT NULL,
-    reads          TEXT NOT NULL, -- a JSON array of names
+    reads          TEXT NOT NULL, -- a JSON array of the names it reads now
     cursor         INTEGER NOT NULL,
     fence          INTEGER NOT NULL DEFAULT 0,
     begun_first    INTEGER,
@@ -31,8 +31,19 @@ CREATE TABLE tidings_consumers (
     begun_tries    INTEGER,
     registered_at  INTEGER NOT NULL,
     last_seen      INTEGER NOT NULL,
+    life           INTEGER NOT NULL DEFAULT 1, -- grows when a retired consumer comes back
     retired_at     INTEGER,
     retired_reason TEXT
+) STRICT, WITHOUT ROWID;
+
+-- Between which positions a consumer has read which names: a receipt is a range, and says nothing about a message in it
+-- that the consumer did not read at the time. `last` is NULL while it still reads the name.
+CREATE TABLE tidings_reads (
+    consumer TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    first    INTEGER NOT NULL,
+    last     INTEGER,
+    PRIMARY KEY (consumer, name, first)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE tidings_receipts (
@@ -41,6 +52,7 @@ CREATE TABLE tidings_receipts (
     last     INTEGER NOT NULL,
     count    INTEGER NOT NULL,
     at       INTEGER NOT NULL,
+    life     INTEGER NOT NULL, -- of the consumer; what lies between two lives was not handled
     PRIMARY KEY (consumer, first, last)
 ) STRICT, WITHOUT ROWID;
 
@@ -60,6 +72,7 @@ CREATE TABLE tidings_parked (
 CREATE INDEX tidings_parked_key ON tidings_parked (consumer, key, position) WHERE key IS NOT NULL;
 CREATE INDEX tidings_parked_due ON tidings_parked (consumer, due) WHERE state = 'retrying';
 CREATE INDEX tidings_parked_position ON tidings_parked (position);
+CREATE INDEX tidings_parked_discarded ON tidings_parked (at) WHERE state = 'discarded';
 
 CREATE TABLE tidings_outcomes (
     id             BLOB NOT NULL PRIMARY KEY,
@@ -76,7 +89,7 @@ CREATE TABLE tidings_outcomes (
 ) STRICT, WITHOUT ROWID;
 
 CREATE UNIQUE INDEX tidings_outcomes_key ON tidings_outcomes (caller, command, key) WHERE key IS NOT NULL;
-CREATE INDEX tidings_outcomes_expires ON tidings_outcomes (expires);
+CREATE INDEX tidings_outcomes_expires ON tidings_outcomes (expires) WHERE unhandled = 0;
 CREATE INDEX tidings_outcomes_unhandled ON tidings_outcomes (at) WHERE unhandled = 1;
 
 -- Migrations of the modules, and under the reserved name `tidings` those of this schema itself.
@@ -89,10 +102,13 @@ CREATE TABLE tidings_migrations (
     PRIMARY KEY (module, version)
 ) STRICT, WITHOUT ROWID;
 
--- One row: whether the runtime that had the file last ended in order.
+-- One row: whether the runtime that had the file last ended in order, and how many messages were ever removed from the
+-- log. A new message's position is one above the newest, so the log has as many messages as the newest position says,
+-- less the removed ones: counting them would read the whole table.
 CREATE TABLE tidings_runtime (
-    only  INTEGER PRIMARY KEY CHECK (only = 1),
-    clean INTEGER NOT NULL
+    only    INTEGER PRIMARY KEY CHECK (only = 1),
+    clean   INTEGER NOT NULL,
+    removed INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO tidings_runtime (only, clean) VALUES (1, 1);
+INSERT INTO tidings_runtime (only, clean, removed) VALUES (1, 1, 0);

@@ -1,1 +1,1 @@
-SELECT count(*), max(position) FROM tidings_log
+SELECT max(position) - (SELECT removed FROM tidings_runtime), max(position) FROM tidings_log

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::Connection;
+use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::hooks::AuthContext;
+use rusqlite::{Batch, Connection};
 use tidings_core::store::StoreError;
 
 use crate::config::SqliteConfig;
@@ -33,18 +34,19 @@ impl Checker {
         Self { config, state: Mutex::default() }
     }
 
-    /// Refuses other modules' tables. What cannot be prepared passes: running it will say why.
+    /// Refuses other modules' tables and what is no module's to do, in each statement of the text. What cannot be prepared
+    /// passes: running it will say why. Nothing can be prepared only there: a connection keeps no tables or views of its
+    /// own, because those are refused here, too.
     pub(crate) fn check(&self, owners: &Owners, module: &str, sql: &str) -> Result<(), StoreError> {
-        let Some(generation) = owners.generation() else { return Ok(()) };
         let mut state = self.lock();
-        let verdict = (generation, module.to_owned(), sql.to_owned());
+        let verdict = (owners.generation(), module.to_owned(), sql.to_owned());
         if state.passed.contains(&verdict) {
             return Ok(());
         }
         self.connect(&mut state)?;
         let State { connection: Some(connection), guard, passed } = &mut *state else { return Ok(()) };
-        let Some(entered) = guard.enter(owners, module, sql) else { return Ok(()) };
-        let known = connection.prepare(&entered.sql).is_ok();
+        let entered = guard.enter(owners, module, sql);
+        let known = prepare_each(connection, sql).is_ok();
         if let Some(refusal) = entered.refusal() {
             return Err(refusal);
         }
@@ -81,4 +83,10 @@ impl Checker {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn prepare_each(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    let mut statements = Batch::new(connection, sql);
+    while statements.next()?.is_some() {}
+    Ok(())
 }

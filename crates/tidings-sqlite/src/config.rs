@@ -28,7 +28,8 @@ impl Synchronous {
 /// Where the database is, and the bounds of the store.
 #[derive(Clone, Debug)]
 pub struct SqliteConfig {
-    /// The database file. It is created if it is missing; its folder is not.
+    /// The database file. It is created if it is missing; its folder is not. Symbolic links are followed; a file with
+    /// several hard links is refused.
     pub path: PathBuf,
     /// How hard a commit is pressed onto the disk.
     pub synchronous: Synchronous,
@@ -44,10 +45,14 @@ pub struct SqliteConfig {
     /// transactions are refused with its name until it returns.
     pub block_grace: Duration,
     /// Refuse statements of a module on tables that are not its own. Guards nothing before
-    /// [`Store::own_tables`](tidings_core::store::Store::own_tables) has said who owns what.
+    /// [`Store::own_tables`](tidings_core::store::Store::own_tables) has said who owns what. Statements that control the
+    /// transaction or the connection are refused in any case.
     pub guard_tables: bool,
-    /// How many threads read.
+    /// How many threads read for queries and for people. The runtime's own reader comes on top.
     pub readers: usize,
+    /// The file grows to no more than so many pages, of 4,096 bytes each in a database that Tidings has made; then
+    /// writing fails as on a full disk. `None` leaves that to the disk.
+    pub pages_max: Option<u32>,
     /// The SQLite VFS to open the file with, by its registered name; the default VFS if `None`.
     pub vfs: Option<String>,
 }
@@ -67,6 +72,7 @@ impl SqliteConfig {
             block_grace: Duration::from_secs(1),
             guard_tables: true,
             readers: 2,
+            pages_max: None,
             vfs: None,
         }
     }

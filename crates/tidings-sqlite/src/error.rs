@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 
+use tidings_core::error::Error;
 use tidings_core::store::StoreError;
 
 type Source = Box<dyn StdError + Send + Sync>;
@@ -9,9 +10,12 @@ type Source = Box<dyn StdError + Send + Sync>;
 /// Primary result codes, <https://sqlite.org/rescode.html>.
 const BUSY: i32 = 5;
 const LOCKED: i32 = 6;
+const NOMEM: i32 = 7;
 const READONLY: i32 = 8;
+const IOERR: i32 = 10;
 const CORRUPT: i32 = 11;
 const FULL: i32 = 13;
+const CANTOPEN: i32 = 14;
 const NOTADB: i32 = 26;
 
 /// Names the database and what was attempted, and keeps the driver's error.
@@ -31,23 +35,47 @@ pub(crate) fn sqlx_code(error: &sqlx::Error) -> Option<i32> {
     error.as_database_error()?.code()?.parse().ok()
 }
 
+/// The primary result code behind an error of either driver, wherever it is among the causes.
+pub(crate) fn code_of(error: &Error) -> Option<i32> {
+    let native = || Some(error.find::<rusqlite::Error>()?.sqlite_error()?.extended_code);
+    let sqlx = || error.find::<sqlx::Error>().and_then(sqlx_code);
+    native().or_else(sqlx).map(|code| code & 0xff)
+}
+
+/// Whether a result code says that the database itself is in trouble.
+pub(crate) fn is_trouble(code: i32) -> bool {
+    matches!(code & 0xff, NOMEM | READONLY | IOERR | CORRUPT | FULL | CANTOPEN | NOTADB)
+}
+
+/// What ended a transaction, remembered for the work that does not tell: it may go on after the error, or answer with one
+/// of its own.
+#[derive(Clone)]
+pub(crate) struct EndedBy {
+    context: String,
+    code: i32,
+    message: String,
+}
+
+impl EndedBy {
+    /// `None` if it was no trouble of the database's, but something that the work did.
+    pub(crate) fn trouble(context: &str, code: i32, message: &dyn std::fmt::Display) -> Option<Self> {
+        is_trouble(code).then(|| Self { context: context.to_owned(), code, message: message.to_string() })
+    }
+
+    pub(crate) fn error(self, database: &str) -> StoreError {
+        classify(database, self.context, Some(self.code & 0xff), self.message.into())
+    }
+}
+
 fn classify(database: &str, context: String, code: Option<i32>, source: Source) -> StoreError {
     match code {
         Some(BUSY | LOCKED) => StoreError::Busy { context, source: Some(source) },
+        Some(NOMEM | IOERR | CANTOPEN) => StoreError::Io { context, source: Some(source) },
         Some(FULL) => StoreError::Full { context, source: Some(source) },
         Some(READONLY) => StoreError::ReadOnly { what: format!("`{database}`"), source: Some(source) },
         Some(CORRUPT | NOTADB) => StoreError::Corrupt { what: format!("`{database}`"), source: Some(source) },
         _ => StoreError::Sql { context, source },
     }
-}
-
-/// Whether the file system failed underneath.
-pub(crate) fn is_io_failure(error: &StoreError) -> bool {
-    const IOERR: i32 = 10;
-    let StoreError::Sql { source, .. } = error else { return false };
-    let native = source.downcast_ref::<rusqlite::Error>().and_then(|error| error.sqlite_error());
-    let code = native.map(|error| error.extended_code);
-    code.or_else(|| source.downcast_ref().and_then(sqlx_code)).is_some_and(|code| code & 0xff == IOERR)
 }
 
 /// Whether a driver's error says "busy" and nothing worse.

@@ -3,6 +3,9 @@
 //! SQLite asks its authorizer while it prepares a statement, and again when a schema change makes it prepare one anew.
 //! So a statement is cached per module (its text carries the module's name in a comment), and the module is named for
 //! as long as its statement runs.
+//!
+//! Whose table it is may be left unguarded; control of the transaction and of the connection never is a module's: both
+//! are shared.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -55,9 +58,9 @@ impl Owners {
         *declared = Some(Arc::new(Declared { generation, owner_of }));
     }
 
-    /// Which declaration is in force; `None` if nothing is guarded.
-    pub(crate) fn generation(&self) -> Option<u64> {
-        self.declared().map(|declared| declared.generation)
+    /// Which declaration is in force; 0 if no tables are guarded.
+    pub(crate) fn generation(&self) -> u64 {
+        self.declared().map_or(0, |declared| declared.generation)
     }
 
     fn declared(&self) -> Option<Arc<Declared>> {
@@ -76,8 +79,18 @@ pub(crate) struct Guard {
 
 struct Scope {
     module: String,
-    declared: Arc<Declared>,
+    tables: Tables,
     denied: Option<Denied>,
+}
+
+/// Which tables a statement may touch.
+enum Tables {
+    /// All.
+    Any,
+    /// The module's own.
+    Own(Arc<Declared>),
+    /// In a migration: what nobody else owns. It makes tables that will be declared, and drops some that are no longer.
+    Unowned(Option<Arc<Declared>>),
 }
 
 enum Denied {
@@ -93,14 +106,24 @@ pub(crate) struct Entered<'a> {
 }
 
 impl Guard {
-    /// Guards the statement, if anybody declared who owns what.
-    pub(crate) fn enter(&self, owners: &Owners, module: &str, sql: &str) -> Option<Entered<'_>> {
-        let declared = owners.declared()?;
+    /// Guards a module's statement.
+    pub(crate) fn enter(&self, owners: &Owners, module: &str, sql: &str) -> Entered<'_> {
+        let tables = owners.declared().map_or(Tables::Any, Tables::Own);
+        let generation = if let Tables::Own(declared) = &tables { declared.generation } else { 0 };
         // A module's name is checked elsewhere; here it must merely not end the comment.
         let name = module.replace('*', " ");
-        let sql = format!("/* {name} {} */ {sql}", declared.generation);
-        *self.lock() = Some(Scope { module: module.to_owned(), declared, denied: None });
-        Some(Entered { guard: self, sql })
+        self.enter_scope(module, tables, format!("/* {name} {generation} */ {sql}"))
+    }
+
+    /// Guards a module's migration.
+    pub(crate) fn enter_migration(&self, owners: &Owners, module: &str) -> Entered<'_> {
+        let tables = if owners.enabled { Tables::Unowned(owners.declared()) } else { Tables::Any };
+        self.enter_scope(module, tables, String::new())
+    }
+
+    fn enter_scope(&self, module: &str, tables: Tables, sql: String) -> Entered<'_> {
+        *self.lock() = Some(Scope { module: module.to_owned(), tables, denied: None });
+        Entered { guard: self, sql }
     }
 
     /// The authorizer's answer.
@@ -136,7 +159,8 @@ impl Scope {
     fn authorize(&mut self, context: AuthContext<'_>) -> Authorization {
         let verdict = match touched(&context) {
             Touched::Nothing => Ok(()),
-            Touched::Forbidden(action) => Err(Denied::Action(action)),
+            Touched::InMigrations(_) if matches!(self.tables, Tables::Unowned(_)) => Ok(()),
+            Touched::InMigrations(action) | Touched::Forbidden(action) => Err(Denied::Action(action)),
             // SQLite reports a common table expression of which no column is used like a table without a column.
             Touched::Unnamed(table) if !self.is_known(table) => Ok(()),
             Touched::Unnamed(table) | Touched::Table(table) => self.check(table),
@@ -152,7 +176,15 @@ impl Scope {
 
     fn is_known(&self, table: &str) -> bool {
         let table = table.to_ascii_lowercase();
-        is_own(&table) || self.declared.owner_of.contains_key(&table)
+        is_own(&table) || self.declared().is_some_and(|declared| declared.owner_of.contains_key(&table))
+    }
+
+    fn declared(&self) -> Option<&Declared> {
+        match &self.tables {
+            Tables::Any => None,
+            Tables::Own(declared) => Some(declared),
+            Tables::Unowned(declared) => declared.as_deref(),
+        }
     }
 
     fn check(&self, table: &str) -> Result<(), Denied> {
@@ -160,16 +192,20 @@ impl Scope {
         if table.starts_with("sqlite_") || TABLE_FUNCTIONS.contains(&table.as_str()) {
             return Ok(());
         }
-        let owner = self.declared.owner_of.get(&table).or_else(|| self.owner_of_shadow(&table));
-        match owner {
-            Some(owner) if *owner == self.module && !is_own(&table) => Ok(()),
-            owner => Err(Denied::Table { owner: owner.cloned(), table }),
+        let owner = self.declared().and_then(|declared| declared.owner_of(&table));
+        match (&self.tables, owner) {
+            (Tables::Any, _) => Ok(()),
+            (_, Some(owner)) if *owner == self.module && !is_own(&table) => Ok(()),
+            (Tables::Unowned(_), None) if !is_own(&table) => Ok(()),
+            (_, owner) => Err(Denied::Table { owner: owner.cloned(), table }),
         }
     }
+}
 
-    fn owner_of_shadow(&self, table: &str) -> Option<&String> {
-        let base = SHADOW_SUFFIXES.iter().find_map(|suffix| table.strip_suffix(suffix))?;
-        self.declared.owner_of.get(base)
+impl Declared {
+    fn owner_of(&self, table: &str) -> Option<&String> {
+        let shadowed = || SHADOW_SUFFIXES.iter().find_map(|suffix| table.strip_suffix(suffix));
+        self.owner_of.get(table).or_else(|| self.owner_of.get(shadowed()?))
     }
 }
 
@@ -183,13 +219,17 @@ enum Touched<'a> {
     /// A table, or what looks like one, of which no column is named.
     Unnamed(&'a str),
     Forbidden(&'static str),
+    /// As [`Forbidden`](Self::Forbidden), but in migrations.
+    InMigrations(&'static str),
 }
 
 fn touched<'a>(context: &AuthContext<'a>) -> Touched<'a> {
-    if context.database_name == Some("temp") {
-        return Touched::Nothing;
-    }
+    let is_temp = context.database_name == Some("temp");
     match context.action {
+        action if is_temporary_object(&action, is_temp) => {
+            Touched::Forbidden("CREATE or DROP of anything temporary")
+        }
+        _ if is_temp => Touched::Nothing,
         AuthAction::Read { table_name, column_name: "" } => Touched::Unnamed(table_name),
         AuthAction::Read { table_name, .. }
         | AuthAction::Insert { table_name }
@@ -207,10 +247,43 @@ fn touched<'a>(context: &AuthContext<'a>) -> Touched<'a> {
         AuthAction::Transaction { .. } => Touched::Forbidden("BEGIN, COMMIT or ROLLBACK"),
         AuthAction::Savepoint { .. } => Touched::Forbidden("SAVEPOINT, RELEASE or ROLLBACK TO"),
         AuthAction::Attach { .. } | AuthAction::Detach { .. } => Touched::Forbidden("ATTACH or DETACH"),
+        AuthAction::Pragma { pragma_value: Some(_), pragma_name, .. }
+            if pragma_name.eq_ignore_ascii_case("defer_foreign_keys") =>
+        {
+            Touched::InMigrations("PRAGMA with a value")
+        }
         AuthAction::Pragma { pragma_value: Some(_), pragma_name, .. } if !is_question(pragma_name) => {
             Touched::Forbidden("PRAGMA with a value")
         }
         _ => Touched::Nothing,
+    }
+}
+
+/// Temporary objects would outlive the work, on a connection that others use, and may hide anybody's table behind a name.
+fn is_temporary_object(action: &AuthAction<'_>, is_temp: bool) -> bool {
+    use AuthAction as Do;
+
+    match action {
+        Do::CreateTempTable { .. }
+        | Do::CreateTempView { .. }
+        | Do::CreateTempTrigger { .. }
+        | Do::CreateTempIndex { .. }
+        | Do::DropTempTable { .. }
+        | Do::DropTempView { .. }
+        | Do::DropTempTrigger { .. }
+        | Do::DropTempIndex { .. } => true,
+        // `CREATE TABLE temp.x` is reported like this.
+        Do::CreateTable { .. }
+        | Do::CreateView { .. }
+        | Do::CreateTrigger { .. }
+        | Do::CreateIndex { .. }
+        | Do::CreateVtable { .. }
+        | Do::DropTable { .. }
+        | Do::DropView { .. }
+        | Do::DropTrigger { .. }
+        | Do::DropIndex { .. }
+        | Do::DropVtable { .. } => is_temp,
+        _ => false,
     }
 }
 

@@ -23,7 +23,7 @@ const MESSAGES_PER_FLOW: i64 = 200;
 #[async_trait]
 impl Inspect for SqliteStore {
     async fn consumers(&self) -> Result<Vec<ConsumerStatus>, StoreError> {
-        self.ask("reading the consumers", consumers).await
+        self.look("reading the consumers", consumers).await
     }
 
     async fn parked(
@@ -33,7 +33,7 @@ impl Inspect for SqliteStore {
         limit: usize,
     ) -> Result<Vec<ParkedRow>, StoreError> {
         let consumer = consumer.map(str::to_owned);
-        self.ask("reading parked messages", move |connection| {
+        self.look("reading parked messages", move |connection| {
             let params = params![consumer, state.map(ParkedState::as_str), rows_max(limit)];
             all(connection, include_str!("../queries/inspect_parked.sql"), params, parked_row)
         })
@@ -51,7 +51,7 @@ impl Inspect for SqliteStore {
     }
 
     async fn flow(&self, correlation_id: MessageId) -> Result<Vec<Recorded>, StoreError> {
-        self.ask("reading a flow", move |connection| {
+        self.look("reading a flow", move |connection| {
             all(
                 connection,
                 include_str!("../queries/inspect_flow.sql"),
@@ -63,7 +63,7 @@ impl Inspect for SqliteStore {
     }
 
     async fn flow_sizes(&self, limit: usize) -> Result<Vec<FlowSize>, StoreError> {
-        self.ask("measuring flows", move |connection| {
+        self.look("measuring flows", move |connection| {
             let sql = include_str!("../queries/inspect_flow_sizes.sql");
             let limit = rows_max(limit);
             all(connection, sql, params![limit, limit.saturating_mul(MESSAGES_PER_FLOW)], |row| {
@@ -74,7 +74,7 @@ impl Inspect for SqliteStore {
     }
 
     async fn counts(&self) -> Result<Vec<EventCount>, StoreError> {
-        self.ask("counting messages", move |connection| {
+        self.look("counting messages", move |connection| {
             let sql = include_str!("../queries/inspect_counts.sql");
             all(connection, sql, [], |row| Ok(EventCount { name: row.get(0)?, count: count(row, 1)? }))
         })
@@ -83,7 +83,7 @@ impl Inspect for SqliteStore {
 
     async fn receipt(&self, consumer: &str, position: Position) -> Result<Option<Receipt>, StoreError> {
         let consumer = consumer.to_owned();
-        self.ask("reading a receipt", move |connection| {
+        self.look("reading a receipt", move |connection| {
             let sql = include_str!("../queries/inspect_receipt.sql");
             connection.prepare_cached(sql)?.query_row(params![consumer, position.0], receipt).optional()
         })
@@ -91,7 +91,7 @@ impl Inspect for SqliteStore {
     }
 
     async fn command_counts(&self) -> Result<Vec<CommandCount>, StoreError> {
-        self.ask("counting outcomes", move |connection| {
+        self.look("counting outcomes", move |connection| {
             let sql = include_str!("../queries/inspect_command_counts.sql");
             all(connection, sql, [], |row| {
                 Ok(CommandCount { command: row.get(0)?, completed: count(row, 1)?, rejected: count(row, 2)? })
@@ -123,7 +123,7 @@ impl Inspect for SqliteStore {
     }
 
     async fn unhandled_rejections(&self, limit: usize) -> Result<Vec<OutcomeRecord>, StoreError> {
-        self.ask("reading rejections", move |connection| {
+        self.look("reading rejections", move |connection| {
             let sql = include_str!("../queries/outcomes_unhandled.sql");
             all(connection, sql, [rows_max(limit)], outcome)
         })

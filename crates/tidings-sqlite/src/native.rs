@@ -14,9 +14,10 @@ use tidings_core::store::{StoreError, TableScope};
 use tidings_core::value::{Row, Value};
 
 use crate::env::Env;
-use crate::error::{from_native, shorten};
+use crate::error::{EndedBy, from_native, shorten};
 use crate::exec::{Exec, Param};
 use crate::guard::Guard;
+use crate::internal::Inside;
 use crate::module_sql;
 use crate::statements::{APPEND, OUTCOME_INSERT, append_params};
 use crate::tx::SqliteTx;
@@ -54,6 +55,8 @@ struct Inner {
     nested: bool,
     /// Whom to wake after the commit.
     appended: Vec<Topic>,
+    /// The trouble of the database that ended the lent transaction.
+    ended_by: Option<EndedBy>,
 }
 
 impl Native {
@@ -68,16 +71,17 @@ impl Native {
         hook(&connection, &slot, &guard, &committing)
             .map_err(|source| from_native(&env.database, "setting the connection's hooks", source))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
-        let inner = Inner { connection, turn: 0, nested: false, appended: Vec::new() };
+        let inner = Inner { connection, turn: 0, nested: false, appended: Vec::new(), ended_by: None };
         Ok(Arc::new(Self { env, slot, inner: Mutex::new(inner), guard, committing, read_only }))
     }
 
     /// Lends the open transaction to one work.
-    pub(crate) fn lend(self: &Arc<Self>, nested: bool) -> NativeTx {
+    pub(crate) fn lend(self: &Arc<Self>, nested: bool, drains_log: bool) -> NativeTx {
         let mut inner = self.lock();
         inner.turn += 1;
         inner.nested = nested;
-        SqliteTx::new(NativeDriver { native: self.clone(), turn: inner.turn })
+        inner.ended_by = None;
+        SqliteTx::new(NativeDriver { native: self.clone(), turn: inner.turn }, drains_log)
     }
 
     /// Voids what was lent.
@@ -124,6 +128,11 @@ impl Native {
         std::mem::take(&mut self.lock().appended)
     }
 
+    /// The trouble of the database that ended the transaction of the last work, if that was it.
+    pub(crate) fn ended_by(&self) -> Option<StoreError> {
+        self.lock().ended_by.take().map(|ended| ended.error(&self.env.database))
+    }
+
     /// Uses the connection outside of any work.
     pub(crate) fn with<T>(&self, run: impl FnOnce(&Connection) -> T) -> T {
         run(&self.lock().connection)
@@ -167,7 +176,7 @@ impl NativeDriver {
         run: impl FnOnce(&mut Inner) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         let mut inner = self.enter()?;
-        run(&mut inner).map_err(|source| self.explain(&inner, context(), source))
+        run(&mut inner).map_err(|source| self.explain(&mut inner, context(), source))
     }
 
     fn enter(&self) -> Result<MutexGuard<'_, Inner>, StoreError> {
@@ -184,7 +193,7 @@ impl NativeDriver {
         Ok(inner)
     }
 
-    fn explain(&self, inner: &Inner, context: String, source: rusqlite::Error) -> StoreError {
+    fn explain(&self, inner: &mut Inner, context: String, source: rusqlite::Error) -> StoreError {
         let code = source.sqlite_error_code();
         if code == Some(ErrorCode::OperationInterrupted) && self.native.slot.is_over() {
             return self.native.slot.budget_error();
@@ -195,18 +204,35 @@ impl NativeDriver {
                 source: source.into(),
             };
         }
-        if code == Some(ErrorCode::DiskFull) || !inner.connection.is_autocommit() {
+        if !inner.connection.is_autocommit() {
             return from_native(&self.native.env.database, context, source);
         }
-        lost(&context, Some(source.into()))
+        let code = source.sqlite_error().map_or(0, |error| error.extended_code);
+        match EndedBy::trouble(&context, code, &source) {
+            None => lost(&context, Some(source.into())),
+            ended_by => {
+                inner.ended_by = ended_by;
+                from_native(&self.native.env.database, context, source)
+            }
+        }
     }
 
     /// The connection itself, for the store's internal works.
     pub(crate) fn connection<T>(
         &mut self,
-        run: impl FnOnce(&Connection) -> Result<T, StoreError>,
+        run: impl FnOnce(&Inside<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        run(&self.enter()?.connection)
+        let inner = self.enter()?;
+        let native = &self.native;
+        run(&Inside { connection: &inner.connection, guard: &native.guard, owners: &native.env.owners })
+    }
+
+    fn append_to(&self, inner: &mut Inner, messages: &[Envelope]) -> rusqlite::Result<()> {
+        if !messages.is_empty() {
+            append(inner, messages)?;
+            self.native.env.fullness.appended(inner.connection.last_insert_rowid());
+        }
+        Ok(())
     }
 
     fn module<T>(
@@ -215,19 +241,17 @@ impl NativeDriver {
         sql: &str,
         run: impl FnOnce(&Connection, &str) -> Result<T, module_sql::Problem>,
     ) -> Result<T, StoreError> {
-        let inner = self.enter()?;
+        let mut inner = self.enter()?;
         let entered = self.native.guard.enter(&self.native.env.owners, scope.module, sql);
-        let text = entered.as_ref().map_or(sql, |entered| &entered.sql);
-        run(&inner.connection, text).map_err(|problem| {
+        run(&inner.connection, &entered.sql).map_err(|problem| {
             let context = || format!("module `{}`: statement `{}`", scope.module, shorten(sql));
             match problem {
                 module_sql::Problem::Parameters(problem) => {
                     StoreError::Sql { context: context(), source: problem.into() }
                 }
-                module_sql::Problem::Driver(source) => entered
-                    .as_ref()
-                    .and_then(|entered| entered.refusal())
-                    .unwrap_or_else(|| self.explain(&inner, context(), source)),
+                module_sql::Problem::Driver(source) => {
+                    entered.refusal().unwrap_or_else(|| self.explain(&mut inner, context(), source))
+                }
             }
         })
     }
@@ -269,9 +293,10 @@ impl Exec for NativeDriver {
     }
 
     fn append(&mut self, messages: &[Envelope]) -> impl Future<Output = Result<(), StoreError>> + Send {
-        std::future::ready(
-            self.with(|| format!("appending {} messages", messages.len()), |inner| append(inner, messages)),
-        )
+        std::future::ready(self.with(
+            || format!("appending {} messages", messages.len()),
+            |inner| self.append_to(inner, messages),
+        ))
     }
 
     fn conclude(
@@ -282,7 +307,7 @@ impl Exec for NativeDriver {
         let done = self.with(
             || format!("storing a command's outcome and its {} messages", messages.len()),
             |inner| {
-                append(inner, messages)?;
+                self.append_to(inner, messages)?;
                 run(&inner.connection, OUTCOME_INSERT, outcome)
             },
         );
@@ -333,9 +358,6 @@ impl Exec for NativeDriver {
 }
 
 fn append(inner: &mut Inner, messages: &[Envelope]) -> rusqlite::Result<()> {
-    if messages.is_empty() {
-        return Ok(());
-    }
     let mut statement = inner.connection.prepare_cached(APPEND)?;
     for message in messages {
         let traceparent = message.trace.traceparent();

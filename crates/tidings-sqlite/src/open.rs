@@ -7,6 +7,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tidings_core::store::StoreError;
 
 use crate::config::SqliteConfig;
+use crate::database_file;
 use crate::error::from_native;
 use crate::lock_file::LockFile;
 use crate::schema;
@@ -18,6 +19,8 @@ pub(crate) struct Opened {
     pub(crate) lock: LockFile,
     pub(crate) writer: Connection,
     pub(crate) readers: Vec<Connection>,
+    /// The reader for the runtime's own questions.
+    pub(crate) asker: Connection,
     /// The runtime before this one did not close in order.
     pub(crate) unclean: bool,
 }
@@ -27,10 +30,11 @@ pub(crate) struct Opened {
 /// twice. In memory it is cut back as each savepoint ends.
 pub(crate) const KEEP_SAVEPOINTS_IN_MEMORY: (&str, &str) = ("temp_store", "memory");
 
-/// Opens everything. Blocks.
-pub(crate) fn open(config: &SqliteConfig) -> Result<Opened, StoreError> {
-    check_folder(&config.path)?;
+/// Opens everything, under the one name that the file has for everybody, which is left in `config`. Blocks.
+pub(crate) fn open(config: &mut SqliteConfig) -> Result<Opened, StoreError> {
+    config.path = database_file::resolve(&config.path)?;
     let lock = take_lock(&config.path)?;
+    let config = &*config;
     let mut writer = connect(config)?;
     writer
         .pragma_update(None, KEEP_SAVEPOINTS_IN_MEMORY.0, KEEP_SAVEPOINTS_IN_MEMORY.1)
@@ -38,30 +42,8 @@ pub(crate) fn open(config: &SqliteConfig) -> Result<Opened, StoreError> {
     schema::migrate(&mut writer).map_err(|error| error.named(&config.path))?;
     let unclean = mark_open(&writer).map_err(|source| explain(&config.path, source))?;
     let readers = (0..config.readers.max(1)).map(|_| connect_reader(config)).collect::<Result<_, _>>()?;
-    Ok(Opened { lock, writer, readers, unclean })
-}
-
-fn check_folder(path: &Path) -> Result<(), StoreError> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    match std::fs::metadata(folder) {
-        Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => Err(cannot_open(path, format!("`{}` is not a folder", folder.display()))),
-        Err(source) => {
-            let problem =
-                format!("its folder `{}` cannot be used ({source}); create it first", folder.display());
-            Err(cannot_open(path, problem))
-        }
-    }
-}
-
-fn cannot_open(path: &Path, problem: String) -> StoreError {
-    StoreError::Sql {
-        context: format!("cannot open the database `{}`", path.display()),
-        source: problem.into(),
-    }
+    let asker = connect_reader(config)?;
+    Ok(Opened { lock, writer, readers, asker, unclean })
 }
 
 fn take_lock(path: &Path) -> Result<LockFile, StoreError> {
@@ -99,6 +81,9 @@ fn set_up(connection: &Connection, config: &SqliteConfig) -> rusqlite::Result<()
     connection.busy_timeout(config.busy_timeout)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", config.synchronous.pragma())?;
+    if let Some(pages_max) = config.pages_max {
+        connection.pragma_update(None, "max_page_count", pages_max)?;
+    }
     connection.pragma_update(None, "foreign_keys", true)
 }
 

@@ -3,17 +3,26 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::runtime::Handle;
 
+use crate::internal::Named;
 use crate::job::Job;
 use crate::native::Native;
 use crate::queue::Queue;
 use crate::typed::{Typed, TypedControl};
 use crate::writer::{Driver, NativeControl, run_work};
 
-type Closure = Box<dyn FnOnce(&Connection) + Send>;
+/// A question of the store's own may take this long; none does in earnest.
+const QUESTION_BUDGET: Duration = Duration::from_secs(30);
+
+/// A question of the store's own.
+pub(crate) struct Question {
+    pub(crate) what: &'static str,
+    pub(crate) ask: Box<dyn FnOnce(&Connection) + Send>,
+}
 
 /// What waits for a reader.
 pub(crate) enum ReadTurn {
@@ -22,7 +31,7 @@ pub(crate) enum ReadTurn {
     /// A work of the typed driver.
     Typed(Job),
     /// A question of the store's own.
-    Internal(Closure),
+    Internal(Question),
 }
 
 pub(crate) struct Reader {
@@ -66,10 +75,13 @@ impl Reader {
         job.reply(result);
     }
 
-    fn run_internal(&mut self, ask: Closure) {
+    fn run_internal(&mut self, question: Question) {
         let asked = self.native.begin("BEGIN").map(|()| {
+            self.native.slot.begin(Arc::new(Named(question.what)), QUESTION_BUDGET);
             // A panic in here would be a defect of the store; it must not take the thread with it.
-            catch_unwind(AssertUnwindSafe(|| self.native.with(ask)))
+            let answered = catch_unwind(AssertUnwindSafe(|| self.native.with(question.ask)));
+            self.native.slot.end();
+            answered
         });
         if let Err(error) = asked {
             tracing::error!(%error, "a reader could not begin");

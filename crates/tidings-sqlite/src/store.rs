@@ -4,12 +4,14 @@ use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Release};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use tidings_core::envelope::Cursor;
 use tidings_core::error::Error;
+use tidings_core::ids::MessageId;
 use tidings_core::store::{
     Batch, ConsumerSpec, Filter, Holding, Limits, Maintenance, Migration, ParkedKeys, ParkedMessage,
     Retention, Store, StoreError, Watch, Work,
@@ -19,21 +21,25 @@ use tokio::sync::oneshot;
 
 use crate::checker::Checker;
 use crate::config::SqliteConfig;
-use crate::env::{Env, Fullness};
-use crate::error::{from_native, is_busy, sqlx_code};
+use crate::env::Env;
+use crate::error::{code_of, from_native, is_busy, is_trouble};
+use crate::fullness::Fullness;
 use crate::guard::Owners;
-use crate::internal::Internal;
+use crate::internal::{Inside, Internal};
 use crate::job::job;
 use crate::native::Native;
 use crate::open::{Opened, open};
 use crate::queue::{Queue, Refused};
-use crate::reader::{ReadTurn, Reader};
+use crate::reader::{Question, ReadTurn, Reader};
 use crate::stats::{Counters, Stats};
 use crate::typed::Typed;
 use crate::wake::Watchers;
 use crate::watchdog::{Slot, Watchdog};
-use crate::writer::{Turn, Writer};
-use crate::{consumers, migrate, retention};
+use crate::writer::{Ending, Turn, Writer};
+use crate::{consumers, migrate, outcomes, retention};
+
+/// How long a question waits for its answer.
+const ANSWER_WAIT: Duration = Duration::from_secs(60);
 
 /// An open database. Clones share it.
 #[derive(Clone)]
@@ -44,11 +50,16 @@ pub struct SqliteStore {
 pub(crate) struct Shared {
     pub(crate) env: Arc<Env>,
     pub(crate) unclean: bool,
+    /// The log's messages were counted since it was opened.
+    pub(crate) counted_again: AtomicBool,
     writes: Arc<Queue<Turn>>,
     reads: Arc<Queue<ReadTurn>>,
+    /// The runtime's own questions: consumers must not wait for a user's long query.
+    questions: Arc<Queue<ReadTurn>>,
     watchdog: Watchdog,
     writer_slot: Arc<Slot>,
-    orderly: Arc<AtomicBool>,
+    reader_slots: Vec<Arc<Slot>>,
+    pub(crate) ending: Arc<Ending>,
     closed: AtomicBool,
     threads: Mutex<Option<Threads>>,
 }
@@ -65,9 +76,9 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::Held`] if another runtime has the file, [`StoreError::Corrupt`], [`StoreError::ReadOnly`],
     /// [`StoreError::NewerSchema`], or [`StoreError::Sql`] with the operating system's word, each naming the file.
-    pub async fn open(config: SqliteConfig) -> Result<Self, StoreError> {
+    pub async fn open(mut config: SqliteConfig) -> Result<Self, StoreError> {
         let handle = Handle::current();
-        let opening = handle.spawn_blocking(move || open(&config).map(|opened| (config, opened)));
+        let opening = handle.spawn_blocking(move || open(&mut config).map(|opened| (config, opened)));
         let (config, opened) = opening.await.map_err(thread_error)??;
         Self::start(config, opened, &handle)
     }
@@ -84,15 +95,20 @@ impl SqliteStore {
         let watchdog = Watchdog::start(config.block_grace).map_err(thread_error)?;
         let writes = Arc::new(Queue::new(config.queue_max));
         let reads = Arc::new(Queue::new(config.queue_max));
-        let orderly = Arc::new(AtomicBool::new(false));
+        let questions = Arc::new(Queue::new(config.queue_max));
+        let ending = Arc::new(Ending { was_clean: !opened.unclean, ..Ending::default() });
         let writer_slot = watchdog.slot();
-        let mut readers = Vec::new();
-        for connection in opened.readers {
-            let slot = watchdog.slot();
+        let start_reader = |connection: Connection, queue: &Arc<Queue<ReadTurn>>, slot: Arc<Slot>| {
             let typed = Arc::new(Typed::new(&config, env.clone(), slot.clone(), true));
             let native = Native::new(connection, env.clone(), slot, true)?;
-            let reader = Reader { queue: reads.clone(), native, typed };
-            readers.push(reader.start(handle.clone()).map_err(thread_error)?);
+            Reader { queue: queue.clone(), native, typed }.start(handle.clone()).map_err(thread_error)
+        };
+        let mut readers = vec![start_reader(opened.asker, &questions, watchdog.slot())?];
+        let mut reader_slots = Vec::new();
+        for connection in opened.readers {
+            let slot = watchdog.slot();
+            reader_slots.push(slot.clone());
+            readers.push(start_reader(connection, &reads, slot)?);
         }
         let writer = Writer {
             env: env.clone(),
@@ -101,18 +117,21 @@ impl SqliteStore {
             native: Native::new(opened.writer, env.clone(), writer_slot.clone(), false)?,
             typed: Arc::new(Typed::new(&config, env.clone(), writer_slot.clone(), false)),
             config,
-            orderly: orderly.clone(),
+            ending: ending.clone(),
             _lock: opened.lock,
         };
         let writer = writer.start(handle.clone()).map_err(thread_error)?;
         let shared = Shared {
             env,
             unclean: opened.unclean,
+            counted_again: AtomicBool::new(false),
             writes,
             reads,
+            questions,
             watchdog,
             writer_slot,
-            orderly,
+            reader_slots,
+            ending,
             closed: AtomicBool::new(false),
             threads: Mutex::new(Some(Threads { writer, readers })),
         };
@@ -134,36 +153,74 @@ impl SqliteStore {
         self.shared.env.checker.check(&self.shared.env.owners, module, sql)
     }
 
-    /// Runs a transaction of the store's own.
+    /// Runs a transaction of the store's own. It has no budget: a migration takes as long as it takes, and nothing would
+    /// be won by breaking it off.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         name: &str,
-        run: impl Fn(&Connection) -> Result<T, StoreError> + Send + Sync + 'static,
+        run: impl Fn(&Inside<'_>) -> Result<T, StoreError> + Send + Sync + 'static,
     ) -> Result<T, StoreError> {
         let internal = Arc::new(Internal::new(name, run));
-        match self.transact(internal.clone(), Limits::default()).await {
+        match self.transact(internal.clone(), Limits { budget: Duration::MAX, wait: None }).await {
             Ok(()) | Err(StoreError::Undone) => internal.take().unwrap_or(Err(StoreError::Closed)),
             Err(error) => Err(error),
         }
     }
 
-    /// Asks a question of the store's own, against one snapshot.
+    /// Asks a question of the runtime's own, against one snapshot, on a reader that no query of a user can hold.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
         what: &'static str,
         ask: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.answer(what, ask, |turn| self.shared.questions.push(turn).map_err(refusal)).await
+    }
+
+    /// Asks for a person, who may want to know things that take long to find out: it waits with the users' queries.
+    pub(crate) async fn look<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        ask: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.answer(what, ask, |turn| self.queue_read(turn)).await
+    }
+
+    async fn answer<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        ask: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        queue: impl FnOnce(ReadTurn) -> Result<(), StoreError>,
+    ) -> Result<T, StoreError> {
         let (sender, answer) = oneshot::channel();
-        let closure = move |connection: &Connection| drop(sender.send(ask(connection)));
-        self.queue_read(ReadTurn::Internal(Box::new(closure)))?;
-        match answer.await {
-            Ok(answered) => answered.map_err(|source| from_native(&self.shared.env.database, what, source)),
-            Err(_) => Err(StoreError::Closed),
+        let closure = move |connection: &Connection| {
+            // Whoever asked may have stopped waiting.
+            if !sender.is_closed() {
+                drop(sender.send(ask(connection)));
+            }
+        };
+        queue(ReadTurn::Internal(Question { what, ask: Box::new(closure) }))?;
+        match tokio::time::timeout(ANSWER_WAIT, answer).await {
+            Ok(Ok(answered)) => {
+                answered.map_err(|source| from_native(&self.shared.env.database, what, source))
+            }
+            Ok(Err(_)) => Err(StoreError::Closed),
+            Err(_) => {
+                let context = format!("{what} has waited for a reader for {ANSWER_WAIT:?}");
+                Err(StoreError::Busy { context, source: None })
+            }
         }
     }
 
+    /// Puts something in line for the users' readers, unless all of them are stuck.
     fn queue_read(&self, turn: ReadTurn) -> Result<(), StoreError> {
-        self.shared.reads.push(turn).map_err(refusal)
+        let mut stuck = None;
+        for slot in &self.shared.reader_slots {
+            match self.shared.watchdog.check(slot) {
+                Ok(()) => return self.shared.reads.push(turn).map_err(refusal),
+                Err(error) => stuck = Some(error),
+            }
+        }
+        Err(stuck.unwrap_or(StoreError::Closed))
     }
 
     /// Puts something in line for the writer, unless the writer is stuck.
@@ -265,22 +322,29 @@ impl Store for SqliteStore {
         self.shared.env.watchers.watch(filter)
     }
 
+    async fn acknowledge_rejection(&self, id: MessageId) -> Result<(), StoreError> {
+        outcomes::acknowledge(self, id).await
+    }
+
     async fn maintain(&self, retention: &Retention, now: Timestamp) -> Result<Maintenance, StoreError> {
         retention::maintain(self, retention, now).await
     }
 
     fn is_transient(&self, error: &Error) -> bool {
-        let native = || error.find::<rusqlite::Error>()?.sqlite_error().map(|error| error.extended_code);
-        let sqlx = || error.find::<sqlx::Error>().and_then(sqlx_code);
         let store = error.find::<StoreError>().is_some_and(StoreError::is_transient);
-        store || native().or_else(sqlx).is_some_and(is_busy)
+        store || code_of(error).is_some_and(is_busy)
+    }
+
+    fn is_store_trouble(&self, error: &Error) -> bool {
+        let store = error.find::<StoreError>().is_some_and(StoreError::is_trouble_of_the_store);
+        store || code_of(error).is_some_and(is_trouble)
     }
 
     async fn close(&self) -> Result<(), StoreError> {
         if self.shared.closed.swap(true, AcqRel) {
             return Ok(());
         }
-        self.shared.orderly.store(true, Release);
+        self.shared.ending.orderly.store(true, Release);
         self.shared.close_queues();
         let threads = self.shared.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(threads) = threads else { return Ok(()) };
@@ -304,6 +368,7 @@ impl Threads {
 impl Shared {
     fn close_queues(&self) {
         self.reads.close();
+        self.questions.close();
         self.writes.close();
     }
 }

@@ -10,24 +10,30 @@ use tidings_core::store::{
 use tidings_core::value::{Row, Value};
 
 use crate::exec::Exec;
-use crate::statements;
+use crate::{fullness, statements};
 
 /// A transaction lent to a work. It is void once the work has ended: kept for longer, it refuses every call.
 pub struct SqliteTx<E> {
     pub(crate) exec: E,
     savepoints: u32,
+    /// A consumer's work: it appends at the hard limit too.
+    drains_log: bool,
 }
 
 impl<E> SqliteTx<E> {
-    pub(crate) fn new(exec: E) -> Self {
-        Self { exec, savepoints: 0 }
+    pub(crate) fn new(exec: E, drains_log: bool) -> Self {
+        Self { exec, savepoints: 0, drains_log }
     }
+}
+
+async fn check_room<E: Exec>(tx: &mut SqliteTx<E>, messages: &[Envelope]) -> Result<(), StoreError> {
+    if tx.drains_log || messages.is_empty() { Ok(()) } else { fullness::check(&mut tx.exec).await }
 }
 
 #[async_trait]
 impl<E: Exec + 'static> Tx for SqliteTx<E> {
     async fn append(&mut self, messages: &[Envelope]) -> Result<(), StoreError> {
-        self.exec.env().fullness.check()?;
+        check_room(self, messages).await?;
         self.exec.append(messages).await
     }
 
@@ -57,9 +63,7 @@ impl<E: Exec + 'static> Tx for SqliteTx<E> {
     }
 
     async fn conclude(&mut self, messages: &[Envelope], outcome: &OutcomeRecord) -> Result<(), StoreError> {
-        if !messages.is_empty() {
-            self.exec.env().fullness.check()?;
-        }
+        check_room(self, messages).await?;
         statements::conclude(&mut self.exec, messages, outcome).await
     }
 

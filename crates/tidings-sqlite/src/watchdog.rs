@@ -79,7 +79,8 @@ impl Slot {
         let current = self.lock();
         let current = current.as_ref()?;
         let held = current.since.elapsed();
-        (held > current.budget + grace).then(|| StoreError::Blocked { work: current.work.name(), held })
+        (held > current.budget.saturating_add(grace))
+            .then(|| StoreError::Blocked { work: current.work.name(), held })
     }
 
     /// Looks at the work once; true if there is one.
@@ -91,7 +92,9 @@ impl Slot {
             self.over.store(true, Release);
             self.waker.wake();
         }
-        if held > current.budget + grace && current.logged.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
+        if held > current.budget.saturating_add(grace)
+            && current.logged.is_none_or(|at| at.elapsed() >= LOG_EVERY)
+        {
             current.logged = Some(Instant::now());
             let (work, budget) = (current.work.name(), current.budget);
             tracing::error!(work, ?held, ?budget, "a work blocks its thread and cannot be interrupted");

@@ -172,12 +172,20 @@ impl Store for Layered {
         self.inner.watch(filter)
     }
 
+    async fn acknowledge_rejection(&self, id: MessageId) -> Result<(), StoreError> {
+        self.inner.acknowledge_rejection(id).await
+    }
+
     async fn maintain(&self, retention: &Retention, now: Timestamp) -> Result<Maintenance, StoreError> {
         self.inner.maintain(retention, now).await
     }
 
     fn is_transient(&self, error: &Error) -> bool {
         self.inner.is_transient(error)
+    }
+
+    fn is_store_trouble(&self, error: &Error) -> bool {
+        self.inner.is_store_trouble(error)
     }
 
     async fn close(&self) -> Result<(), StoreError> {
@@ -254,6 +262,10 @@ impl Work for LayeredWork {
 
     fn driver(&self) -> &'static str {
         self.inner.driver()
+    }
+
+    fn drains_log(&self) -> bool {
+        self.inner.drains_log()
     }
 
     async fn run(&self, tx: Box<dyn Tx>) -> (Box<dyn Tx>, Result<(), StoreError>) {

@@ -92,6 +92,7 @@ macro_rules! conformance {
             the_number_of_messages_is_bounded,
             positions_are_never_used_again,
             at_the_hard_limit_publishing_is_refused,
+            the_hard_limit_holds_between_two_rounds,
             expired_outcomes_go,
             receipts_are_bounded_and_stay_exact,
         );

@@ -47,6 +47,10 @@ impl Work for Driven {
         self.driver
     }
 
+    fn drains_log(&self) -> bool {
+        self.work.drains_log()
+    }
+
     async fn run(&self, tx: Box<dyn Tx>) -> (Box<dyn Tx>, Result<(), StoreError>) {
         self.work.run(tx).await
     }

@@ -57,13 +57,20 @@ pub enum Op {
 pub struct Script {
     name: String,
     ops: Vec<Op>,
+    drains_log: bool,
 }
 
 impl Script {
     /// A script with a name of its own, for errors.
     #[must_use]
     pub fn named(name: impl Into<String>, ops: impl Into<Vec<Op>>) -> Self {
-        Self { name: name.into(), ops: ops.into() }
+        Self { name: name.into(), ops: ops.into(), drains_log: false }
+    }
+
+    /// The same as the work of a consumer.
+    #[must_use]
+    pub fn of_a_consumer(self) -> Self {
+        Self { drains_log: true, ..self }
     }
 }
 
@@ -71,6 +78,10 @@ impl Script {
 impl Work for Script {
     fn name(&self) -> String {
         self.name.clone()
+    }
+
+    fn drains_log(&self) -> bool {
+        self.drains_log
     }
 
     async fn run(&self, mut tx: Box<dyn Tx>) -> (Box<dyn Tx>, Result<(), StoreError>) {
@@ -132,6 +143,15 @@ async fn run_one(tx: &mut dyn Tx, op: &Op) -> Result<(), StoreError> {
 /// Those of [`Store::transact`].
 pub async fn run(store: &dyn Store, ops: impl Into<Vec<Op>>) -> Result<(), StoreError> {
     store.transact(Arc::new(Script::named("suite script", ops)), Limits::default()).await
+}
+
+/// Runs a script with default limits, as the work of a consumer.
+///
+/// # Errors
+/// Those of [`Store::transact`].
+pub async fn run_as_consumer(store: &dyn Store, ops: impl Into<Vec<Op>>) -> Result<(), StoreError> {
+    let script = Script::named("suite consumer", ops).of_a_consumer();
+    store.transact(Arc::new(script), Limits::default()).await
 }
 
 /// Runs one statement against a snapshot and returns its rows.

@@ -30,6 +30,8 @@ pub(crate) struct Unit<T> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Write,
+    /// As [`Write`](Self::Write), for a consumer: its messages are accepted when the log is full.
+    Drain,
     Read,
 }
 
@@ -53,14 +55,18 @@ pub(crate) async fn run<T: Send + 'static>(
         Err(panic) => return Err(Error::failed(panicked(&unit.name, panic.as_ref()))),
     }
     let result = Arc::new(Mutex::new(None));
-    let work = UnitWork { unit, started: Mutex::new(Some((slot, future))), result: result.clone() };
+    let work = UnitWork { unit, access, started: Mutex::new(Some((slot, future))), result: result.clone() };
     let done = match access {
-        Access::Write => store.transact(Arc::new(work), limits).await,
+        Access::Write | Access::Drain => store.transact(Arc::new(work), limits).await,
         Access::Read => store.read(Arc::new(work), limits).await,
     };
     let ended = result.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (done, ended) {
         (Ok(()) | Err(StoreError::Undone), Some(result)) => result,
+        // A raw error of the driver says what ended the transaction; the store has only seen that it was gone.
+        (Err(StoreError::TransactionLost { .. }), Some(Err(error))) if store.is_store_trouble(&error) => {
+            Err(error)
+        }
         (Err(error), _) => Err(error.into()),
         (Ok(()), None) => Err(Error::failed("the store committed work that had not ended")),
     }
@@ -115,6 +121,7 @@ fn in_handler<T>(name: &Arc<str>, future: UnitFuture<T>) -> Started<T> {
 
 struct UnitWork<T> {
     unit: Unit<T>,
+    access: Access,
     /// The future that was begun before the transaction was wanted; gone after the first run.
     started: Mutex<Option<(TxSlot, Started<T>)>>,
     result: Arc<Mutex<Option<Result<T>>>>,
@@ -128,6 +135,10 @@ impl<T: Send + 'static> Work for UnitWork<T> {
 
     fn driver(&self) -> &'static str {
         self.unit.driver
+    }
+
+    fn drains_log(&self) -> bool {
+        self.access == Access::Drain
     }
 
     async fn run(&self, tx: Box<dyn Tx>) -> (Box<dyn Tx>, Result<(), StoreError>) {

@@ -148,6 +148,8 @@ pub enum ParkedState {
     Behind,
     /// Its retries are used up, or its error is permanent.
     Dead,
+    /// A person gave it up, or the consumer was retired. Listed only when asked for.
+    Discarded,
 }
 
 impl ParkedState {
@@ -158,13 +160,16 @@ impl ParkedState {
             Self::Retrying => "retrying",
             Self::Behind => "behind",
             Self::Dead => "dead",
+            Self::Discarded => "discarded",
         }
     }
 
     /// Reads the stored form back.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Retrying, Self::Behind, Self::Dead].into_iter().find(|state| state.as_str() == text)
+        [Self::Retrying, Self::Behind, Self::Dead, Self::Discarded]
+            .into_iter()
+            .find(|state| state.as_str() == text)
     }
 }
 
@@ -231,11 +236,12 @@ pub enum Settled {
         /// When it is due.
         due: Timestamp,
     },
-    /// A person gave it up.
+    /// A person gave up a dead letter. Whatever else is parked may still be handled, and is
+    /// [not found](super::StoreError::NotFound).
     Discarded {
         /// When.
         at: Timestamp,
-        /// Why.
+        /// Why; never empty.
         reason: String,
     },
 }

@@ -25,10 +25,10 @@ pub enum StoreError {
         /// How many wait.
         waiting: usize,
     },
-    /// A work that cannot be interrupted holds the writer, long past its budget.
+    /// A work that cannot be interrupted holds the writer, or the last reader, long past its budget.
     #[error(
-        "{work} has blocked the writer for {held:?} and cannot be interrupted (it does not await); nothing can be \
-         written until it returns: find what it does there and move it into a job"
+        "{work} has blocked a connection for {held:?} and cannot be interrupted; whoever needs that connection is \
+         refused until it returns: find what it does there and move it into a job"
     )]
     Blocked {
         /// The name of the work that blocks.
@@ -98,6 +98,18 @@ pub enum StoreError {
         #[source]
         source: Option<Source>,
     },
+    /// The file system or the memory failed under the database.
+    #[error(
+        "the database's files or its memory failed: {context}; see to the disk, its mount and the limit of open files, \
+         nothing was half-written"
+    )]
+    Io {
+        /// What was attempted.
+        context: String,
+        /// The driver's error.
+        #[source]
+        source: Option<Source>,
+    },
     /// The database can be read but not written.
     #[error(
         "{what} is read-only: check the permissions of the file and its folder, and that its file system is mounted for writing"
@@ -153,6 +165,19 @@ pub enum StoreError {
         #[source]
         source: Option<Source>,
     },
+    /// A consumer and a name that it had before are both on record, and work waits under the old one.
+    #[error(
+        "consumer `{name}` and its alias `{alias}` are both on record, and {pending} under `{alias}`; start the version \
+         that has `{alias}` until that is done, or retire `{alias}` with a reason, which gives it up"
+    )]
+    AliasPending {
+        /// The consumer.
+        name: String,
+        /// The name it had before.
+        alias: String,
+        /// What waits there.
+        pending: String,
+    },
     /// A module touched a table that is not its own.
     #[error("module `{module}` may not touch table `{table}`: {remedy}")]
     ForeignTable {
@@ -206,5 +231,12 @@ impl StoreError {
             self,
             Self::Busy { .. } | Self::Timeout { .. } | Self::Overloaded { .. } | Self::Blocked { .. }
         )
+    }
+
+    /// Whether the database itself is in trouble: a full or failing disk, a file that cannot be written or read. The
+    /// work is not to blame, and would fare no better if it were another.
+    #[must_use]
+    pub const fn is_trouble_of_the_store(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::Io { .. } | Self::ReadOnly { .. } | Self::Corrupt { .. })
     }
 }

@@ -89,7 +89,8 @@ pub trait Inspect {
     /// All consumers on record, also those that nobody registers any more.
     async fn consumers(&self) -> Result<Vec<ConsumerStatus>, StoreError>;
 
-    /// Parked messages, oldest first; of one consumer or of all, in one state or in any.
+    /// Parked messages, oldest first; of one consumer or of all, in one state or in any but
+    /// [discarded](ParkedState::Discarded). Discarded ones are listed for as long as the log has the message.
     async fn parked(
         &self,
         consumer: Option<&str>,
@@ -109,7 +110,8 @@ pub trait Inspect {
     /// The log's messages counted by name, most first.
     async fn counts(&self) -> Result<Vec<EventCount>, StoreError>;
 
-    /// The receipt that covers a message, if the consumer has handled it.
+    /// The receipt that covers a message, if the consumer has handled it. What a consumer read at the time counts, not
+    /// what it reads now.
     async fn receipt(&self, consumer: &str, position: Position) -> Result<Option<Receipt>, StoreError>;
 
     /// The outcomes on record, counted by command. A command that wrote and published nothing leaves none, and outcomes

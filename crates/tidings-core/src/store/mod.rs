@@ -30,6 +30,7 @@ pub use tx::{Migration, Savepoint, TableScope, Tx};
 pub use work::{Limits, Work};
 
 use crate::envelope::Cursor;
+use crate::ids::MessageId;
 
 /// A database with a log in it.
 #[async_trait]
@@ -46,17 +47,23 @@ pub trait Store: Inspect + Send + Sync + 'static {
     /// Runs `work` against a consistent snapshot on a connection that cannot write.
     async fn read(&self, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError>;
 
-    /// Applies a module's migrations that were not applied yet, in order, each in a transaction of its own. One
-    /// whose text changed since it was applied is refused.
+    /// Applies a module's migrations that were not applied yet, in order, each in a transaction of its own. Refused are
+    /// one whose text changed since it was applied, a new one below the newest that is applied, and a list that ends
+    /// before that one: it is an older program's.
     async fn migrate(&self, module: &str, migrations: &[Migration], now: Timestamp)
     -> Result<(), StoreError>;
 
     /// Enters a consumer, or takes note that it is still there. A new one starts where `spec.start` says; one that
-    /// is entered under a new name starts where its alias stood, and the alias is gone.
+    /// is entered under a new name starts where its alias stood, and the alias is gone. One that comes back after it was
+    /// retired starts where it says, but never before the place where it was retired.
+    ///
+    /// Where the consumer is on record already and an alias is, too, the alias is retired if nothing waits under it;
+    /// else this fails with [`StoreError::AliasPending`].
     async fn register(&self, spec: &ConsumerSpec, now: Timestamp) -> Result<(), StoreError>;
 
     /// Gives up a consumer's pending work for good: it counts as no orphan any more and holds back no retention. Its
-    /// record is kept with the reason.
+    /// record is kept with the reason. Does nothing if the consumer is unknown or retired already, so that an application
+    /// may say so at each start, also on a new database.
     async fn retire(&self, consumer: &str, reason: &str, now: Timestamp) -> Result<(), StoreError>;
 
     /// Says which module owns which tables, for stores that can tell when a module touches another's.
@@ -86,12 +93,22 @@ pub trait Store: Inspect + Send + Sync + 'static {
     /// made this waiter. May return without cause; never misses one for longer than the store's poll interval.
     fn watch(&self, filter: &Filter) -> Box<dyn Watch>;
 
+    /// Takes note that a person has seen a rejection that nobody handled: it is listed no longer, and goes when it
+    /// expires. Fails with [`StoreError::NotFound`] if no such rejection is listed.
+    async fn acknowledge_rejection(&self, id: MessageId) -> Result<(), StoreError>;
+
     /// Deletes what retention allows. Work is split into short transactions.
     async fn maintain(&self, retention: &Retention, now: Timestamp) -> Result<Maintenance, StoreError>;
 
     /// Whether the error, or one of its causes, is this store's or its driver's word for "nothing is wrong with the
     /// work, run it again".
     fn is_transient(&self, error: &crate::error::Error) -> bool;
+
+    /// Whether the error, or one of its causes, is this store's or its driver's word for "the database is in trouble":
+    /// see [`StoreError::is_trouble_of_the_store`]. It must not be blamed on the work.
+    fn is_store_trouble(&self, error: &crate::error::Error) -> bool {
+        error.find::<StoreError>().is_some_and(StoreError::is_trouble_of_the_store)
+    }
 
     /// The concrete store, for the typed access that it offers beyond this port.
     fn as_any(&self) -> &dyn Any;

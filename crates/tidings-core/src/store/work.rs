@@ -18,6 +18,12 @@ pub trait Work: Send + Sync + 'static {
         "native"
     }
 
+    /// Whether the work moves a consumer's cursor or settles what it has parked. What it appends is accepted at the hard
+    /// limit of the log too: refused, a consumer that publishes could never move on, and the log never shrink.
+    fn drains_log(&self) -> bool {
+        false
+    }
+
     /// Runs against `tx` and hands it back. On `Err` what it wrote is undone.
     ///
     /// May be called more than once: when a transaction that was shared with other work is lost, each of its works is

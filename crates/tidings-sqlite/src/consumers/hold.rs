@@ -1,6 +1,7 @@
 //! Taking the right to work for a consumer.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Release;
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use tidings_core::envelope::{Cursor, Position};
@@ -14,6 +15,7 @@ use crate::store::SqliteStore;
 pub(crate) async fn hold(store: &SqliteStore, consumer: &str) -> Result<Holding, StoreError> {
     let (consumer, database): (Arc<str>, _) = (consumer.into(), store.shared.env.database.clone());
     let unclean = store.shared.unclean;
+    store.shared.ending.held.store(true, Release);
     let name = format!("taking hold of `{consumer}`");
     let context = name.clone();
     store

@@ -21,7 +21,10 @@ pub(crate) async fn register(
         .write(&name, move |connection| {
             enter(connection, &spec, now).map_err(|source| from_native(&database, context.clone(), source))
         })
-        .await
+        .await?;
+    // It may stand before all others.
+    store.shared.env.fullness.forget();
+    Ok(())
 }
 
 fn enter(connection: &Connection, spec: &ConsumerSpec, now: Timestamp) -> rusqlite::Result<()> {

@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::fullness::lagging_holder;
+
 /// What maintenance reports about the log.
 pub(super) struct State {
     pub(super) messages: u64,
@@ -17,12 +19,15 @@ struct Log {
 
 impl Log {
     fn read(connection: &Connection) -> rusqlite::Result<Option<Self>> {
-        let (messages, newest): (i64, Option<i64>) =
-            connection.query_row(include_str!("../../queries/retention_size.sql"), [], pair)?;
-        let Some(newest) = newest else { return Ok(None) };
+        let sql = include_str!("../../queries/retention_size.sql");
+        let (Some(messages), Some(newest)): (Option<i64>, Option<i64>) =
+            connection.query_row(sql, [], pair)?
+        else {
+            return Ok(None);
+        };
         let sql = include_str!("../../queries/retention_lowest_cursor.sql");
         let slowest = connection.query_row(sql, [], pair).optional()?;
-        Ok(Some(Self { messages: messages.unsigned_abs(), newest, slowest }))
+        Ok(Some(Self { messages: messages.max(0).unsigned_abs(), newest, slowest }))
     }
 
     /// The last position that may go at all. The newest message always stays, so that no position is used twice.
@@ -46,7 +51,7 @@ pub(super) fn through(
     let too_old = first_young.map_or(free, |first| first - 1);
     let too_many = match log.messages.checked_sub(messages_max) {
         None | Some(0) => i64::MIN,
-        Some(excess) => nth_free(connection, excess)?.unwrap_or(free),
+        Some(excess) => nth_free(connection, excess, free)?.unwrap_or(free),
     };
     Ok(Some(too_old.max(too_many).min(free)))
 }
@@ -61,12 +66,12 @@ pub(super) fn state(connection: &Connection, cutoff: i64, messages_max: u64) -> 
 }
 
 fn holder(connection: &Connection, log: &Log) -> rusqlite::Result<Option<String>> {
-    let next_free = nth_free(connection, 1)?;
+    let next_free = nth_free(connection, 1, i64::MAX)?;
     match &log.slowest {
         Some((name, cursor))
             if next_free.is_some_and(|position| position > *cursor) && *cursor < log.newest =>
         {
-            Ok(Some(format!("consumer `{name}`, which stands at {cursor} of {},", log.newest)))
+            Ok(Some(lagging_holder(name, *cursor, log.newest)))
         }
         _ => parked_holder(connection),
     }
@@ -75,14 +80,14 @@ fn holder(connection: &Connection, log: &Log) -> rusqlite::Result<Option<String>
 fn parked_holder(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let sql = include_str!("../../queries/retention_parked_most.sql");
     let most: Option<(i64, String)> = connection.query_row(sql, [], pair).optional()?;
-    Ok(most.map(|(count, consumer)| format!("consumer `{consumer}` with {count} parked or dead messages")))
+    Ok(most.map(|(count, consumer)| crate::fullness::parked_holder(&consumer, count)))
 }
 
-/// The position of the n-th oldest message, from 1, that nobody has parked.
-fn nth_free(connection: &Connection, n: u64) -> rusqlite::Result<Option<i64>> {
+/// The position of the n-th oldest message, from 1, that nobody has parked, if it is not beyond `last`.
+fn nth_free(connection: &Connection, n: u64, last: i64) -> rusqlite::Result<Option<i64>> {
     let sql = include_str!("../../queries/retention_nth_free.sql");
     let offset = i64::try_from(n.saturating_sub(1)).unwrap_or(i64::MAX);
-    connection.query_row(sql, [offset], |row| row.get(0)).optional()
+    connection.query_row(sql, [offset, last], |row| row.get(0)).optional()
 }
 
 fn pair<A: rusqlite::types::FromSql, B: rusqlite::types::FromSql>(row: &Row<'_>) -> rusqlite::Result<(A, B)> {

@@ -29,28 +29,30 @@ fn after_outcome(sql: &str, params: usize) -> String {
     format!("{};\n{shifted}", OUTCOME_INSERT.trim_end())
 }
 
-/// One statement whatever the number of messages: each statement is a thread hop.
+/// One statement whatever the number of messages: each statement is a thread hop. Returns the last one's position.
 pub(crate) async fn append(
     connection: &mut SqliteConnection,
     messages: &[Envelope],
-) -> Result<(), sqlx::Error> {
-    match messages {
-        [] => Ok(()),
+) -> Result<Option<i64>, sqlx::Error> {
+    let done = match messages {
+        [] => return Ok(None),
         [message] => {
             let traceparent = message.trace.traceparent();
             let params = append_params(message, traceparent.as_deref());
-            bind_own(sqlx::query(APPEND), &params).execute(connection).await.map(drop)
+            bind_own(sqlx::query(APPEND), &params).execute(connection).await?
         }
-        many => sqlx::query(APPEND_MANY).bind(many_as_json(many)).execute(connection).await.map(drop),
-    }
+        many => sqlx::query(APPEND_MANY).bind(many_as_json(many)).execute(connection).await?,
+    };
+    Ok(Some(done.last_insert_rowid()))
 }
 
-/// Stores a command's outcome and appends its messages. Returns how many rows the outcome changed.
+/// Stores a command's outcome and appends its messages. Returns how many rows the outcome changed, and the last message's
+/// position.
 pub(crate) async fn conclude(
     connection: &mut SqliteConnection,
     messages: &[Envelope],
     outcome: &[Param<'_>],
-) -> Result<u64, sqlx::Error> {
+) -> Result<(u64, Option<i64>), sqlx::Error> {
     let query = match messages {
         [] => bind_own(sqlx::query(OUTCOME_INSERT), outcome),
         [message] => {
@@ -62,5 +64,6 @@ pub(crate) async fn conclude(
     };
     // The count is that of all statements, and each message is a row.
     let done = query.execute(connection).await?;
-    Ok(done.rows_affected().saturating_sub(messages.len() as u64))
+    let changed = done.rows_affected().saturating_sub(messages.len() as u64);
+    Ok((changed, (!messages.is_empty()).then(|| done.last_insert_rowid())))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqlSafeStr, SqlStr, SqliteConnection};
 use tidings_core::store::{StoreError, Tx};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -12,20 +12,23 @@ use super::driver::SqlxDriver;
 use super::nesting;
 use crate::config::{SqliteConfig, Synchronous};
 use crate::env::Env;
-use crate::error::from_sqlx;
+use crate::error::{EndedBy, from_sqlx};
 use crate::job::Job;
 use crate::native::{PROGRESS_STEPS, lost};
 use crate::open::KEEP_SAVEPOINTS_IN_MEMORY;
 use crate::tx::SqliteTx;
 use crate::wake::Topic;
 use crate::watchdog::Slot;
-use crate::writer::{Driver, Turn, Writer};
+use crate::writer::{Driver, Turn, Writer, commit_error};
 
 /// One connection, opened when it is first needed.
 pub(crate) struct Typed {
     pub(crate) env: Arc<Env>,
     pub(crate) slot: Arc<Slot>,
     options: SqliteConnectOptions,
+    /// Restores what a work's own PRAGMA may have left on the connection, and begins, in one hop.
+    begin: SqlStr,
+    begin_read: SqlStr,
     inner: Arc<Mutex<Inner>>,
     pub(crate) flags: Arc<Flags>,
 }
@@ -35,6 +38,8 @@ pub(crate) struct Inner {
     pub(crate) connection: Option<SqliteConnection>,
     pub(crate) nested: bool,
     pub(crate) appended: Vec<Topic>,
+    /// The trouble of the database that ended the lent transaction.
+    pub(crate) ended_by: Option<EndedBy>,
 }
 
 #[derive(Default)]
@@ -61,11 +66,13 @@ impl Flags {
 
 impl Typed {
     pub(crate) fn new(config: &SqliteConfig, env: Arc<Env>, slot: Arc<Slot>, read_only: bool) -> Self {
-        let inner = Inner { connection: None, nested: false, appended: Vec::new() };
+        let inner = Inner { connection: None, nested: false, appended: Vec::new(), ended_by: None };
         Self {
             env,
             slot,
             options: options(config, read_only),
+            begin: begin_sql(config, "OFF", "BEGIN IMMEDIATE"),
+            begin_read: begin_sql(config, "ON", "BEGIN"),
             inner: Arc::new(Mutex::new(inner)),
             flags: Arc::default(),
         }
@@ -80,15 +87,20 @@ impl Typed {
         self.inner.clone()
     }
 
-    pub(crate) async fn begin(&self, sql: &'static str) -> Result<(), StoreError> {
+    /// Begins a transaction that writes.
+    pub(crate) async fn begin(&self) -> Result<(), StoreError> {
+        self.begin_with(&self.begin).await
+    }
+
+    async fn begin_with(&self, sql: &SqlStr) -> Result<(), StoreError> {
         let mut inner = self.lock().await;
         if inner.connection.is_none() {
             inner.connection = Some(self.connect().await.map_err(|error| self.explain("connecting", error))?);
         }
         self.flags.begin();
         // Through sqlx's own transaction manager, so that a user's `begin()` inside becomes a savepoint.
-        let begun = nesting::begin(connected(&mut inner)?, sql).await;
-        begun.map_err(|error| self.explain(sql, error))
+        let begun = nesting::begin(connected(&mut inner)?, sql.clone()).await;
+        begun.map_err(|error| self.explain("beginning a transaction", error))
     }
 
     pub(crate) async fn commit(&self) -> Result<(), StoreError> {
@@ -101,12 +113,12 @@ impl Typed {
     }
 
     /// Commits what was lent to a caller, and wakes those who wait for its messages.
-    pub(crate) async fn commit_lent(&self) -> Result<(), StoreError> {
+    pub(crate) async fn commit_lent(&self, name: &str) -> Result<(), StoreError> {
         if self.flags.is_lost() {
             return Err(lost("a statement in it ended it before", None));
         }
         self.settle().await?;
-        self.commit().await?;
+        self.commit().await.map_err(|error| commit_error(name.to_owned(), error))?;
         self.env.counters.committed(1);
         let appended = std::mem::take(&mut self.lock().await.appended);
         self.env.watchers.notify(&appended);
@@ -197,11 +209,24 @@ fn options(config: &SqliteConfig, read_only: bool) -> SqliteConnectOptions {
         .synchronous(synchronous)
         .foreign_keys(true)
         .disable_statement_logging();
+    if let Some(pages_max) = config.pages_max {
+        options = options.pragma("max_page_count", pages_max.to_string());
+    }
     if let Some(vfs) = &config.vfs {
         options = options.vfs(vfs.clone());
     }
     let (name, value) = if read_only { ("query_only", "on") } else { KEEP_SAVEPOINTS_IN_MEMORY };
     options.pragma(name, value)
+}
+
+/// No statement of a module may set these, but code that takes the connection itself can, and `query_only` would break
+/// the writer until the next start. `defer_foreign_keys` ends with each transaction by itself.
+fn begin_sql(config: &SqliteConfig, query_only: &str, begin: &str) -> SqlStr {
+    let synchronous = config.synchronous.pragma();
+    let sql = format!(
+        "PRAGMA query_only = {query_only}; PRAGMA foreign_keys = ON; PRAGMA synchronous = {synchronous}; {begin}"
+    );
+    AssertSqlSafe(sql).into_sql_str()
 }
 
 pub(crate) fn connected(inner: &mut Inner) -> Result<&mut SqliteConnection, StoreError> {
@@ -224,11 +249,11 @@ impl TypedControl {
 impl Driver for TypedControl {
     async fn begin(&mut self) -> Result<(), StoreError> {
         self.enclosed = false;
-        self.typed.begin("BEGIN IMMEDIATE").await
+        self.typed.begin().await
     }
 
     async fn begin_read(&mut self) -> Result<(), StoreError> {
-        self.typed.begin("BEGIN").await
+        self.typed.begin_with(&self.typed.begin_read).await
     }
 
     async fn commit(&mut self) -> Result<(), StoreError> {
@@ -241,28 +266,30 @@ impl Driver for TypedControl {
 
     async fn enclose_work(&mut self) -> Result<(), StoreError> {
         if !std::mem::replace(&mut self.enclosed, true) {
-            self.typed.control("SAVEPOINT tidings_work").await?;
+            self.typed.control("SAVEPOINT tidings_work; PRAGMA query_only = OFF").await?;
         }
         Ok(())
     }
 
     async fn keep_work(&mut self) -> Result<(), StoreError> {
-        // One savepoint ends and the next begins in one hop; the commit ends the last one with everything else.
-        self.typed.control("RELEASE tidings_work; SAVEPOINT tidings_work").await
+        // One savepoint ends and the next begins in one hop; the commit ends the last one with everything else. What the
+        // work may have forbidden the connection must not meet the next one.
+        self.typed.control("RELEASE tidings_work; SAVEPOINT tidings_work; PRAGMA query_only = OFF").await
     }
 
     async fn undo_work(&mut self) -> Result<(), StoreError> {
-        self.typed.control("ROLLBACK TO tidings_work").await
+        self.typed.control("ROLLBACK TO tidings_work; PRAGMA query_only = OFF").await
     }
 
     async fn is_lost(&mut self) -> bool {
         self.typed.flags.is_lost()
     }
 
-    async fn lend(&mut self, nested: bool) -> Result<Box<dyn Tx>, StoreError> {
+    async fn lend(&mut self, nested: bool, drains_log: bool) -> Result<Box<dyn Tx>, StoreError> {
         let mut inner = self.typed.shared().lock_owned().await;
         inner.nested = nested;
-        Ok(Box::new(SqliteTx::new(SqlxDriver::new(inner, self.typed.clone()))))
+        inner.ended_by = None;
+        Ok(Box::new(SqliteTx::new(SqlxDriver::new(inner, self.typed.clone()), drains_log)))
     }
 
     async fn take_back(&mut self, ended_enclosed: bool) {
@@ -274,6 +301,10 @@ impl Driver for TypedControl {
             tracing::warn!(%error, "a work's inner transaction could not be ended");
             self.typed.flags.lose();
         }
+    }
+
+    async fn ended_by(&mut self) -> Option<StoreError> {
+        self.typed.lock().await.ended_by.take().map(|ended| ended.error(&self.typed.env.database))
     }
 
     async fn take_appended(&mut self) -> Vec<Topic> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlx::{AssertSqlSafe, SqliteConnection};
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqliteConnection};
 use tidings_core::envelope::Envelope;
 use tidings_core::store::{StoreError, TableScope};
 use tidings_core::value::{Row, Value};
@@ -12,7 +12,7 @@ use super::append::{append, conclude};
 use super::connection::{Inner, Typed, connected};
 use super::{nesting, values};
 use crate::env::Env;
-use crate::error::{from_sqlx, shorten, sqlx_code};
+use crate::error::{EndedBy, from_sqlx, shorten, sqlx_code};
 use crate::exec::{Exec, Param};
 use crate::native::{lost, note};
 use crate::tx::SqliteTx;
@@ -52,17 +52,27 @@ impl SqlxDriver {
         connected(&mut self.inner)
     }
 
-    fn explain(&self, context: String, source: sqlx::Error) -> StoreError {
-        const FULL: i32 = 13;
+    fn explain(&mut self, context: String, source: sqlx::Error) -> StoreError {
         const INTERRUPT: i32 = 9;
         let code = sqlx_code(&source).map(|code| code & 0xff);
         if code == Some(INTERRUPT) && self.typed.slot.is_over() {
             return self.typed.slot.budget_error();
         }
-        if code == Some(FULL) || !self.typed.flags.is_lost() {
+        if !self.typed.flags.is_lost() {
             return from_sqlx(&self.typed.env.database, context, source);
         }
-        lost(&context, Some(source.into()))
+        match EndedBy::trouble(&context, code.unwrap_or_default(), &source) {
+            None => lost(&context, Some(source.into())),
+            ended_by => {
+                self.inner.ended_by = ended_by;
+                from_sqlx(&self.typed.env.database, context, source)
+            }
+        }
+    }
+
+    fn note(&mut self, messages: &[Envelope], newest: Option<i64>) {
+        messages.iter().for_each(|message| note(&mut self.inner.appended, message));
+        newest.into_iter().for_each(|newest| self.typed.env.fullness.appended(newest));
     }
 
     fn context(scope: TableScope<'_>, sql: &str) -> String {
@@ -104,18 +114,17 @@ impl Exec for SqlxDriver {
 
     async fn append(&mut self, messages: &[Envelope]) -> Result<(), StoreError> {
         let done = append(self.enter()?, messages).await;
-        done.map_err(|source| self.explain(format!("appending {} messages", messages.len()), source))?;
-        for message in messages {
-            note(&mut self.inner.appended, message);
-        }
+        let newest =
+            done.map_err(|source| self.explain(format!("appending {} messages", messages.len()), source))?;
+        self.note(messages, newest);
         Ok(())
     }
 
     async fn conclude(&mut self, messages: &[Envelope], outcome: &[Param<'_>]) -> Result<u64, StoreError> {
         let context = || format!("storing a command's outcome and its {} messages", messages.len());
         let done = conclude(self.enter()?, messages, outcome).await;
-        let changed = done.map_err(|source| self.explain(context(), source))?;
-        messages.iter().for_each(|message| note(&mut self.inner.appended, message));
+        let (changed, newest) = done.map_err(|source| self.explain(context(), source))?;
+        self.note(messages, newest);
         Ok(changed)
     }
 
@@ -160,7 +169,7 @@ impl Exec for SqlxDriver {
         }
         // The first work of a group has the transaction to itself and no savepoint: it ended the whole, and begins anew.
         self.typed.flags.begin();
-        let begun = nesting::begin(connected(&mut self.inner)?, "BEGIN IMMEDIATE").await;
+        let begun = nesting::begin(connected(&mut self.inner)?, "BEGIN IMMEDIATE".into_sql_str()).await;
         begun.map_err(|source| {
             self.typed.flags.lose();
             self.explain("beginning anew".to_owned(), source)

@@ -9,6 +9,7 @@ use tidings_core::store::{Inspect, StoreError};
 
 use super::append::append;
 use crate::error::from_sqlx;
+use crate::fullness;
 use crate::native::note;
 use crate::store::SqliteStore;
 use crate::wake::Topic;
@@ -35,12 +36,14 @@ impl SqliteStore {
         connection: &mut SqliteConnection,
         messages: &[Envelope],
     ) -> Result<(), StoreError> {
-        self.shared.env.fullness.check()?;
+        let env = &self.shared.env;
+        fullness::check_on(env, connection).await?;
         let done = append(connection, messages).await;
-        done.map_err(|source| {
+        let newest = done.map_err(|source| {
             let context = format!("appending {} messages to a transaction of the caller's", messages.len());
-            from_sqlx(&self.shared.env.database, context, source)
+            from_sqlx(&env.database, context, source)
         })?;
+        newest.into_iter().for_each(|newest| env.fullness.appended(newest));
         if let Some(last) = messages.last() {
             let mut topics = Vec::new();
             messages.iter().for_each(|message| note(&mut topics, message));

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use sqlx::SqliteConnection;
 use tidings_core::envelope::Envelope;
-use tidings_core::store::{Limits, StoreError, Tx, Work};
+use tidings_core::store::{Limits, StoreError};
 use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 use super::append::append;
 use super::connection::{Inner, Typed, connected};
+use crate::fullness;
+use crate::internal::Named;
 use crate::native::{lost, note};
 use crate::store::SqliteStore;
 use crate::writer::Turn;
@@ -102,11 +103,14 @@ impl OwnedSqliteTx {
     /// # Errors
     /// [`StoreError::Budget`], [`StoreError::LogFull`], or what the database says.
     pub async fn append(&mut self, messages: &[Envelope]) -> Result<(), StoreError> {
-        self.lent.typed.env.fullness.check()?;
         let mut inner = self.lent.inner.lock().await;
         self.lent.check()?;
-        let done = append(connected(&mut inner)?, messages).await;
-        done.map_err(|source| self.lent.typed.explain("appending to a lent transaction", source))?;
+        let (env, connection) = (&self.lent.typed.env, connected(&mut inner)?);
+        fullness::check_on(env, connection).await?;
+        let done = append(connection, messages).await;
+        let newest =
+            done.map_err(|source| self.lent.typed.explain("appending to a lent transaction", source))?;
+        newest.into_iter().for_each(|newest| env.fullness.appended(newest));
         messages.iter().for_each(|message| note(&mut inner.appended, message));
         Ok(())
     }
@@ -115,7 +119,8 @@ impl OwnedSqliteTx {
     ///
     /// # Errors
     /// [`StoreError::Budget`] if the transaction was taken back, [`StoreError::TransactionLost`] if a statement ended it,
-    /// or what the database says. Nothing is committed then.
+    /// or what the database says. Nothing is committed then, but after [`StoreError::Unknown`]: the file system failed
+    /// during the commit, and it may have happened.
     pub async fn commit(self) -> Result<(), StoreError> {
         self.finish(End::Commit).await
     }
@@ -162,7 +167,7 @@ impl LendJob {
         if self.reply.is_closed() {
             return;
         }
-        if let Err(error) = typed.begin("BEGIN IMMEDIATE").await {
+        if let Err(error) = typed.begin().await {
             drop(self.reply.send(Err(error)));
             return;
         }
@@ -172,7 +177,7 @@ impl LendJob {
             over: AtomicBool::new(false),
             budget: self.limits.budget,
         });
-        typed.slot.begin(Arc::new(Named), self.limits.budget);
+        typed.slot.begin(Arc::new(Named(NAME)), self.limits.budget);
         let (end, ended) = oneshot::channel();
         let tx = OwnedSqliteTx { lent: lent.clone(), end: Some(end) };
         // A caller that has gone meanwhile drops the transaction, which ends it like any other drop.
@@ -203,7 +208,7 @@ async fn end_lent(typed: &Typed, how: Option<End>) {
     if !commit {
         typed.slot.stop();
     }
-    let result = if commit { typed.commit_lent().await } else { typed.settle().await };
+    let result = if commit { typed.commit_lent(NAME).await } else { typed.settle().await };
     typed.slot.end();
     if (!commit || result.is_err())
         && let Err(error) = typed.rollback().await
@@ -212,19 +217,5 @@ async fn end_lent(typed: &Typed, how: Option<End>) {
     }
     if let Some(reply) = reply {
         drop(reply.send(result));
-    }
-}
-
-/// Names the transaction for the watchdog.
-struct Named;
-
-#[async_trait]
-impl Work for Named {
-    fn name(&self) -> String {
-        NAME.to_owned()
-    }
-
-    async fn run(&self, tx: Box<dyn Tx>) -> (Box<dyn Tx>, Result<(), StoreError>) {
-        (tx, Ok(()))
     }
 }

@@ -15,3 +15,4 @@ pub(crate) use connection::{Typed, TypedControl};
 pub use driver::{SqlxDriver, SqlxTx};
 pub(crate) use lent::LendJob;
 pub use lent::{LentConnection, OwnedSqliteTx};
+pub(crate) use values::read as read_row;

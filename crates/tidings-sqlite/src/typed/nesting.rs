@@ -3,11 +3,11 @@
 //! Going through it makes a user's `begin()` inside ours a savepoint.
 
 use sqlx::sqlite::SqliteTransactionManager;
-use sqlx::{SqlSafeStr, SqliteConnection};
+use sqlx::{SqlStr, SqliteConnection};
 use sqlx_core::transaction::TransactionManager;
 
-pub(super) async fn begin(connection: &mut SqliteConnection, sql: &'static str) -> Result<(), sqlx::Error> {
-    SqliteTransactionManager::begin(connection, Some(sql.into_sql_str())).await
+pub(super) async fn begin(connection: &mut SqliteConnection, sql: SqlStr) -> Result<(), sqlx::Error> {
+    SqliteTransactionManager::begin(connection, Some(sql)).await
 }
 
 pub(super) async fn commit(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {

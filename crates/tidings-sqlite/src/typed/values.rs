@@ -43,7 +43,7 @@ pub(super) fn rows(rows: Vec<SqliteRow>) -> Result<Vec<Row>, sqlx::Error> {
 }
 
 /// All values of one row.
-pub(super) fn read(row: &SqliteRow) -> Result<Vec<Value>, sqlx::Error> {
+pub(crate) fn read(row: &SqliteRow) -> Result<Vec<Value>, sqlx::Error> {
     (0..row.len()).map(|column| value(row, column)).collect()
 }
 

@@ -32,7 +32,7 @@ pub(crate) async fn run_work<'s, D: Driver>(
     nested: bool,
 ) -> (Result<(), StoreError>, Clock<'s>) {
     let clock = Clock(slot);
-    let tx = match driver.lend(nested).await {
+    let tx = match driver.lend(nested, job.work.drains_log()).await {
         Ok(tx) => tx,
         Err(error) => return (Err(error), clock),
     };

@@ -23,10 +23,12 @@ pub(crate) trait Driver {
     async fn undo_work(&mut self) -> Result<(), StoreError>;
     /// Whether the database, or a work, has ended the transaction.
     async fn is_lost(&mut self) -> bool;
-    async fn lend(&mut self, nested: bool) -> Result<Box<dyn Tx>, StoreError>;
+    async fn lend(&mut self, nested: bool, drains_log: bool) -> Result<Box<dyn Tx>, StoreError>;
     /// Voids what was lent. A work that `ended_enclosed`, by itself and inside a savepoint, may have left something
     /// running that the savepoint's end will wait for.
     async fn take_back(&mut self, ended_enclosed: bool);
+    /// The trouble of the database that ended the last work's transaction, if that was it.
+    async fn ended_by(&mut self) -> Option<StoreError>;
     async fn take_appended(&mut self) -> Vec<Topic>;
     /// The next waiting work, if it is of this driver.
     fn next(&self, writer: &Writer) -> Option<Job>;
@@ -76,12 +78,16 @@ impl Driver for NativeControl {
         self.native.is_lost()
     }
 
-    async fn lend(&mut self, nested: bool) -> Result<Box<dyn Tx>, StoreError> {
-        Ok(Box::new(self.native.lend(nested)))
+    async fn lend(&mut self, nested: bool, drains_log: bool) -> Result<Box<dyn Tx>, StoreError> {
+        Ok(Box::new(self.native.lend(nested, drains_log)))
     }
 
     async fn take_back(&mut self, _ended_enclosed: bool) {
         self.native.take_back();
+    }
+
+    async fn ended_by(&mut self) -> Option<StoreError> {
+        self.native.ended_by()
     }
 
     async fn take_appended(&mut self) -> Vec<Topic> {

@@ -10,7 +10,6 @@ use tidings_core::store::StoreError;
 
 use super::drive::{Clock, run_work};
 use super::{Driver, NativeControl, TypedControl, Writer};
-use crate::error::is_io_failure;
 use crate::job::Job;
 
 /// A work that has had its turn.
@@ -91,7 +90,7 @@ impl Writer {
             group.members.push(Member { job, result, definite });
             return Step::Lost;
         }
-        let result = if lost { Err(lost_alone(&job, result)) } else { result };
+        let result = if lost { Err(lost_alone(&job, result, driver.ended_by().await)) } else { result };
         let kept = result.is_ok();
         // What failed while the transaction held nobody else's writes would fail alone too.
         group.members.push(Member { definite: !kept && (!nested || is_fatal(&result)), job, result });
@@ -131,7 +130,7 @@ impl Writer {
         tracing::debug!(%error, members = group.members.len(), "a commit failed");
         // With one member there is no doubt whose fault it is; with several, each shows alone.
         if let [member] = &mut group.members[..] {
-            member.result = Err(commit_error(&member.job, error));
+            member.result = Err(commit_error(member.job.work.name(), error));
             member.definite = true;
         }
         self.run_each_alone(driver, group).await;
@@ -166,8 +165,8 @@ impl Writer {
         let (job, result, clock) = self.run_work(driver, job, false).await;
         drop(clock);
         let result = match (result, driver.is_lost().await) {
-            (result, true) => Err(lost_alone(&job, result)),
-            (Ok(()), false) => driver.commit().await.map_err(|error| commit_error(&job, error)),
+            (result, true) => Err(lost_alone(&job, result, driver.ended_by().await)),
+            (Ok(()), false) => driver.commit().await.map_err(|error| commit_error(job.work.name(), error)),
             (Err(error), false) => Err(error),
         };
         match &result {
@@ -196,30 +195,37 @@ fn is_fatal(result: &Result<(), StoreError>) -> bool {
     matches!(result, Err(StoreError::Panicked { .. } | StoreError::Budget { .. } | StoreError::Closed))
 }
 
-/// The work was alone, and the transaction is gone: it did that.
-fn lost_alone(job: &Job, result: Result<(), StoreError>) -> StoreError {
-    match result {
-        Err(
-            error @ (StoreError::Full { .. }
-            | StoreError::TransactionLost { .. }
-            | StoreError::Budget { .. }
-            | StoreError::Panicked { .. }
-            | StoreError::Closed
-            | StoreError::Busy { .. }),
+/// The work was alone, and the transaction is gone: it did that, unless the database was in trouble. A work that ended
+/// with an error of its own has not told which it was; the driver has noted it.
+fn lost_alone(job: &Job, result: Result<(), StoreError>, ended_by: Option<StoreError>) -> StoreError {
+    match (result, ended_by) {
+        (
+            Err(
+                error @ (StoreError::TransactionLost { .. }
+                | StoreError::Budget { .. }
+                | StoreError::Panicked { .. }
+                | StoreError::Closed
+                | StoreError::Busy { .. }),
+            ),
+            None,
         ) => error,
-        Err(error) => StoreError::TransactionLost { context: job.work.name(), source: Some(error.into()) },
-        Ok(()) => StoreError::TransactionLost {
+        (Err(error), _) if error.is_trouble_of_the_store() => error,
+        (_, Some(trouble)) => trouble,
+        (Err(error), None) => {
+            StoreError::TransactionLost { context: job.work.name(), source: Some(error.into()) }
+        }
+        (Ok(()), None) => StoreError::TransactionLost {
             context: format!("{} ended it, or went on after an error that did", job.work.name()),
             source: None,
         },
     }
 }
 
-fn commit_error(job: &Job, error: StoreError) -> StoreError {
-    let work = job.work.name();
+/// What a failed commit means for the one whose work it was.
+pub(crate) fn commit_error(work: String, error: StoreError) -> StoreError {
     match error {
         // The frames may have reached the disk though the call failed; a recovery could find them.
-        error if is_io_failure(&error) => {
+        error @ StoreError::Io { .. } => {
             tracing::error!(%error, work, "a commit failed in the file system");
             StoreError::Unknown { work }
         }
@@ -227,5 +233,21 @@ fn commit_error(job: &Job, error: StoreError) -> StoreError {
             StoreError::Sql { context: format!("{work} could not be committed"), source }
         }
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The frames may be on the disk: for works and for lent transactions alike.
+    #[test]
+    fn a_commit_that_failed_in_the_file_system_has_an_unknown_outcome() {
+        const IOERR_FSYNC: i32 = 1034;
+        let raw = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(IOERR_FSYNC), None);
+        let error = crate::error::from_native("shop.db", "COMMIT", raw);
+        assert!(error.is_trouble_of_the_store());
+        let error = commit_error("a lent transaction".to_owned(), error);
+        assert!(matches!(&error, StoreError::Unknown { work } if work == "a lent transaction"), "{error:?}");
     }
 }

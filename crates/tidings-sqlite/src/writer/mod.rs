@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 
 pub(crate) use drive::run_work;
 pub(crate) use driver::{Driver, NativeControl};
+pub(crate) use group::commit_error;
 use tokio::runtime::Handle;
 
 use crate::config::SqliteConfig;
@@ -32,6 +33,17 @@ pub(crate) enum Turn {
     Lend(LendJob),
 }
 
+/// What decides how the file is marked at the end.
+#[derive(Default)]
+pub(crate) struct Ending {
+    /// The store was closed in order, not dropped.
+    pub(crate) orderly: AtomicBool,
+    /// A consumer was held since the store was opened.
+    pub(crate) held: AtomicBool,
+    /// The runtime before this one ended in order.
+    pub(crate) was_clean: bool,
+}
+
 pub(crate) struct Writer {
     pub(crate) env: Arc<Env>,
     pub(crate) config: SqliteConfig,
@@ -39,8 +51,7 @@ pub(crate) struct Writer {
     pub(crate) slot: Arc<Slot>,
     pub(crate) native: Arc<Native>,
     pub(crate) typed: Arc<Typed>,
-    /// The store was closed in order, not dropped.
-    pub(crate) orderly: Arc<AtomicBool>,
+    pub(crate) ending: Arc<Ending>,
     /// Given back last of all.
     pub(crate) _lock: LockFile,
 }
@@ -65,20 +76,24 @@ impl Writer {
         self.finish();
     }
 
+    /// Marks the file. A start that failed before any consumer was held has looked into nothing: what the runtime before
+    /// it left behind is still there, so its mark is, too.
     fn finish(self) {
-        if self.orderly.load(Acquire) {
-            let sql = include_str!("../../queries/runtime_set_clean.sql");
-            let marked = self
-                .native
-                .begin("BEGIN IMMEDIATE")
-                .and_then(|()| {
-                    let done = self.native.with(|connection| connection.execute(sql, [true]));
-                    done.map_err(|source| crate::error::from_native(&self.env.database, sql, source))
-                })
-                .and_then(|_| self.native.commit());
-            if let Err(error) = marked {
-                tracing::error!(%error, "the store could not be marked as closed in order");
-            }
+        if !self.ending.orderly.load(Acquire) {
+            return;
+        }
+        let clean = self.ending.was_clean || self.ending.held.load(Acquire);
+        let sql = include_str!("../../queries/runtime_set_clean.sql");
+        let marked = self
+            .native
+            .begin("BEGIN IMMEDIATE")
+            .and_then(|()| {
+                let done = self.native.with(|connection| connection.execute(sql, [clean]));
+                done.map_err(|source| crate::error::from_native(&self.env.database, sql, source))
+            })
+            .and_then(|_| self.native.commit());
+        if let Err(error) = marked {
+            tracing::error!(%error, "the store could not be marked as closed in order");
         }
     }
 }

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use tidings_core::error::chain;
 use tidings_core::store::{Limits, Migration, Store, StoreError, TableScope, Work};
 
 use crate::support::*;
+
+const BILLING: Migration = Migration { version: 1, name: "tables", sql: "CREATE TABLE invoices (id TEXT)" };
 
 async fn two_modules() -> Temp {
     let temp = open().await;
@@ -14,9 +17,8 @@ async fn two_modules() -> Temp {
         sql: "CREATE TABLE stock (sku TEXT, left INTEGER); CREATE TABLE notes (text TEXT); \
               CREATE VIRTUAL TABLE papers USING fts5(body)",
     }];
-    let billing = [Migration { version: 1, name: "tables", sql: "CREATE TABLE invoices (id TEXT)" }];
     temp.store.migrate("shop", &shop, NOW).await.unwrap();
-    temp.store.migrate("billing", &billing, NOW).await.unwrap();
+    temp.store.migrate("billing", &[BILLING], NOW).await.unwrap();
     let own = |module: &str, tables: &[&str]| {
         (module.to_owned(), tables.iter().map(|table| (*table).to_owned()).collect())
     };
@@ -117,13 +119,109 @@ async fn typed_statements_can_be_checked_before_they_run() {
 #[tokio::test]
 async fn the_transaction_is_not_a_modules_to_control() {
     let temp = two_modules().await;
-    for sql in ["COMMIT", "ROLLBACK", "SAVEPOINT a", "ATTACH ':memory:' AS other", "PRAGMA synchronous = OFF"]
-    {
+    refuses_control(&temp).await;
+}
+
+#[tokio::test]
+async fn nor_is_it_when_no_tables_are_guarded() {
+    refuses_control(&open_with(|config| config.guard_tables = false).await).await;
+    refuses_control(&open().await).await;
+}
+
+async fn refuses_control(temp: &Temp) {
+    for sql in [
+        "COMMIT",
+        "ROLLBACK",
+        "SAVEPOINT a",
+        "ATTACH ':memory:' AS other",
+        "PRAGMA synchronous = OFF",
+        "PRAGMA query_only = ON",
+        "PRAGMA defer_foreign_keys = ON",
+        "CREATE TEMP TABLE t (x)",
+        "CREATE TABLE temp.t (x)",
+        "CREATE TEMP VIEW v AS SELECT 1",
+        "CREATE VIRTUAL TABLE temp.t USING fts5(x)",
+    ] {
         for driver in ["native", "sqlx"] {
-            let error = temp.run(as_module(driver, "shop", sql)).await.unwrap_err();
-            assert!(error.to_string().contains("module `shop` may not run"), "{driver}: {sql}: {error}");
+            let done = temp.run(as_module(driver, "shop", sql)).await;
+            let refused = done.as_ref().is_err_and(|error| error.to_string().contains("`shop` may not run"));
+            assert!(refused, "{driver}: {sql}: {done:?}");
         }
+        assert!(temp.store.check_tables("shop", sql).is_err(), "{sql}");
     }
+    temp.run(append_work("x")).await.unwrap();
+}
+
+/// What is refused on the checker's connection can hide nothing on the typed one: neither behind a view that only that
+/// one has, nor behind a statement before it.
+#[tokio::test]
+async fn typed_statements_cannot_hide_another_modules_table() {
+    let temp = two_modules().await;
+    let view = "CREATE TEMP VIEW mine AS SELECT * FROM stock";
+    assert!(temp.store.check_tables("billing", view).is_err());
+    let error = temp.run(as_module("sqlx", "billing", view)).await.unwrap_err();
+    assert!(error.to_string().contains("anything temporary"), "{error}");
+    refused(temp.store.check_tables("billing", "SELECT 1; DELETE FROM stock"));
+    refused(
+        temp.run(as_module("sqlx", "billing", "INSERT INTO invoices VALUES ('a'); DELETE FROM stock")).await,
+    );
+}
+
+/// Code that takes the connection itself is not checked, but breaks it for nobody else.
+#[tokio::test]
+async fn a_pragma_on_the_connection_itself_does_not_outlive_its_work() {
+    let temp = two_modules().await;
+    let raw = || {
+        work_on("sqlx", "raw", |tx| {
+            Box::pin(async move {
+                let typed = tx.as_any_mut().downcast_mut::<tidings_sqlite::SqlxTx>().unwrap();
+                sqlx::query("PRAGMA query_only = ON").execute(typed.connection()).await.unwrap();
+                Ok(())
+            })
+        })
+    };
+    let insert = || as_module("sqlx", "shop", "INSERT INTO stock VALUES ('a', 1)");
+    temp.run(raw()).await.unwrap();
+    temp.run(insert()).await.unwrap();
+    let results = together(&temp, vec![raw(), insert(), raw(), insert()]).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    assert_eq!(temp.count("SELECT count(*) FROM stock"), 3);
+}
+
+#[tokio::test]
+async fn a_migration_touches_no_other_modules_tables() {
+    let temp = two_modules().await;
+    let migration = |sql| Migration { version: 2, name: "greedy", sql };
+    for (sql, says) in [
+        ("UPDATE stock SET left = 0", "module `shop`"),
+        ("DROP TABLE stock", "module `shop`"),
+        ("CREATE TABLE copied AS SELECT * FROM stock", "module `shop`"),
+        ("DELETE FROM tidings_log", "Tidings itself"),
+        ("INSERT INTO invoices VALUES ('a'); UPDATE tidings_consumers SET cursor = 0", "Tidings itself"),
+        ("COMMIT", "may not run"),
+        ("PRAGMA foreign_keys = OFF", "may not run"),
+        ("CREATE TEMP TABLE t (x)", "may not run"),
+    ] {
+        let error = temp.store.migrate("billing", &[BILLING, migration(sql)], NOW).await.unwrap_err();
+        assert!(matches!(error, StoreError::Migration { version: 2, .. }), "{sql}: {error:?}");
+        assert!(chain(&error).contains(says), "{sql}: {}", chain(&error));
+    }
+    assert_eq!(temp.count("SELECT count(*) FROM invoices"), 0);
+    // The usual way to change a table needs a helper that nobody declares.
+    let rebuild = "PRAGMA defer_foreign_keys = ON; \
+                   CREATE TABLE invoices_new (id TEXT PRIMARY KEY, cents INTEGER); \
+                   INSERT INTO invoices_new (id) SELECT id FROM invoices; DROP TABLE invoices; \
+                   ALTER TABLE invoices_new RENAME TO invoices; CREATE INDEX by_cents ON invoices (cents); \
+                   CREATE VIRTUAL TABLE letters USING fts5(body)";
+    temp.store.migrate("billing", &[BILLING, migration(rebuild)], NOW).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_migration_before_any_declaration_leaves_tidings_own_tables_alone() {
+    let temp = open().await;
+    let greedy = Migration { version: 1, name: "greedy", sql: "DELETE FROM tidings_consumers" };
+    let error = temp.store.migrate("shop", &[greedy], NOW).await.unwrap_err();
+    assert!(chain(&error).contains("Tidings itself"), "{}", chain(&error));
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod modules;
 mod opening;
 mod outbox;
 mod parking;
+mod readers;
 mod retention;
 mod support;
 mod traps;

@@ -199,3 +199,48 @@ async fn an_unknown_driver_is_refused() {
     let error = temp.run(odd).await.unwrap_err();
     assert!(error.to_string().contains("`odbc`"), "{error}");
 }
+
+/// A migration takes as long as it takes: one that copies a large table would otherwise never be applied.
+#[tokio::test]
+async fn a_migration_may_take_longer_than_a_handler() {
+    let temp = open().await;
+    let budget = Limits::default().budget;
+    let counting = |rows: u64| {
+        format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) \
+             INSERT INTO counted SELECT max(i) FROM n"
+        )
+    };
+    let probe = rusqlite::Connection::open_in_memory().unwrap();
+    probe.execute_batch("CREATE TABLE counted (rows INTEGER)").unwrap();
+    let started = std::time::Instant::now();
+    probe.execute_batch(&counting(1_000_000)).unwrap();
+    let rows = 1_300_000 * budget.as_micros() / started.elapsed().as_micros().max(1);
+    let sql = format!("CREATE TABLE counted (rows INTEGER); {}", counting(rows.try_into().unwrap()));
+    let long = Migration { version: 1, name: "long", sql: Box::leak(sql.into_boxed_str()) };
+    temp.store.migrate("shop", &[long], NOW).await.unwrap();
+    assert_eq!(temp.count("SELECT count(*) FROM counted"), 1);
+}
+
+#[tokio::test]
+async fn an_older_program_and_a_late_migration_are_refused_with_both_numbers() {
+    let temp = open().await;
+    let at = |version, sql| Migration { version, name: "step", sql };
+    let third = at(3, "CREATE TABLE c (x TEXT)");
+    temp.store.migrate("shop", &[FIRST, third], NOW).await.unwrap();
+    let late = at(2, "CREATE TABLE late (x TEXT)");
+    for (migrations, says) in [
+        (
+            &[FIRST][..],
+            "migration 3 (`step`) of module `shop`: it is applied, but this program knows migrations up to 1",
+        ),
+        (&[], "this program knows none"),
+        (&[FIRST, late, third], "migration 2 (`step`) of module `shop`: migration 3 is applied already"),
+    ] {
+        let error = temp.store.migrate("shop", migrations, NOW).await.unwrap_err();
+        assert!(chain(&error).contains(says), "{}", chain(&error));
+    }
+    temp.store.migrate("other", &[], NOW).await.unwrap();
+    temp.store.migrate("shop", &[FIRST, third], NOW).await.unwrap();
+    assert_eq!(temp.count("SELECT count(*) FROM sqlite_schema WHERE name = 'late'"), 0);
+}

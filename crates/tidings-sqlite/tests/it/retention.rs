@@ -130,9 +130,38 @@ async fn at_the_hard_limit_publishing_is_refused_until_it_moves() {
         temp.store.begin().await.unwrap().append(&[event("x")]).await,
         Err(StoreError::LogFull { .. })
     ));
+    // Once the consumer has moved there is room, though the messages are still there.
     advance(&temp, "shop.slow", 10, None).await;
+    temp.run(append_work("x")).await.unwrap();
     temp.store.maintain(&hard, NOW).await.unwrap();
     temp.run(append_work("x")).await.unwrap();
+}
+
+#[tokio::test]
+async fn at_the_hard_limit_the_typed_driver_measures_too() {
+    let temp = open().await;
+    temp.store.register(&listener("shop.slow", "x"), NOW).await.unwrap();
+    temp.store.maintain(&Retention { messages_hard_max: 3, ..keep(2) }, NOW).await.unwrap();
+    let append = || work_on("sqlx", "append", |tx| Box::pin(async move { tx.append(&[event("x")]).await }));
+    for _ in 0..3 {
+        temp.run(append()).await.unwrap();
+    }
+    let refused = temp.run(append()).await;
+    assert!(matches!(refused, Err(StoreError::LogFull { messages: 3, .. })), "{refused:?}");
+    let mut lent = temp.store.begin().await.unwrap();
+    assert!(matches!(lent.append(&[event("x")]).await, Err(StoreError::LogFull { .. })));
+}
+
+#[tokio::test]
+async fn the_number_of_messages_is_kept_and_corrected_when_the_log_seems_full() {
+    let temp = open().await;
+    append(&temp, 10).await;
+    temp.store.maintain(&keep(6), NOW).await.unwrap();
+    assert_eq!(temp.store.maintain(&keep(6), NOW).await.unwrap().messages, 6);
+    temp.outside().execute("DELETE FROM tidings_log WHERE position < 8", []).unwrap();
+    let hard = Retention { messages_hard_max: 6, ..keep(6) };
+    temp.store.maintain(&hard, NOW).await.unwrap();
+    assert_eq!(temp.store.maintain(&hard, NOW).await.unwrap().messages, 3, "counted again");
 }
 
 #[tokio::test]

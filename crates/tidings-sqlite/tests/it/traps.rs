@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tidings_core::error::chain;
 use tidings_core::store::{Limits, Store, StoreError, Tx, Work};
 use tidings_sqlite::SqlxTx;
 
@@ -121,21 +122,108 @@ async fn a_work_cannot_commit_by_itself() {
     temp.table(STOCK).await;
     for driver in DRIVERS {
         let error = only_the_guilty_fails(&temp, driver, statement(driver, "guilty", "COMMIT")).await;
-        assert!(matches!(error, StoreError::TransactionLost { .. }), "{driver}: {error:?}");
+        assert!(error.to_string().contains("may not run BEGIN, COMMIT or ROLLBACK"), "{driver}: {error:?}");
     }
+    // The connection itself asks nobody, but its commit is refused.
+    let raw = work_on("sqlx", "guilty", |tx| {
+        Box::pin(async move {
+            let connection = tx.as_any_mut().downcast_mut::<SqlxTx>().unwrap().connection();
+            sqlx::query("COMMIT").execute(connection).await.unwrap_err();
+            Ok(())
+        })
+    });
+    temp.table("DELETE FROM stock").await;
+    let error = only_the_guilty_fails(&temp, "sqlx", raw).await;
+    assert!(matches!(error, StoreError::TransactionLost { .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_full_database_fails_the_one_that_filled_it() {
-    let temp = grouping().await;
-    temp.table(STOCK).await;
-    temp.table("CREATE TABLE junk (bytes BLOB)").await;
-    temp.table("PRAGMA max_page_count = 200").await;
-    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) \
-               INSERT INTO junk SELECT zeroblob(4000) FROM n";
-    let error = only_the_guilty_fails(&temp, "native", statement("native", "guilty", sql)).await;
+    let temp = small().await;
+    let error = only_the_guilty_fails(&temp, "native", statement("native", "guilty", JUNK)).await;
     assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
     assert_eq!(temp.count("SELECT count(*) FROM junk"), 0);
+}
+
+const JUNK: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) \
+                    INSERT INTO junk SELECT zeroblob(4000) FROM n";
+
+/// One row, for which SQLite keeps no journal of the statement: where the disk is full, the whole transaction goes.
+const PIECE_OF_JUNK: &str = "INSERT INTO junk VALUES (zeroblob(40000))";
+
+/// A database that may not grow much.
+async fn small() -> Temp {
+    let temp = open_with(|config| {
+        config.group_elapsed_max = Duration::from_secs(60);
+        config.pages_max = Some(200);
+    })
+    .await;
+    temp.table(STOCK).await;
+    temp.table("CREATE TABLE junk (bytes BLOB)").await;
+    temp
+}
+
+/// The runtime's works end with an error of their own: what it was stays with the one who started them.
+#[tokio::test]
+async fn a_full_disk_is_told_though_the_work_answers_with_an_error_of_its_own() {
+    for driver in DRIVERS {
+        let temp = small().await;
+        let guilty = work_on(driver, "guilty", |tx| {
+            Box::pin(async move {
+                tx.execute(SHOP, "INSERT INTO stock VALUES ('a', 1)", &[]).await?;
+                while tx.execute(SHOP, PIECE_OF_JUNK, &[]).await.is_ok() {}
+                Err(StoreError::Undone)
+            })
+        });
+        let error = temp.run(guilty).await.unwrap_err();
+        assert!(matches!(error, StoreError::Full { .. }), "{driver}: {error:?}");
+        assert!(chain(&error).contains("is full"), "{driver}: {}", chain(&error));
+        assert!(temp.store.is_store_trouble(&error.into()), "{driver}");
+        temp.run(insert(driver, "next")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_raw_error_of_the_driver_is_known_as_trouble_of_the_store() {
+    let temp = small().await;
+    let seen = Arc::new(std::sync::Mutex::new(None));
+    let its_seen = seen.clone();
+    let guilty = work_on("sqlx", "guilty", move |tx| {
+        let seen = its_seen.clone();
+        Box::pin(async move {
+            let typed = tx.as_any_mut().downcast_mut::<SqlxTx>().unwrap();
+            loop {
+                if let Err(error) = sqlx::query(PIECE_OF_JUNK).execute(typed.connection()).await {
+                    *seen.lock().unwrap() = Some(error);
+                    return Err(StoreError::Undone);
+                }
+            }
+        })
+    });
+    temp.run(guilty).await.unwrap_err();
+    let raw: tidings_core::error::Error = seen.lock().unwrap().take().unwrap().into();
+    assert!(temp.store.is_store_trouble(&raw), "{raw:?}");
+    assert!(!temp.store.is_transient(&raw));
+    let wrong = temp.run(statement("native", "wrong", "INSERT INTO nowhere VALUES (1)")).await.unwrap_err();
+    assert!(!temp.store.is_store_trouble(&wrong.into()), "a wrong statement is the work's own");
+}
+
+/// A budget without an end must not end the thread that watches over all others.
+#[tokio::test]
+async fn a_work_without_a_budget_leaves_others_theirs() {
+    let temp = grouping().await;
+    temp.table(STOCK).await;
+    let endless = Limits { budget: Duration::MAX, wait: None };
+    let (long, work) = Gate::work("long", Ok(()));
+    let store = temp.store.clone();
+    let running = tokio::spawn(async move { store.transact(work, endless).await });
+    long.reached().await;
+    // Long enough for that thread to look at it, which nothing tells.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    long.open();
+    running.await.unwrap().unwrap();
+    let error = temp.store.transact(statement("native", "endless", ENDLESS), short()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Budget { .. }), "{error:?}");
 }
 
 const ENDLESS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \

@@ -9,7 +9,7 @@ use tidings_core::store::{
 
 use super::support::*;
 use crate::factory::StoreFactory;
-use crate::script::{Op, run};
+use crate::script::{Op, run, run_as_consumer};
 
 const NAME: &str = "suite.worker";
 const READS: [&str; 1] = ["orders.placed"];
@@ -182,6 +182,13 @@ pub async fn at_the_hard_limit_publishing_is_refused(factory: &dyn StoreFactory)
         matches!(&refused, Err(StoreError::LogFull { limit: 10, holder, .. }) if holder.contains(NAME)),
         "at the hard limit publishing is refused: {refused:?}"
     );
+    // A consumer that publishes must come through, or the log could never shrink.
+    let batch = store.read_after(&consumer.cursor, &consumer.filter, 3).await.expect("a batch is read");
+    consumer.cursor = batch.cursors.last().cloned().expect("the log has messages");
+    let publishing = [Op::Append(events("orders.paid", 1)), consumer.advance(None)];
+    run_as_consumer(store.as_ref(), publishing)
+        .await
+        .expect("a consumer that publishes goes on at the hard limit");
     read_all(store.as_ref(), &mut consumer).await;
     run(store.as_ref(), [consumer.advance(None)]).await.expect("consumers go on at the hard limit");
     let done = maintain(store.as_ref(), &retention).await;
@@ -189,6 +196,33 @@ pub async fn at_the_hard_limit_publishing_is_refused(factory: &dyn StoreFactory)
     append(store.as_ref(), &events("orders.placed", 1)).await;
     let store = database.reopen().await;
     append(store.as_ref(), &events("orders.placed", 1)).await;
+}
+
+/// The hard limit holds between two rounds of maintenance too, however fast publishers are.
+pub async fn the_hard_limit_holds_between_two_rounds(factory: &dyn StoreFactory) {
+    let database = factory.fresh().await;
+    let store = database.store();
+    let mut consumer = Consumer::enter(store.as_ref(), NAME, &READS, Start::Beginning).await;
+    let retention = Retention { messages_hard_max: 10, ..by_age() };
+    maintain(store.as_ref(), &retention).await;
+    // What is rolled back takes no room.
+    let undone = run(store.as_ref(), [Op::Append(events("orders.placed", 9)), Op::Fail]).await;
+    assert!(undone.is_err());
+    let mut accepted = 0;
+    for _ in 0..30 {
+        accepted += u32::from(run(store.as_ref(), [Op::Append(events("orders.placed", 1))]).await.is_ok());
+    }
+    assert_eq!(accepted, 10, "publishing is refused at the hard limit, without maintenance");
+    read_all(store.as_ref(), &mut consumer).await;
+    run(store.as_ref(), [consumer.advance(None)]).await.expect("a cursor moves");
+    maintain(store.as_ref(), &retention).await;
+    append(store.as_ref(), &events("orders.placed", 1)).await;
+    // Whoever is entered at the beginning holds everything again.
+    store.register(&spec("suite.late", &READS, Start::Beginning), at(0)).await.expect("a consumer registers");
+    append(store.as_ref(), &events("orders.placed", 1)).await;
+    let left = left(store.as_ref()).await;
+    let refused = run(store.as_ref(), [Op::Append(events("orders.placed", 1))]).await;
+    assert_eq!(refused.is_err(), left >= 10, "a new consumer counts at once: {left} left, {refused:?}");
 }
 
 /// Outcomes go when they have expired, and not before.

@@ -31,6 +31,7 @@ impl Failure {
                 StoreError::Fenced { .. }
                 | StoreError::Closed
                 | StoreError::Full { .. }
+                | StoreError::Io { .. }
                 | StoreError::ReadOnly { .. }
                 | StoreError::Corrupt { .. }
                 | StoreError::LogFull { .. },
@@ -46,6 +47,7 @@ impl Failure {
         }
         match error.kind() {
             _ if store.is_transient(&error) => Self::Store(error),
+            _ if store.is_store_trouble(&error) => Self::Store(error),
             ErrorKind::Transient => Self::Transient(error),
             ErrorKind::Failed => Self::Failed(error),
             // A listener has nobody to refuse to: a rejection there is as final as any other refusal.
