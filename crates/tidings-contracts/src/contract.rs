@@ -3,8 +3,9 @@
 use crate::files::Files;
 use crate::json::{Node, join};
 use crate::names::{did_you_mean, is_segment};
-use crate::problem::Problem;
+use crate::problem::{Problem, Problems};
 use crate::refs::Place;
+use crate::registry::Registry;
 use crate::shape::{Builder, Docs, Object, Property, Shape};
 
 /// How much of its owner's state an event carries (`x-kind`).
@@ -39,6 +40,18 @@ pub struct Contract {
 }
 
 impl Contract {
+    /// The contract that a self-contained schema ([`Contract::schema`]) states.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn from_schema(name: &str, version: u32, schema: &str) -> Result<Self, Problems> {
+        let files = Files::new("").with(format!("{name}/v{version}.json"), schema);
+        let loaded = Registry::from_files(files, Vec::new());
+        let contract = loaded.registry.event(name).and_then(|versions| versions.get(&version));
+        // That earlier versions are not there is no problem of this one.
+        contract.cloned().ok_or(Problems(loaded.problems))
+    }
+
     pub(crate) fn docs(&self) -> &Docs {
         &self.root.docs
     }

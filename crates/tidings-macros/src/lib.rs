@@ -63,9 +63,14 @@ pub fn migrations(input: TokenStream) -> TokenStream {
 /// - `#[reads(rename = "orderId")]` (or serde's `rename`) on a field names the property.
 /// - An object in the event is read by a struct of its own, which derives `Reads` with the same
 ///   event and `at = "customer.address"`, or `at = "lines[]"` for the elements of an array.
-/// - `String`, `bool`, integers, floats, `Uuid`, `Timestamp`, `Date`, `Option`, `Vec`, maps with text
-///   keys and `serde_json::Value` are checked by name. Any other type at a scalar's place is taken to
-///   be one of yours that decodes what the contract allows; it is not checked.
+/// - `String`, `bool`, integers, `f64`, `Uuid`, `jiff::Timestamp`, `jiff::civil::Date`,
+///   `serde_json::Value`, the enums of `contracts!`, and `Option`, `Vec`, sets and maps with `String` keys
+///   of these are checked, also behind an alias. Write `Option` itself, so that it is seen that a field
+///   may be absent.
+/// - `#[reads(unchecked)]` on a field vouches for a type of your own: it must decode whatever the contract
+///   allows there. When the application starts, it is tried on sample payloads.
+/// - Integers without bounds are within ±(2^53 - 1), and `f64` reads integers only within ±2^53.
+/// - In paths, a property whose name has a `.`, `*`, `[`, `]` or `\` is written with a `\` before each.
 ///
 /// The struct decodes by itself: do not derive `Deserialize` for a part (`at = ...`) as well.
 #[proc_macro_derive(Reads, attributes(reads, serde))]

@@ -24,6 +24,7 @@ struct OrderRef {
     lines: Option<Vec<Line>>,
     #[reads(rename = "deliver-to")]
     deliver_to: Option<BTreeMap<String, serde_json::Value>>,
+    #[reads(unchecked)]
     channel: Option<Channel>,
 }
 
@@ -54,6 +55,27 @@ enum Channel {
 #[derive(Reads)]
 #[reads("inventory.stock-changed", versions = "1", schemas = "tests/schemas")]
 struct StockSeen;
+
+/// What counts is what a type is: aliases, generated enums, and types that came through a macro.
+type Cents = i64;
+
+#[derive(Debug, Reads, PartialEq)]
+#[reads("orders.placed", versions = "2", schemas = "tests/schemas")]
+struct Named {
+    channel: orders::placed::v2::Channel,
+    total: NamedTotal,
+}
+
+macro_rules! part {
+    ($name:ident: $at:literal, $field:ident: $type:ty) => {
+        #[derive(Debug, Reads, PartialEq)]
+        #[reads("orders.placed", versions = "2", schemas = "tests/schemas", at = $at)]
+        struct $name {
+            $field: $type,
+        }
+    };
+}
+part!(NamedTotal: "total", cents: Cents);
 
 #[derive(Command, Serialize, Deserialize)]
 #[command("orders.place", output = Uuid)]
@@ -136,6 +158,9 @@ fn a_reader_takes_only_what_it_reads() {
         ]
     );
     assert!(StockSeen::FIELDS.is_empty());
+    let named = Named::decode(&json).unwrap();
+    assert_eq!(named.channel, orders::placed::v2::Channel::InStore);
+    assert!(named.total.cents > 0);
     StockSeen::decode(r#"{"sku": "tea", "sku": 1}"#).unwrap();
 }
 

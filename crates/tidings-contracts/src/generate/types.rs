@@ -255,6 +255,10 @@ fn enumeration(allowed: &Enum, path: &TypePath) -> TokenStream {
         pub enum #name {
             #(#[doc = #notes] #[serde(rename = #values)] #variants),*
         }
+        impl ::tidings::__private::core::reads::Readable for #name {
+            const TYPE: ::tidings::__private::core::reads::ReadType =
+                ::tidings::__private::core::reads::ReadType::OneOf(&[#(#values),*]);
+        }
         impl #name {
             /// The value as the contract spells it.
             #[must_use]

@@ -1,6 +1,7 @@
 //! The derive `Reads`.
 
 mod input;
+mod proof;
 mod types;
 mod write;
 

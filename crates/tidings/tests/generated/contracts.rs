@@ -108,6 +108,11 @@ pub mod inventory {
                 #[serde(rename = "")]
                 Empty,
             }
+            impl ::tidings::__private::core::reads::Readable for Kind {
+                const TYPE: ::tidings::__private::core::reads::ReadType = ::tidings::__private::core::reads::ReadType::OneOf(
+                    &["count", "correction", "Self", "2nd-count", ""],
+                );
+            }
             impl Kind {
                 /// The value as the contract spells it.
                 #[must_use]
@@ -303,6 +308,11 @@ pub mod orders {
                 #[serde(rename = "in-store")]
                 InStore,
             }
+            impl ::tidings::__private::core::reads::Readable for Channel {
+                const TYPE: ::tidings::__private::core::reads::ReadType = ::tidings::__private::core::reads::ReadType::OneOf(
+                    &["web", "phone", "in-store"],
+                );
+            }
             impl Channel {
                 /// The value as the contract spells it.
                 #[must_use]
@@ -329,6 +339,11 @@ pub mod orders {
                 /// `order`
                 #[serde(rename = "order")]
                 Order,
+            }
+            impl ::tidings::__private::core::reads::Readable for Type {
+                const TYPE: ::tidings::__private::core::reads::ReadType = ::tidings::__private::core::reads::ReadType::OneOf(
+                    &["order"],
+                );
             }
             impl Type {
                 /// The value as the contract spells it.
@@ -365,6 +380,11 @@ pub mod shared {
         /// `CHF`
         #[serde(rename = "CHF")]
         Chf,
+    }
+    impl ::tidings::__private::core::reads::Readable for Currency {
+        const TYPE: ::tidings::__private::core::reads::ReadType = ::tidings::__private::core::reads::ReadType::OneOf(
+            &["EUR", "USD", "CHF"],
+        );
     }
     impl Currency {
         /// The value as the contract spells it.
