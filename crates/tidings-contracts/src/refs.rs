@@ -98,7 +98,7 @@ fn file_of(from: &str, path: &str) -> Option<String> {
     Some(folders.join("/"))
 }
 
-fn percent_decoded(text: &str) -> Option<String> {
+pub(crate) fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {

@@ -5,6 +5,7 @@ mod build;
 mod dead_letters;
 mod maintenance;
 mod manifest;
+mod readable;
 mod shared;
 
 use std::sync::Arc;
