@@ -8,7 +8,7 @@ mod build;
 
 use std::sync::Arc;
 
-pub(crate) use build::Builder;
+pub(crate) use build::{Builder, undeclared_bounds};
 
 use crate::refs::Place;
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | string | `String`; with `enum` or `const` an enum of its own |
 //! | format uuid, date-time, date | `Uuid`, `Timestamp`, `Date` (a `pattern` beside it keeps it `String`) |
-//! | integer | `u32` or `i32` if both bounds are declared and fit, else `u64` if `minimum` is declared and not negative, else `i64`; a missing bound is taken as ±(2^53 - 1), the range of RFC 7493 |
+//! | integer | `u32` or `i32` if both bounds are declared and fit, else `u64` if `minimum` is declared and not negative, else `i64`; a missing bound is taken as ±(2^53 - 1), the range of RFC 7493, and written into the contract that payloads are checked against |
 //! | number, boolean | `f64`, `bool` |
 //! | array | `Vec<T>` |
 //! | object with properties | a struct of its own |

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Docs, Enum, Home, Integer, Object, Property, SAFE_INTEGER_MAX, Shape, Typed};
 use crate::json::{Node, Value};
-use crate::keywords::{is_annotation, visit};
+use crate::keywords::{is_annotation, subschemas, visit};
 use crate::refs::{Documents, Place, REFERENCE_DEPTH_MAX};
 
 /// Nesting of schemas that is followed into types; what lies deeper is a plain JSON value.
@@ -109,7 +109,7 @@ impl<'d> Builder<'d> {
         let (types, nullable) = types(node);
         let shape = match types.as_slice() {
             ["string"] => string(node, home),
-            ["integer"] => integer(node),
+            ["integer"] => Shape::Integer(range(node)),
             ["number"] | ["integer", "number"] => Shape::Number,
             ["boolean"] => Shape::Boolean,
             ["array"] => self.array(node, &home),
@@ -306,7 +306,8 @@ fn string(node: &Node, home: Home) -> Shape {
     }
 }
 
-fn integer(node: &Node) -> Shape {
+/// The range of integers that a schema of type integer accepts.
+fn range(node: &Node) -> Integer {
     let listed = match node.get("const") {
         Some(only) => std::slice::from_ref(only),
         None => node.get("enum").map_or(&[][..], Node::items),
@@ -324,12 +325,55 @@ fn integer(node: &Node) -> Shape {
     ];
     let minimum = minimum.into_iter().flatten().max();
     let maximum = maximum.into_iter().flatten().min();
-    Shape::Integer(Integer {
-        minimum: minimum.unwrap_or(-SAFE_INTEGER_MAX),
-        maximum: maximum.unwrap_or(SAFE_INTEGER_MAX),
+    // A bound that is declared outside of I-JSON's range says that the contract knows its readers.
+    let is_safe = |bound: i128| (-SAFE_INTEGER_MAX..=SAFE_INTEGER_MAX).contains(&bound);
+    let lowest = if maximum.is_none_or(is_safe) { -SAFE_INTEGER_MAX } else { i64::MIN.into() };
+    let highest = if minimum.is_none_or(is_safe) { SAFE_INTEGER_MAX } else { i64::MAX.into() };
+    Integer {
+        minimum: minimum.unwrap_or(lowest),
+        maximum: maximum.unwrap_or(highest),
         declares_minimum: minimum.is_some(),
         declares_maximum: maximum.is_some(),
-    })
+    }
+}
+
+/// Where integers are without a bound that they are taken to have: place, keyword, and the bound.
+///
+/// Only where a type comes of the schema: inside `not` or `oneOf` a bound more would let more in.
+pub(crate) fn undeclared_bounds(node: &Node) -> Vec<(String, &'static str, i64)> {
+    let mut found = Vec::new();
+    collect_bounds(node, "", &mut found);
+    found
+}
+
+fn collect_bounds(node: &Node, pointer: &str, found: &mut Vec<(String, &'static str, i64)>) {
+    found.extend(bounds_of(node).into_iter().map(|(keyword, bound)| (pointer.to_owned(), keyword, bound)));
+    let oneof = if or_null(node).is_some() { "oneOf" } else { "" };
+    for inner in subschemas(node, pointer) {
+        let below = inner.pointer.get(pointer.len() + 1..).unwrap_or("");
+        let keyword = below.split('/').next().unwrap_or("");
+        let is_typed = matches!(
+            keyword,
+            "$defs" | "additionalProperties" | "allOf" | "anyOf" | "definitions" | "items" | "properties"
+        );
+        if is_typed || keyword == oneof {
+            collect_bounds(inner.node, &inner.pointer, found);
+        }
+    }
+}
+
+/// The bounds of one schema that it does not declare.
+fn bounds_of(node: &Node) -> Vec<(&'static str, i64)> {
+    let (types, _) = types(node);
+    let is_listed = node.get("enum").is_some() || node.get("const").is_some();
+    // A reference is built from its target alone, and there its bounds are written.
+    if types != ["integer"] || is_listed || node.get("$ref").is_some() {
+        return Vec::new();
+    }
+    let Integer { minimum, maximum, declares_minimum, declares_maximum } = range(node);
+    let bounds = [("minimum", minimum, declares_minimum), ("maximum", maximum, declares_maximum)];
+    let missing = bounds.into_iter().filter(|(_, _, declared)| !declared);
+    missing.filter_map(|(keyword, bound, _)| Some((keyword, i64::try_from(bound).ok()?))).collect()
 }
 
 fn whole(node: &Node) -> Option<i128> {
