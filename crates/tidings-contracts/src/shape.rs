@@ -5,6 +5,7 @@
 //! type can (patterns, `oneOf`, `if`), the shape is wider, and the validator has the last word.
 
 mod build;
+mod pii;
 
 use std::sync::Arc;
 

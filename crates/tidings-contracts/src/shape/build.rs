@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::pii::{holds, holds_beside, is_marked, marks_property};
 use super::{Docs, Enum, Home, Integer, Object, Property, SAFE_INTEGER_MAX, Shape, Typed};
 use crate::json::{Node, Value};
-use crate::keywords::{is_annotation, subschemas, visit};
+use crate::keywords::{is_annotation, subschemas};
 use crate::refs::{Documents, Place, REFERENCE_DEPTH_MAX};
 
 /// Nesting of schemas that is followed into types; what lies deeper is a plain JSON value.
@@ -32,10 +33,10 @@ impl<'d> Builder<'d> {
             return typed.clone();
         }
         let Some(node) = self.documents.at(place) else {
-            return any(None);
+            return anything();
         };
         if self.open.len() > REFERENCE_DEPTH_MAX || !self.open.insert(place.clone()) {
-            return any(Some(node));
+            return self.any(node, place);
         }
         let home = Home { place: place.clone(), is_definition: true };
         let typed = self.schema(node, home);
@@ -46,11 +47,11 @@ impl<'d> Builder<'d> {
 
     fn schema(&mut self, node: &Node, home: Home) -> Typed {
         if self.depth > DEPTH_MAX {
-            return any(Some(node));
+            return self.any(node, &home.place);
         }
         self.depth += 1;
         let typed = if let Some(target) = self.referred(node, &home.place) {
-            self.reference(node, &target)
+            self.reference(node, &target, &home.place.file)
         } else if let Some((keyword, index)) = or_null(node) {
             self.or_null(node, keyword, index, &home)
         } else {
@@ -72,31 +73,32 @@ impl<'d> Builder<'d> {
         self.documents.resolve(&at.file, reference?.as_str()?).ok()
     }
 
-    fn reference(&mut self, node: &Node, target: &Place) -> Typed {
+    fn reference(&mut self, node: &Node, target: &Place, file: &str) -> Typed {
         let mut typed = self.definition(target);
         let narrows =
             node.members().iter().any(|member| !is_annotation(&member.key) && member.key != "allOf");
         if narrows && matches!(*typed.shape, Shape::Object(_) | Shape::Map(_)) {
             // Both sides restrict the same object, which no single struct says.
             typed.shape = Arc::new(Shape::Any);
+            typed.pii = holds(self.documents, node, file);
         }
         let own = docs(node);
         typed.docs.title = own.title.or(typed.docs.title);
         typed.docs.description = own.description.or(typed.docs.description);
-        typed.pii |= is_pii(node);
+        typed.pii |= holds_beside(self.documents, node, file, &["allOf"]);
         typed
     }
 
     /// `{"anyOf": [X, {"type": "null"}]}`, which tools write to make a reference nullable.
     fn or_null(&mut self, node: &Node, keyword: &str, index: usize, home: &Home) -> Typed {
         let Some(present) = node.get(keyword).and_then(|list| list.items().get(index)) else {
-            return any(Some(node));
+            return self.any(node, &home.place);
         };
         let typed = self.schema(present, inner(home, &[keyword, &index.to_string()]));
         let own = docs(node);
         Typed {
             nullable: !matches!(*typed.shape, Shape::Any),
-            pii: typed.pii || is_pii(node),
+            pii: typed.pii || is_marked(node),
             docs: Docs {
                 title: own.title.or(typed.docs.title),
                 description: own.description.or(typed.docs.description),
@@ -105,7 +107,18 @@ impl<'d> Builder<'d> {
         }
     }
 
+    /// A value that no type pins down.
+    fn any(&self, node: &Node, at: &Place) -> Typed {
+        Typed {
+            shape: Arc::new(Shape::Any),
+            nullable: false,
+            pii: holds(self.documents, node, &at.file),
+            docs: docs(node),
+        }
+    }
+
     fn inline(&mut self, node: &Node, home: Home) -> Typed {
+        let file = home.place.file.clone();
         let (types, nullable) = types(node);
         let shape = match types.as_slice() {
             ["string"] => string(node, home),
@@ -117,14 +130,17 @@ impl<'d> Builder<'d> {
             _ => Shape::Any,
         };
         let inner_pii = match &shape {
-            Shape::Array(item) | Shape::Map(item) => item.pii,
-            Shape::Any => holds_pii(node),
-            _ => false,
+            Shape::Array(item) => item.pii || holds_beside(self.documents, node, &file, &["items"]),
+            Shape::Map(item) => {
+                item.pii || holds_beside(self.documents, node, &file, &["additionalProperties"])
+            }
+            Shape::Object(_) => false,
+            _ => holds(self.documents, node, &file),
         };
         Typed {
             nullable: nullable && !matches!(shape, Shape::Any),
             shape: Arc::new(shape),
-            pii: is_pii(node) || inner_pii,
+            pii: is_marked(node) || inner_pii,
             docs: docs(node),
         }
     }
@@ -135,7 +151,7 @@ impl<'d> Builder<'d> {
         }
         let items = match node.get("items") {
             Some(items) => self.schema(items, inner(home, &["items"])),
-            None => any(None),
+            None => anything(),
         };
         Shape::Array(Box::new(items))
     }
@@ -152,7 +168,7 @@ impl<'d> Builder<'d> {
         if properties.is_empty() && free_keys && !has_patterns && node.get("required").is_none() {
             let values = match additional {
                 Some(schema) => self.schema(schema, inner(&home, &["additionalProperties"])),
-                None => any(None),
+                None => anything(),
             };
             return Shape::Map(Box::new(values));
         }
@@ -165,18 +181,23 @@ impl<'d> Builder<'d> {
     fn object_of(&mut self, node: &Node, members: &[crate::json::Member], home: Home) -> Shape {
         let required: Vec<&str> =
             node.get("required").map_or(&[][..], Node::items).iter().filter_map(Node::as_str).collect();
+        let documents = self.documents;
         let mut properties: Vec<Property> = members
             .iter()
-            .map(|member| Property {
-                name: member.key.clone(),
-                required: required.contains(&member.key.as_str()),
-                typed: self.schema(&member.node, inner(&home, &["properties", &member.key])),
+            .map(|member| {
+                let mut typed = self.schema(&member.node, inner(&home, &["properties", &member.key]));
+                typed.pii |= marks_property(documents, node, &home.place.file, &member.key);
+                Property {
+                    name: member.key.clone(),
+                    required: required.contains(&member.key.as_str()),
+                    typed,
+                }
             })
             .collect();
         for name in required {
             // Required without a schema of its own: any value will do, but it must be kept.
             if properties.iter().all(|property| property.name != name) {
-                properties.push(Property { name: name.to_owned(), required: true, typed: any(None) });
+                properties.push(Property { name: name.to_owned(), required: true, typed: anything() });
             }
         }
         Shape::Object(Object { home, properties, docs: docs(node) })
@@ -201,28 +222,14 @@ fn inner(home: &Home, tokens: &[&str]) -> Home {
     Home { place: home.place.inner(tokens), is_definition: false }
 }
 
-fn any(node: Option<&Node>) -> Typed {
-    Typed {
-        shape: Arc::new(Shape::Any),
-        nullable: false,
-        pii: node.is_some_and(holds_pii),
-        docs: node.map(docs).unwrap_or_default(),
-    }
+/// A value of which nothing is said.
+fn anything() -> Typed {
+    Typed { shape: Arc::new(Shape::Any), nullable: false, pii: false, docs: Docs::default() }
 }
 
 fn docs(node: &Node) -> Docs {
     let text = |key| Some(node.get(key)?.as_str()?.to_owned());
     Docs { title: text("title"), description: text("description") }
-}
-
-fn is_pii(node: &Node) -> bool {
-    node.get("x-pii").and_then(Node::as_bool) == Some(true)
-}
-
-fn holds_pii(node: &Node) -> bool {
-    let mut found = false;
-    visit(node, "", &mut |schema, _| found |= is_pii(schema));
-    found
 }
 
 /// Whether an open object says something about properties that a struct would drop.
