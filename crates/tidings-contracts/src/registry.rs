@@ -103,10 +103,10 @@ impl Loader<'_> {
                 }
                 Err(error) => self.problems.push(self.files.problem_at(
                     path,
-                    error.at..(error.at + 1).min(text.len()).max(error.at),
+                    error.at..text.ceil_char_boundary(error.at + 1).max(error.at),
                     "",
                     format!("is not JSON: {}", error.message),
-                    "",
+                    error.help,
                 )),
             }
         }
