@@ -87,6 +87,10 @@ impl<'d> Bundler<'d> {
                 *slot = reference.into();
             }
         });
+        if let Some(members) = value.as_object_mut() {
+            // It would move the base that the bundle's own references start from.
+            members.remove("$id");
+        }
         if let Some(members) = value.as_object_mut().filter(|_| is_guest) {
             members.remove("$schema");
             members.remove("$defs");

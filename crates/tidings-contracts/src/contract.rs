@@ -184,7 +184,6 @@ impl Reader<'_> {
             );
             return None;
         }
-        self.unsatisfiable();
         let typed = builder.definition(&Place::new(self.file, ""));
         match &*typed.shape {
             Shape::Object(root) => Some(root.clone()),
@@ -196,29 +195,6 @@ impl Reader<'_> {
                 );
                 None
             }
-        }
-    }
-
-    fn unsatisfiable(&mut self) {
-        let properties = self.document.get("properties").map_or(&[][..], Node::members);
-        let required = self.document.get("required").map_or(&[][..], Node::items);
-        for (index, name) in required.iter().enumerate() {
-            let Some(text) = name.as_str() else { continue };
-            if properties.iter().any(|property| property.key == text) {
-                continue;
-            }
-            let known = properties.iter().map(|property| property.key.as_str());
-            let help = match did_you_mean(text, known) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => "add it to `properties`, or drop it here".to_owned(),
-            };
-            self.problems.push(self.files.problem(
-                self.file,
-                name,
-                &format!("/required/{index}"),
-                format!("`{text}` is required, but not a property: no payload could be valid"),
-                help,
-            ));
         }
     }
 

@@ -28,6 +28,12 @@ use syn::{DeriveInput, LitStr, parse_macro_input};
 /// `orders::placed::V2`, ..., and `orders::Placed` for the newest version; `CONTRACTS` lists them
 /// all. How schemas become types is written in the documentation of `tidings-contracts`.
 ///
+/// Contracts are JSON Schema 2020-12, apart from what would make a contract depend on more than its files
+/// or be read in two ways. Refused are: references to other machines or out of the folder, `$anchor`,
+/// `$dynamicAnchor` and `$dynamicRef`, an `$id` inside a document (one at its root is ignored), definitions
+/// in *two* files that refer to each other in a circle, formats that nobody checks, other dialects, names
+/// written twice, an open root, and closed objects that require what they do not allow.
+///
 /// An edited file rebuilds the crate. A *new* file is seen at the next build that has another reason;
 /// `println!("cargo::rerun-if-changed=schemas")` in a `build.rs` is one.
 ///

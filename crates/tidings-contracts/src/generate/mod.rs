@@ -3,7 +3,7 @@
 //! | schema | Rust |
 //! |---|---|
 //! | string | `String`; with `enum` or `const` an enum of its own |
-//! | format uuid, date-time, date | `Uuid`, `Timestamp`, `Date` (a `pattern` beside it keeps it `String`) |
+//! | format uuid, date-time, date | `Uuid`, `Timestamp`, `Date` (another restriction beside it, such as `pattern` or `maxLength`, keeps it `String`) |
 //! | integer | `u32` or `i32` if both bounds are declared and fit, else `u64` if `minimum` is declared and not negative, else `i64`; a missing bound is taken as ±(2^53 - 1), the range of RFC 7493, and written into the contract that payloads are checked against |
 //! | number, boolean | `f64`, `bool` |
 //! | array | `Vec<T>` |
@@ -11,6 +11,9 @@
 //! | object with `additionalProperties` only | `BTreeMap<String, T>` |
 //! | not required, or accepts null | `Option<T>`; an absent value is left out, and so is a null that may be absent |
 //! | anything else | `serde_json::Value`, validated all the same |
+//!
+//! `Timestamp` ends at 9999-12-30T22:00:00Z and holds nine digits of a second; a date-time beyond that is
+//! accepted by the contract, but not decoded.
 //!
 //! JSON Schema counts `1.0` as an integer, serde does not: such a number is accepted by the contract,
 //! but not decoded by a type.

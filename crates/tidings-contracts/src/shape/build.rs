@@ -82,6 +82,9 @@ impl<'d> Builder<'d> {
             typed.shape = Arc::new(Shape::Any);
             typed.pii = holds(self.documents, node, file);
         }
+        if narrows && matches!(*typed.shape, Shape::Uuid | Shape::Timestamp | Shape::Date) {
+            typed.shape = Arc::new(Shape::String);
+        }
         let own = docs(node);
         typed.docs.title = own.title.or(typed.docs.title);
         typed.docs.description = own.description.or(typed.docs.description);
@@ -301,8 +304,9 @@ fn string(node: &Node, home: Home) -> Shape {
         }
         return Shape::Enum(Enum { home, values, docs: docs(node) });
     }
-    if node.get("pattern").is_some() {
-        // A parsed value is written back in one spelling, which the pattern may not accept.
+    let is_other = |key: &str| !is_annotation(key) && !matches!(key, "type" | "format");
+    if node.members().iter().any(|member| is_other(&member.key)) {
+        // A parsed value is written back in one spelling, which a pattern or a length may not accept.
         return Shape::String;
     }
     match node.get("format").and_then(Node::as_str) {

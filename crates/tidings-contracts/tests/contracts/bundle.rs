@@ -95,3 +95,21 @@ fn bounds_that_are_taken_for_granted_are_written_out() {
         assert_eq!(violations.is_empty(), is_valid, "{schema} {number}: {violations:?}");
     }
 }
+
+#[test]
+fn a_name_for_the_whole_document_moves_no_reference() {
+    let loaded = load(
+        r##"
+--- orders.placed/v1.json
+{ "$id": "https://example.com/orders/placed", "x-owner": "orders", "type": "object", "additionalProperties": false,
+  "properties": { "a": { "$ref": "../_shared/n.json#/$defs/n" }, "b": { "$ref": "#/properties/a" } } }
+--- _shared/n.json
+{ "$id": "https://example.com/n", "$defs": { "n": { "type": "boolean" } } }
+"##,
+    );
+    assert_eq!(loaded.problems, []);
+    let contract = loaded.registry.contracts().next().unwrap();
+    let validator = Validator::new(&contract.schema).unwrap();
+    assert_eq!(validator.violations(&json!({ "a": true, "b": false })), []);
+    assert_eq!(validator.violations(&json!({ "a": 1, "b": 1 })).len(), 2);
+}
