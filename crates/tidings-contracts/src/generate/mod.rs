@@ -15,6 +15,8 @@
 //! `Timestamp` ends at 9999-12-30T22:00:00Z and holds nine digits of a second; a date-time beyond that is
 //! accepted by the contract, but not decoded.
 //!
+//! JSON has no NaN and no infinity; an event that holds one is refused at publish, naming the field.
+//!
 //! JSON Schema counts `1.0` as an integer, serde does not: such a number is accepted by the contract,
 //! but not decoded by a type.
 //!

@@ -1,6 +1,8 @@
 //! Contracts at run time: payloads are checked before they are published.
 
 mod document;
+pub(crate) mod finite;
+pub(crate) mod valid;
 
 use std::collections::HashMap;
 use std::sync::Arc;

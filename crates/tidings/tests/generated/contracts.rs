@@ -31,6 +31,7 @@ pub mod inventory {
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub delta: Option<i32>,
             pub by_warehouse: ::std::collections::BTreeMap<String, u32>,
+            #[serde(serialize_with = "V1::__finite_weight_kg")]
             pub weight_kg: Option<f64>,
             pub counted_on: ::tidings::__private::jiff::civil::Date,
             pub kind: self::v1::Kind,
@@ -38,7 +39,11 @@ pub mod inventory {
             pub reason: Option<::tidings::__private::serde_json::Value>,
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub tags: Option<Vec<Option<String>>>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
+            #[serde(
+                default,
+                skip_serializing_if = "Option::is_none",
+                serialize_with = "V1::__finite_matrix"
+            )]
             pub matrix: Option<Vec<Vec<f64>>>,
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub supplier: Option<self::v1::Supplier>,
@@ -49,6 +54,28 @@ pub mod inventory {
                     ::tidings::__private::serde_json::Value,
                 >,
             >,
+        }
+        impl V1 {
+            fn __finite_weight_kg<T, S>(
+                value: &T,
+                serializer: S,
+            ) -> ::core::result::Result<S::Ok, S::Error>
+            where
+                T: ::tidings::__private::Finite + ::tidings::__private::serde::Serialize,
+                S: ::tidings::__private::serde::Serializer,
+            {
+                ::tidings::__private::finite("weight_kg", value, serializer)
+            }
+            fn __finite_matrix<T, S>(
+                value: &T,
+                serializer: S,
+            ) -> ::core::result::Result<S::Ok, S::Error>
+            where
+                T: ::tidings::__private::Finite + ::tidings::__private::serde::Serialize,
+                S: ::tidings::__private::serde::Serializer,
+            {
+                ::tidings::__private::finite("matrix", value, serializer)
+            }
         }
         impl ::core::fmt::Debug for V1 {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
