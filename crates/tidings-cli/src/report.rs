@@ -33,6 +33,10 @@ fn render(problem: &Problem, loaded: &Loaded, renderer: &Renderer) -> String {
             .path(path)
             .annotation(AnnotationKind::Primary.span(first_line(text, &problem.span)))
             .into(),
+        // An empty file, or one that is no text: a place, but nothing to show there.
+        text if text.is_some() || (problem.line, problem.column) != (1, 1) => {
+            Origin::path(path).line(problem.line).char_column(problem.column).into()
+        }
         _ => Origin::path(path).into(),
     };
     let mut group = Level::ERROR.primary_title(problem.message.as_str()).element(place);

@@ -1,10 +1,13 @@
-//! One self-contained schema per contract: definitions from shared files move into `$defs`.
+//! One self-contained schema per contract: definitions from shared files move into `$defs`, and the
+//! bounds that integers have without saying so are written out, so that what is published is within
+//! what readers are checked for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::json::{Node, canonical};
 use crate::keywords::{DIALECT, visit};
 use crate::refs::{Documents, Place};
+use crate::shape::undeclared_bounds;
 
 pub(crate) struct Bundle {
     /// The schema in canonical JSON.
@@ -63,6 +66,11 @@ impl<'d> Bundler<'d> {
         };
         let mut value = node.to_json();
         let is_guest = place.file != self.root_file;
+        for (pointer, keyword, bound) in undeclared_bounds(node) {
+            if let Some(members) = value.pointer_mut(&pointer).and_then(serde_json::Value::as_object_mut) {
+                members.insert(keyword.to_owned(), bound.into());
+            }
+        }
         visit(node, "", &mut |schema, pointer| {
             let Some(text) = schema.get("$ref").and_then(Node::as_str) else {
                 return;
@@ -79,6 +87,10 @@ impl<'d> Bundler<'d> {
                 *slot = reference.into();
             }
         });
+        if let Some(members) = value.as_object_mut() {
+            // It would move the base that the bundle's own references start from.
+            members.remove("$id");
+        }
         if let Some(members) = value.as_object_mut().filter(|_| is_guest) {
             members.remove("$schema");
             members.remove("$defs");

@@ -3,8 +3,9 @@
 use crate::files::Files;
 use crate::json::{Node, join};
 use crate::names::{did_you_mean, is_segment};
-use crate::problem::Problem;
+use crate::problem::{Problem, Problems};
 use crate::refs::Place;
+use crate::registry::Registry;
 use crate::shape::{Builder, Docs, Object, Property, Shape};
 
 /// How much of its owner's state an event carries (`x-kind`).
@@ -39,6 +40,18 @@ pub struct Contract {
 }
 
 impl Contract {
+    /// The contract that a self-contained schema ([`Contract::schema`]) states.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn from_schema(name: &str, version: u32, schema: &str) -> Result<Self, Problems> {
+        let files = Files::new("").with(format!("{name}/v{version}.json"), schema);
+        let loaded = Registry::from_files(files, Vec::new());
+        let contract = loaded.registry.event(name).and_then(|versions| versions.get(&version));
+        // That earlier versions are not there is no problem of this one.
+        contract.cloned().ok_or(Problems(loaded.problems))
+    }
+
     pub(crate) fn docs(&self) -> &Docs {
         &self.root.docs
     }
@@ -171,7 +184,6 @@ impl Reader<'_> {
             );
             return None;
         }
-        self.unsatisfiable();
         let typed = builder.definition(&Place::new(self.file, ""));
         match &*typed.shape {
             Shape::Object(root) => Some(root.clone()),
@@ -183,29 +195,6 @@ impl Reader<'_> {
                 );
                 None
             }
-        }
-    }
-
-    fn unsatisfiable(&mut self) {
-        let properties = self.document.get("properties").map_or(&[][..], Node::members);
-        let required = self.document.get("required").map_or(&[][..], Node::items);
-        for (index, name) in required.iter().enumerate() {
-            let Some(text) = name.as_str() else { continue };
-            if properties.iter().any(|property| property.key == text) {
-                continue;
-            }
-            let known = properties.iter().map(|property| property.key.as_str());
-            let help = match did_you_mean(text, known) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => "add it to `properties`, or drop it here".to_owned(),
-            };
-            self.problems.push(self.files.problem(
-                self.file,
-                name,
-                &format!("/required/{index}"),
-                format!("`{text}` is required, but not a property: no payload could be valid"),
-                help,
-            ));
         }
     }
 

@@ -125,10 +125,23 @@ impl Files {
                 ));
             }
         };
-        let mut names: Vec<String> = entries
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter(|name| !name.starts_with('.'))
-            .collect();
+        let mut names = Vec::new();
+        for entry in entries {
+            match entry.map(|entry| entry.file_name().into_string()) {
+                Ok(Ok(name)) => names.push(name),
+                Ok(Err(name)) => problems.push(Problem::of_file(
+                    shown.join(&name),
+                    "its name is not UTF-8, so that no reference could name it",
+                    "rename it",
+                )),
+                Err(error) => problems.push(Problem::of_file(
+                    shown.clone(),
+                    format!("cannot list the whole folder: {error}"),
+                    "",
+                )),
+            }
+        }
+        names.retain(|name| !name.starts_with('.'));
         names.sort();
         for name in names {
             let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
@@ -146,8 +159,8 @@ impl Files {
                     self.texts.insert(path, text);
                 }
                 Ok(Entry::Other) => {}
-                Err(Refusal { message, help }) => {
-                    problems.push(Problem::of_file(shown, message, help));
+                Err(Refusal { message, help, line, column }) => {
+                    problems.push(Problem { line, column, ..Problem::of_file(shown, message, help) });
                 }
             }
         }
@@ -165,6 +178,8 @@ enum Entry {
 struct Refusal {
     message: String,
     help: &'static str,
+    line: usize,
+    column: usize,
 }
 
 impl From<std::io::Error> for Refusal {
@@ -175,7 +190,7 @@ impl From<std::io::Error> for Refusal {
 
 impl Refusal {
     fn because(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: "" }
+        Self { message: message.into(), help: "", line: 1, column: 1 }
     }
 
     fn with_help(self, help: &'static str) -> Self {
@@ -195,8 +210,12 @@ fn read_entry(path: &Path, real_root: &Path) -> Result<Entry, Refusal> {
     if metadata.is_dir() {
         return Ok(Entry::Folder);
     }
-    if path.extension().is_none_or(|extension| extension != "json") {
+    let Some(extension) = path.extension().filter(|extension| extension.eq_ignore_ascii_case("json")) else {
         return Ok(Entry::Other);
+    };
+    if extension != "json" {
+        let refusal = Refusal::because("is left out: only `.json` in small letters is read");
+        return Err(refusal.with_help("rename it"));
     }
     // A pipe or a device would block or never end.
     if !metadata.is_file() {
@@ -217,7 +236,10 @@ fn read_text(path: &Path) -> Result<String, Refusal> {
     }
     String::from_utf8(bytes).map_err(|error| {
         let place = error.utf8_error().valid_up_to();
-        Refusal::because(format!("is not UTF-8, from byte {place} on"))
+        let before = String::from_utf8_lossy(&error.as_bytes()[..place]).into_owned();
+        let (line, column) = line_column(&before, place);
+        let refusal = Refusal::because(format!("is not UTF-8, from byte {place} on"));
+        Refusal { line, column, ..refusal.with_help("save it as UTF-8") }
     })
 }
 

@@ -36,17 +36,34 @@ pub(crate) struct Member {
 pub(crate) struct SyntaxError {
     pub(crate) at: usize,
     pub(crate) message: String,
+    pub(crate) help: &'static str,
 }
+
+/// What some editors put in front of a text; JSON has no place for it (RFC 8259, section 8.1).
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 impl Node {
     pub(crate) fn parse(text: &str) -> Result<Self, SyntaxError> {
+        let fail = |at: usize, message: &str, help| SyntaxError { at, message: message.to_owned(), help };
+        if text.starts_with(BYTE_ORDER_MARK) {
+            return Err(fail(0, "it begins with a byte order mark", "save it as UTF-8 without one"));
+        }
+        let end = text.trim_end().len();
+        if end == 0 {
+            return Err(fail(0, "it is empty", "write the document, or remove the file"));
+        }
         if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
             let full = error.to_string();
-            let message = full.split(" at line ").next().unwrap_or(&full).to_owned();
-            return Err(SyntaxError { at: byte_of(text, error.line(), error.column()), message });
+            let message = full.split(" at line ").next().unwrap_or(&full);
+            if error.is_eof() {
+                // The end of a file has nothing to point at, so the last thing in it is pointed at.
+                let last = text[..end].char_indices().next_back().map_or(0, |(at, _)| at);
+                return Err(fail(last, message, "the file ends too early; write the rest of it"));
+            }
+            return Err(fail(byte_of(text, error.line(), error.column()), message, ""));
         }
         let mut scanner = Scanner { text, at: 0 };
-        scanner.value().ok_or_else(|| SyntaxError { at: scanner.at, message: "not JSON".to_owned() })
+        scanner.value().ok_or_else(|| fail(scanner.at, "not JSON", ""))
     }
 
     pub(crate) fn members(&self) -> &[Member] {
@@ -285,9 +302,16 @@ mod tests {
 
     #[test]
     fn broken_text_is_placed() {
-        for (text, at) in
-            [("{\n  \"a\": 1,\n}", (3, 1)), ("{\"a\": tru}", (1, 10)), ("", (1, 1)), ("[1] x", (1, 5))]
-        {
+        for (text, at) in [
+            ("{\n  \"a\": 1,\n}", (3, 1)),
+            ("{\"a\": tru}", (1, 10)),
+            ("", (1, 1)),
+            (" \n", (1, 1)),
+            ("[1] x", (1, 5)),
+            ("{\n  \"a\": [\n\n", (2, 8)),
+            ("{\"é", (1, 3)),
+            ("\u{feff}{}", (1, 1)),
+        ] {
             let error = Node::parse(text).unwrap_err();
             assert_eq!(line_column(text, error.at), at, "{text}: {}", error.message);
         }

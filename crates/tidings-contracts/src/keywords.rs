@@ -131,7 +131,7 @@ pub(crate) struct KeywordError {
     pub(crate) help: String,
 }
 
-pub(crate) fn check(schema: &Node) -> Vec<KeywordError> {
+pub(crate) fn check(schema: &Node, is_root: bool) -> Vec<KeywordError> {
     let mut errors = Vec::new();
     if !schema.is_object() && schema.as_bool().is_none() {
         errors.push(KeywordError {
@@ -155,7 +155,7 @@ pub(crate) fn check(schema: &Node) -> Vec<KeywordError> {
             );
         }
         seen.push(key);
-        if let Some((message, help)) = refused(key, &member.node) {
+        if let Some((message, help)) = refused(key, &member.node, is_root) {
             fail(&member.key_span, message, help);
         }
         if let Some(message) = malformed(key, &member.node) {
@@ -172,12 +172,14 @@ pub(crate) fn check(schema: &Node) -> Vec<KeywordError> {
     errors
 }
 
-fn refused(key: &str, node: &Node) -> Option<(String, String)> {
+fn refused(key: &str, node: &Node, is_root: bool) -> Option<(String, String)> {
     let known = || {
         let lists = [ONE_SCHEMA, LIST_OF_SCHEMAS, MAP_OF_SCHEMAS, NO_SCHEMAS];
         lists.into_iter().flatten().copied()
     };
     match key {
+        // References are paths between files, so a name for the whole document changes none of them.
+        "$id" if is_root && node.as_str().is_some() => None,
         "$id" | "id" if node.as_str().is_some() => Some((
             format!("`{key}` is not supported: it moves the base that references start from"),
             "remove it; a contract is named by its folder and file".to_owned(),
@@ -190,6 +192,11 @@ fn refused(key: &str, node: &Node) -> Option<(String, String)> {
             "contracts are written in JSON Schema 2020-12".to_owned(),
             format!("write `\"$schema\": \"{DIALECT}\"`"),
         )),
+        "format" => unknown_format(node.as_str()?),
+        "nullable" => Some((
+            "`nullable` is OpenAPI's; JSON Schema does not know it, and null would be refused".to_owned(),
+            "add null to the types: `\"type\": [\"string\", \"null\"]`".to_owned(),
+        )),
         _ if known().any(|keyword| keyword == key) => None,
         // JSON Schema ignores what it does not know, so that a slip of the pen weakens a contract
         // in silence. Other unknown keywords are somebody's annotations.
@@ -197,6 +204,43 @@ fn refused(key: &str, node: &Node) -> Option<(String, String)> {
             (format!("`{key}` is not a keyword of JSON Schema 2020-12"), format!("did you mean `{meant}`?"))
         }),
     }
+}
+
+/// The formats that are checked, of JSON Schema 2020-12 (validation, section 7.3).
+const FORMATS: &[&str] = &[
+    "date",
+    "date-time",
+    "duration",
+    "email",
+    "hostname",
+    "idn-email",
+    "idn-hostname",
+    "ipv4",
+    "ipv6",
+    "iri",
+    "iri-reference",
+    "json-pointer",
+    "regex",
+    "relative-json-pointer",
+    "time",
+    "uri",
+    "uri-reference",
+    "uri-template",
+    "uuid",
+];
+
+/// A format that nobody checks restricts nothing, whatever its author meant.
+fn unknown_format(format: &str) -> Option<(String, String)> {
+    if FORMATS.contains(&format) {
+        return None;
+    }
+    let help = match did_you_mean(format, FORMATS.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => {
+            "say it in keywords that are checked (`pattern`, `minimum`); a mere note is `x-format`".to_owned()
+        }
+    };
+    Some((format!("`{format}` is not a format of JSON Schema 2020-12: it would not be checked"), help))
 }
 
 const TYPES: &[&str] = &["array", "boolean", "integer", "null", "number", "object", "string"];

@@ -42,6 +42,7 @@ mod refs;
 mod registry;
 mod samples;
 mod shape;
+mod unsatisfiable;
 #[cfg(feature = "validate")]
 mod validate;
 

@@ -1,6 +1,6 @@
 //! References between schemas: `#/$defs/line`, `../_shared/money.json#/$defs/money`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::files::Files;
 use crate::json::{Node, join};
@@ -35,6 +35,23 @@ pub(crate) struct Documents(pub(crate) BTreeMap<String, Node>);
 impl Documents {
     pub(crate) fn at(&self, place: &Place) -> Option<&Node> {
         self.0.get(&place.file)?.pointer(&place.pointer)
+    }
+
+    /// Some files and all that they refer to, over as many steps as it takes; also those that are not JSON.
+    pub(crate) fn reached_from<'f>(&self, files: impl Iterator<Item = &'f String>) -> BTreeSet<String> {
+        let mut waiting: Vec<String> = files.cloned().collect();
+        let mut reached = BTreeSet::new();
+        while let Some(file) = waiting.pop() {
+            if let Some(document) = self.0.get(&file) {
+                visit(document, "", &mut |schema, _| {
+                    let text = schema.get("$ref").and_then(Node::as_str).unwrap_or("");
+                    let path = text.split_once('#').map_or(text, |(path, _)| path);
+                    waiting.extend(file_of(&file, path).filter(|next| !reached.contains(next)));
+                });
+            }
+            reached.insert(file);
+        }
+        reached
     }
 
     /// Where a `$ref` written in `from` leads, or what is wrong with it and what to do.
@@ -98,7 +115,7 @@ fn file_of(from: &str, path: &str) -> Option<String> {
     Some(folders.join("/"))
 }
 
-fn percent_decoded(text: &str) -> Option<String> {
+pub(crate) fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {

@@ -12,6 +12,7 @@ use crate::names::{event_name_error, type_name};
 use crate::problem::{Problem, Problems};
 use crate::refs::{self, Documents};
 use crate::shape::Builder;
+use crate::unsatisfiable;
 
 /// The contracts of one folder, by event and version.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,22 @@ pub struct Loaded {
     pub problems: Vec<Problem>,
     /// The texts that were read, for excerpts.
     pub files: Files,
+    /// The files that each event's contracts are made from, also those that are broken.
+    sources: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Loaded {
+    /// Everything that keeps an event's contracts from being loaded: problems of its own files, of those that they
+    /// refer to, and of the folder as a whole.
+    pub fn problems_of(&self, event: &str) -> impl Iterator<Item = &Problem> {
+        let own = self.files.shown(event);
+        let root = self.files.shown("");
+        let sources = self.sources.get(event).into_iter().flatten();
+        let sources: BTreeSet<_> = sources.map(|file| self.files.shown(file)).collect();
+        self.problems.iter().filter(move |problem| {
+            problem.path.starts_with(&own) || sources.contains(&problem.path) || problem.path == root
+        })
+    }
 }
 
 impl Registry {
@@ -54,13 +71,17 @@ impl Registry {
         loader.parse();
         loader.check_documents();
         let sources = loader.sources();
+        let all_sources = sources
+            .iter()
+            .map(|(name, source)| (name.clone(), loader.documents.reached_from(source.versions.values())))
+            .collect();
         let registry = loader.contracts(&sources);
         let mut problems = loader.problems;
         problems.sort_by(|a, b| {
             (&a.path, a.line, a.column, &a.message).cmp(&(&b.path, b.line, b.column, &b.message))
         });
         problems.dedup();
-        Loaded { registry, problems, files }
+        Loaded { registry, problems, files, sources: all_sources }
     }
 
     /// The versions of an event, ascending.
@@ -103,10 +124,10 @@ impl Loader<'_> {
                 }
                 Err(error) => self.problems.push(self.files.problem_at(
                     path,
-                    error.at..(error.at + 1).min(text.len()).max(error.at),
+                    error.at..text.ceil_char_boundary(error.at + 1).max(error.at),
                     "",
                     format!("is not JSON: {}", error.message),
-                    "",
+                    error.help,
                 )),
             }
         }
@@ -119,7 +140,7 @@ impl Loader<'_> {
             }
             let before = self.problems.len();
             visit(document, "", &mut |schema, pointer| {
-                for error in keywords::check(schema) {
+                for error in keywords::check(schema, pointer.is_empty()) {
                     let pointer = if error.keyword.is_empty() {
                         pointer.to_owned()
                     } else {
@@ -140,6 +161,7 @@ impl Loader<'_> {
             let _ = before;
         }
         self.problems.extend(refs::check(&self.documents, self.files));
+        self.problems.extend(unsatisfiable::check(&self.documents, self.files));
     }
 
     /// Sorts the files into events and versions; reports names that are neither.

@@ -5,10 +5,11 @@
 //! type can (patterns, `oneOf`, `if`), the shape is wider, and the validator has the last word.
 
 mod build;
+mod pii;
 
 use std::sync::Arc;
 
-pub(crate) use build::Builder;
+pub(crate) use build::{Builder, undeclared_bounds};
 
 use crate::refs::Place;
 

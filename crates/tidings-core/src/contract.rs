@@ -8,6 +8,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::reads::ReadField;
+
 /// How much of its owner's state an event carries (`x-kind` in the contract).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EventKind {
@@ -87,6 +89,10 @@ pub trait Reads: Sized + Send + 'static {
     const VERSIONS: &'static [u32];
     /// Paths of the fields read, for the manifest: `order_id`, `lines[].sku`.
     const FIELDS: &'static [&'static str];
+    /// The fields with their types, by which an application checks versions that this reader was not compiled against;
+    /// `None` if the implementation is written by hand, which can only be tried on payloads.
+    #[doc(hidden)]
+    const TYPES: Option<&'static [ReadField]> = None;
 
     /// Decodes the declared fields from an event's JSON text.
     ///
@@ -112,6 +118,9 @@ pub trait ReadsPart: DeserializeOwned {
     const VERSIONS: &'static [u32];
     /// Paths of the fields read, from the event's root.
     const FIELDS: &'static [&'static str];
+    /// The fields with their types, see [`Reads::TYPES`].
+    #[doc(hidden)]
+    const TYPES: &'static [ReadField];
 }
 
 /// A request to the one module that owns the work; it may be rejected.

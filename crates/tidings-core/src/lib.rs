@@ -17,6 +17,7 @@ pub mod error;
 pub mod fan_out;
 pub mod ids;
 pub mod key;
+pub mod reads;
 pub mod retry;
 pub mod store;
 pub mod trace;

@@ -7,7 +7,7 @@ use quote::{quote, quote_spanned};
 use syn::LitStr;
 use tidings_contracts::rust_types;
 
-use crate::folder::{Contracts, named};
+use crate::folder::{Contracts, named, text_of};
 
 pub(crate) fn expand(path: &LitStr) -> TokenStream {
     let contracts = Contracts::read(named(&path.value(), path.span()));
@@ -20,9 +20,23 @@ pub(crate) fn expand(path: &LitStr) -> TokenStream {
     let sound = contracts.loaded.registry.contracts();
     let files: BTreeSet<&String> = sound.flat_map(|contract| &contract.files).collect();
     let rebuild = contracts.rebuild_on(files);
+    let test = text_of(&contracts.folder).map(|folder| validation(&folder));
     quote! {
         #(#errors)*
         #types
         #rebuild
+        #test
+    }
+}
+
+/// A test in the user's crate for what the macro leaves out. A validator of JSON Schema would take part in every
+/// first build, and make the macros four times as slow to compile; the library that the test runs in has one anyway.
+fn validation(folder: &str) -> TokenStream {
+    quote! {
+        #[cfg(test)]
+        #[test]
+        fn every_contract_and_example_is_valid() {
+            ::tidings::__private::assert_contracts_are_valid(#folder);
+        }
     }
 }

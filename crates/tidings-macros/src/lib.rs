@@ -28,11 +28,20 @@ use syn::{DeriveInput, LitStr, parse_macro_input};
 /// `orders::placed::V2`, ..., and `orders::Placed` for the newest version; `CONTRACTS` lists them
 /// all. How schemas become types is written in the documentation of `tidings-contracts`.
 ///
+/// Contracts are JSON Schema 2020-12, apart from what would make a contract depend on more than its files
+/// or be read in two ways. Refused are: references to other machines or out of the folder, `$anchor`,
+/// `$dynamicAnchor` and `$dynamicRef`, an `$id` inside a document (one at its root is ignored), definitions
+/// in *two* files that refer to each other in a circle, formats that nobody checks, other dialects, names
+/// written twice, an open root, and closed objects that require what they do not allow.
+///
 /// An edited file rebuilds the crate. A *new* file is seen at the next build that has another reason;
 /// `println!("cargo::rerun-if-changed=schemas")` in a `build.rs` is one.
 ///
 /// # Errors
-/// Each problem of the registry is a compile error that names file, line and column.
+/// Each problem of the registry is a compile error that names file, line and column. What needs a validator
+/// of JSON Schema (the rules of the dialect, patterns, and whether the examples satisfy their contract) is
+/// left out of builds: the macro writes a test, `every_contract_and_example_is_valid`, that fails
+/// `cargo test` in the same words. `tidings schema lint` and `tidings gen` check all at once.
 #[proc_macro]
 pub fn contracts(input: TokenStream) -> TokenStream {
     let path = parse_macro_input!(input as LitStr);
@@ -63,9 +72,14 @@ pub fn migrations(input: TokenStream) -> TokenStream {
 /// - `#[reads(rename = "orderId")]` (or serde's `rename`) on a field names the property.
 /// - An object in the event is read by a struct of its own, which derives `Reads` with the same
 ///   event and `at = "customer.address"`, or `at = "lines[]"` for the elements of an array.
-/// - `String`, `bool`, integers, floats, `Uuid`, `Timestamp`, `Date`, `Option`, `Vec`, maps with text
-///   keys and `serde_json::Value` are checked by name. Any other type at a scalar's place is taken to
-///   be one of yours that decodes what the contract allows; it is not checked.
+/// - `String`, `bool`, integers, `f64`, `Uuid`, `jiff::Timestamp`, `jiff::civil::Date`,
+///   `serde_json::Value`, the enums of `contracts!`, and `Option`, `Vec`, sets and maps with `String` keys
+///   of these are checked, also behind an alias. Write `Option` itself, so that it is seen that a field
+///   may be absent.
+/// - `#[reads(unchecked)]` on a field vouches for a type of your own: it must decode whatever the contract
+///   allows there. When the application starts, it is tried on sample payloads.
+/// - Integers without bounds are within ±(2^53 - 1), and `f64` reads integers only within ±2^53.
+/// - In paths, a property whose name has a `.`, `*`, `[`, `]` or `\` is written with a `\` before each.
 ///
 /// The struct decodes by itself: do not derive `Deserialize` for a part (`at = ...`) as well.
 #[proc_macro_derive(Reads, attributes(reads, serde))]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tidings_core::contract::{Command, Query, Reads};
 use tidings_core::error::{Error, Outcome, Result};
+use tidings_core::reads::ReadField;
 
 use crate::ctx::{BoxFuture, Ctx, CtxCore, Driver, QueryCtx};
 use crate::reply::CommandReply;
@@ -44,6 +45,8 @@ pub(crate) struct Route {
     pub(crate) event: &'static str,
     pub(crate) versions: &'static [u32],
     pub(crate) fields: &'static [&'static str],
+    /// The fields with their types, unless the reader is written by hand.
+    pub(crate) types: Option<&'static [ReadField]>,
     pub(crate) driver: &'static str,
     /// Takes many messages in one call.
     pub(crate) batched: bool,
@@ -167,6 +170,7 @@ fn route<D: Driver, T: Reads>(call: Erased<()>, batched: bool) -> Route {
         event: T::EVENT,
         versions: T::VERSIONS,
         fields: T::FIELDS,
+        types: T::TYPES,
         driver: D::NAME,
         batched,
         call,

@@ -65,6 +65,8 @@ pub use tidings_macros::{Command, Query, Reads, contracts, migrations};
 /// What generated code names; not for people.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::contracts::finite::{Finite, finite};
+    pub use crate::contracts::valid::assert_contracts_are_valid;
     pub use tidings_core as core;
     pub use {jiff, serde, serde_json, uuid};
 }

@@ -11,6 +11,10 @@ use uuid::Uuid;
 
 mod fixture {
     tidings::contracts!("tests/schemas");
+
+    pub(super) fn written_test() {
+        every_contract_and_example_is_valid();
+    }
 }
 
 use fixture::{inventory, orders, shared, shipping};
@@ -24,6 +28,7 @@ struct OrderRef {
     lines: Option<Vec<Line>>,
     #[reads(rename = "deliver-to")]
     deliver_to: Option<BTreeMap<String, serde_json::Value>>,
+    #[reads(unchecked)]
     channel: Option<Channel>,
 }
 
@@ -54,6 +59,27 @@ enum Channel {
 #[derive(Reads)]
 #[reads("inventory.stock-changed", versions = "1", schemas = "tests/schemas")]
 struct StockSeen;
+
+/// What counts is what a type is: aliases, generated enums, and types that came through a macro.
+type Cents = i64;
+
+#[derive(Debug, Reads, PartialEq)]
+#[reads("orders.placed", versions = "2", schemas = "tests/schemas")]
+struct Named {
+    channel: orders::placed::v2::Channel,
+    total: NamedTotal,
+}
+
+macro_rules! part {
+    ($name:ident: $at:literal, $field:ident: $type:ty) => {
+        #[derive(Debug, Reads, PartialEq)]
+        #[reads("orders.placed", versions = "2", schemas = "tests/schemas", at = $at)]
+        struct $name {
+            $field: $type,
+        }
+    };
+}
+part!(NamedTotal: "total", cents: Cents);
 
 #[derive(Command, Serialize, Deserialize)]
 #[command("orders.place", output = Uuid)]
@@ -112,6 +138,18 @@ fn personal_data_is_masked() {
 }
 
 #[test]
+fn numbers_that_json_cannot_hold_are_refused() {
+    let mut changed: inventory::StockChanged = payloads("inventory.stock-changed/v1").remove(0);
+    changed.weight_kg = Some(f64::NAN);
+    let error = serde_json::to_string(&changed).unwrap_err().to_string();
+    assert!(error.starts_with("field `weight_kg` holds NaN"), "{error}");
+    changed.weight_kg = None;
+    changed.matrix = Some(vec![vec![1.0], vec![f64::INFINITY]]);
+    let error = serde_json::to_string(&changed).unwrap_err().to_string();
+    assert!(error.starts_with("field `matrix` holds NaN"), "{error}");
+}
+
+#[test]
 fn a_reader_takes_only_what_it_reads() {
     let json = serde_json::to_string(&order()).unwrap();
     let read = OrderRef::decode(&json).unwrap();
@@ -136,6 +174,9 @@ fn a_reader_takes_only_what_it_reads() {
         ]
     );
     assert!(StockSeen::FIELDS.is_empty());
+    let named = Named::decode(&json).unwrap();
+    assert_eq!(named.channel, orders::placed::v2::Channel::InStore);
+    assert!(named.total.cents > 0);
     StockSeen::decode(r#"{"sku": "tea", "sku": 1}"#).unwrap();
 }
 
@@ -159,6 +200,30 @@ fn decode_errors_name_the_field_and_hide_the_value() {
     let missing = OrderRef::decode("{}").unwrap_err().to_string();
     assert!(missing.starts_with("field `order_id` is missing"), "{missing}");
     assert!(OrderRef::decode("").is_err());
+}
+
+/// What the macro leaves to the test that it writes.
+#[test]
+fn broken_examples_and_patterns_fail_a_test() {
+    let folder = tempfile::tempdir().unwrap();
+    let event = folder.path().join("orders.placed");
+    std::fs::create_dir(&event).unwrap();
+    let contract = |pattern: &str| {
+        format!(
+            "{{\"x-owner\": \"orders\", \"type\": \"object\", \"additionalProperties\": false,\n \
+             \"properties\": {{\"a\": {{\"type\": \"string\", \"pattern\": \"{pattern}\"}}}}}}"
+        )
+    };
+    std::fs::write(event.join("v1.json"), contract("^x")).unwrap();
+    std::fs::write(event.join("v1.examples.json"), "[\n{\"a\": \"y\"}]").unwrap();
+    std::fs::write(event.join("v2.json"), contract("(")).unwrap();
+    let path = folder.path().to_str().unwrap().to_owned();
+    let panic =
+        std::panic::catch_unwind(|| tidings::__private::assert_contracts_are_valid(&path)).unwrap_err();
+    let text = panic.downcast_ref::<String>().unwrap();
+    assert!(text.contains("v1.examples.json:2:7: "), "{text}");
+    assert!(text.contains("v2.json:2:"), "{text}");
+    fixture::written_test();
 }
 
 #[test]

@@ -57,6 +57,22 @@ fn lint_broken() {
     folder.check(&[&["schema", "lint"]]);
 }
 
+/// Files that end too early, or are no text, are shown with their place all the same.
+#[test]
+fn lint_unreadable() {
+    let folder = Folder::new(
+        "lint_unreadable",
+        &[
+            ("schemas/orders.placed/v1.json", "{\n  \"x-owner\": \"orders\",\n"),
+            ("schemas/orders.placed/v2.json", ""),
+            ("schemas/orders.placed/v3.json", "\u{feff}{}\n"),
+            ("schemas/orders.placed/v4.JSON", "{}\n"),
+        ],
+    );
+    fs::write(folder.path.join("schemas/orders.placed/v5.json"), b"{\n  \"\xff\"").unwrap();
+    folder.check(&[&["schema", "lint"]]);
+}
+
 #[test]
 fn generate() {
     let folder = Folder::new("generate", &[("schemas/orders.placed/v1.json", SOUND), ("src/lib.rs", "")]);

@@ -3,14 +3,19 @@
 //! | schema | Rust |
 //! |---|---|
 //! | string | `String`; with `enum` or `const` an enum of its own |
-//! | format uuid, date-time, date | `Uuid`, `Timestamp`, `Date` (a `pattern` beside it keeps it `String`) |
-//! | integer | `u32` or `i32` if both bounds are declared and fit, else `u64` if `minimum` is declared and not negative, else `i64`; a missing bound is taken as ±(2^53 - 1), the range of RFC 7493 |
+//! | format uuid, date-time, date | `Uuid`, `Timestamp`, `Date` (another restriction beside it, such as `pattern` or `maxLength`, keeps it `String`) |
+//! | integer | `u32` or `i32` if both bounds are declared and fit, else `u64` if `minimum` is declared and not negative, else `i64`; a missing bound is taken as ±(2^53 - 1), the range of RFC 7493, and written into the contract that payloads are checked against |
 //! | number, boolean | `f64`, `bool` |
 //! | array | `Vec<T>` |
 //! | object with properties | a struct of its own |
 //! | object with `additionalProperties` only | `BTreeMap<String, T>` |
 //! | not required, or accepts null | `Option<T>`; an absent value is left out, and so is a null that may be absent |
 //! | anything else | `serde_json::Value`, validated all the same |
+//!
+//! `Timestamp` ends at 9999-12-30T22:00:00Z and holds nine digits of a second; a date-time beyond that is
+//! accepted by the contract, but not decoded.
+//!
+//! JSON has no NaN and no infinity; an event that holds one is refused at publish, naming the field.
 //!
 //! JSON Schema counts `1.0` as an integer, serde does not: such a number is accepted by the contract,
 //! but not decoded by a type.

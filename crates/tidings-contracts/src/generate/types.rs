@@ -45,8 +45,9 @@ impl Generator {
     ) -> TokenStream {
         let names = field_names(object);
         let fields: Vec<TokenStream> = std::iter::zip(&object.properties, &names)
-            .map(|(property, field)| self.field(property, field, site))
+            .map(|(property, field)| self.field(property, field, name, site))
             .collect();
+        let finite = finite_fields(object, name, &names);
         let masks = object.properties.iter().any(|property| property.typed.pii);
         let debug = if masks { masked_debug(object, name, &names) } else { TokenStream::new() };
         let derive_debug = (!masks).then(|| quote!(Debug,));
@@ -62,11 +63,12 @@ impl Generator {
             )]
             #[serde(crate = "::tidings::__private::serde")]
             pub struct #name { #(#fields),* }
+            #finite
             #debug
         }
     }
 
-    fn field(&mut self, property: &Property, field: &str, site: &Site<'_>) -> TokenStream {
+    fn field(&mut self, property: &Property, field: &str, owner: &str, site: &Site<'_>) -> TokenStream {
         let wanted = format!("{}{}", site.prefix, type_name(&property.name, "Value"));
         let inner = self.rust_type(&property.typed.shape, &wanted, site.module);
         let is_option = !property.required || property.typed.nullable;
@@ -79,6 +81,10 @@ impl Generator {
         if !property.required {
             serde.push(quote!(default));
             serde.push(quote!(skip_serializing_if = "Option::is_none"));
+        }
+        if holds_numbers(&property.typed.shape) {
+            let function = format!("{owner}::{}", finite_function(field));
+            serde.push(quote!(serialize_with = #function));
         }
         let serde = (!serde.is_empty()).then(|| quote!(#[serde(#(#serde),*)]));
         let docs = docs::of(&property.typed.docs);
@@ -206,6 +212,45 @@ fn integer_type(integer: Integer) -> TokenStream {
     }
 }
 
+/// Whether a field holds numbers that could be infinite or none at all, outside of structs of their own.
+fn holds_numbers(shape: &Shape) -> bool {
+    match shape {
+        Shape::Number => true,
+        Shape::Array(inner) | Shape::Map(inner) => holds_numbers(&inner.shape),
+        _ => false,
+    }
+}
+
+fn finite_function(field: &str) -> String {
+    format!("__finite_{field}")
+}
+
+/// One function for each such field, which names it in its error: serde_json would write null.
+fn finite_fields(object: &Object, name: &str, names: &[String]) -> TokenStream {
+    let fields = std::iter::zip(&object.properties, names);
+    let functions: Vec<TokenStream> = fields
+        .filter(|(property, _)| holds_numbers(&property.typed.shape))
+        .map(|(property, field)| {
+            let function = ident(&finite_function(field));
+            let wire = &property.name;
+            quote! {
+                fn #function<T, S>(value: &T, serializer: S) -> ::core::result::Result<S::Ok, S::Error>
+                where
+                    T: ::tidings::__private::Finite + ::tidings::__private::serde::Serialize,
+                    S: ::tidings::__private::serde::Serializer,
+                {
+                    ::tidings::__private::finite(#wire, value, serializer)
+                }
+            }
+        })
+        .collect();
+    if functions.is_empty() {
+        return TokenStream::new();
+    }
+    let name = ident(name);
+    quote!(impl #name { #(#functions)* })
+}
+
 fn masked_debug(object: &Object, name: &str, names: &[String]) -> TokenStream {
     let fields = std::iter::zip(&object.properties, names).map(|(property, field)| {
         let name = ident(field);
@@ -254,6 +299,10 @@ fn enumeration(allowed: &Enum, path: &TypePath) -> TokenStream {
         #[serde(crate = "::tidings::__private::serde")]
         pub enum #name {
             #(#[doc = #notes] #[serde(rename = #values)] #variants),*
+        }
+        impl ::tidings::__private::core::reads::Readable for #name {
+            const TYPE: ::tidings::__private::core::reads::ReadType =
+                ::tidings::__private::core::reads::ReadType::OneOf(&[#(#values),*]);
         }
         impl #name {
             /// The value as the contract spells it.

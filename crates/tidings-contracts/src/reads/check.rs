@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::field::{Misfit, fits};
+use super::need::message;
 use super::path::{Lost, join, locate};
-use super::{Blame, Checked, Field, Part, ReadError, Reader, Type};
+use super::{Blame, Checked, Field, FieldNeed, Need, Part, ReadError, Reader, Type};
 use crate::contract::Contract;
 use crate::names::did_you_mean;
 use crate::registry::Registry;
@@ -148,6 +149,7 @@ impl Checker<'_> {
                 continue;
             };
             let part = self.fits(index, field, &path, property, source.version)?;
+            self.need(index, field, property, &format!("`{path}` of `{event}` v{}", source.version));
             let parts = &mut self.checked.parts;
             if let Some(at) = part.filter(|_| parts.iter().all(|part| part.field != index)) {
                 parts.push(Part { field: index, at });
@@ -167,7 +169,7 @@ impl Checker<'_> {
         let event = &self.reader.event;
         let at_type = |message, help| ReadError { blame: Blame::FieldType(index), message, help };
         let part = fits(&property.typed, &field.ty, path).map_err(|misfit| {
-            let Misfit { path, why, help } = misfit;
+            let Misfit { path, why, help, .. } = misfit;
             at_type(format!("`{path}` of `{event}` v{version} {why}"), help)
         })?;
         if !property.required && !matches!(field.ty, Type::Option(_)) {
@@ -177,6 +179,15 @@ impl Checker<'_> {
             ));
         }
         Ok(part)
+    }
+
+    fn need(&mut self, index: usize, field: &Field, property: &Property, place: &str) {
+        let need = Need::of(&property.typed);
+        let needs = &mut self.checked.needs;
+        if needs.iter().all(|known| known.field != index || known.need != need) {
+            let message = message(&property.typed, place, &field.ty.to_string());
+            needs.push(FieldNeed { field: index, need, message });
+        }
     }
 
     fn unknown_field(&self, index: usize, path: &str, sources: &[&Source]) -> ReadError {

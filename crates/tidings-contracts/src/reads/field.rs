@@ -1,21 +1,27 @@
 //! Whether a Rust type decodes every value that a schema accepts at one place.
 
-use super::path::{items_of, values_of};
-use super::{IntegerType, Type};
-use crate::shape::{Integer, SAFE_INTEGER_MAX, Shape, Typed};
+use super::path::{items_of, join, values_of};
+use super::{Field, IntegerType, Type};
+use crate::shape::{Integer, Object, SAFE_INTEGER_MAX, Shape, Typed};
 
 /// Why a type does not fit, from "`path` of `event` v1 ..." on, and what to do.
 pub(super) struct Misfit {
     pub(super) path: String,
     pub(super) why: String,
     pub(super) help: String,
+    /// Whether some payload surely fails; where no type pins a value down, that is not known.
+    pub(super) is_sure: bool,
 }
+
+/// Whole numbers up to this are all held by `f64`.
+const F64_EXACT_MAX: i128 = 1 << 53;
 
 /// Checks a value that is there. Answers with the path of the part that the type must be, if the
 /// contract has an object where the type is the user's own.
 pub(super) fn fits(typed: &Typed, ty: &Type, path: &str) -> Result<Option<String>, Misfit> {
-    let misfit = |why: String, help: String| Err(Misfit { path: path.to_owned(), why, help });
-    if *ty == Type::Value {
+    let is_sure = !matches!(*typed.shape, Shape::Any);
+    let misfit = |why: String, help: String| Err(Misfit { path: path.to_owned(), why, help, is_sure });
+    if matches!(ty, Type::Value | Type::Unchecked(_)) {
         return Ok(None);
     }
     if let Type::Option(inner) = ty {
@@ -36,6 +42,16 @@ pub(super) fn fits(typed: &Typed, ty: &Type, path: &str) -> Result<Option<String
         (Shape::Array(items), Type::Vec(inner)) => fits(items, inner, &items_of(path)),
         (Shape::Map(values), Type::Map(inner)) => fits(values, inner, &values_of(path)),
         (Shape::Object(_), Type::Map(inner)) if **inner == Type::Value => Ok(None),
+        (Shape::Object(object), Type::Object(fields)) => object_fits(object, fields, path).map(|()| None),
+        (Shape::Enum(allowed), Type::OneOf(known)) => {
+            match allowed.values.iter().find(|value| !known.contains(value)) {
+                None => Ok(None),
+                Some(value) => misfit(
+                    format!("can be `{value}`, which the reader does not know"),
+                    "read it as `String`".to_owned(),
+                ),
+            }
+        }
         (Shape::Object(_), Type::Other(_)) => Ok(Some(path.to_owned())),
         (Shape::Array(_), Type::Other(_)) => wrong_type(),
         (_, Type::Other(_)) => Ok(None),
@@ -50,8 +66,15 @@ pub(super) fn fits(typed: &Typed, ty: &Type, path: &str) -> Result<Option<String
             format!("is a number that may have a fraction, which `{ty}` does not hold"),
             "read it as `f64`".to_owned(),
         ),
-        (Shape::Integer(_), Type::F64)
-        | (Shape::Number, Type::F64 | Type::F32)
+        (Shape::Number, Type::F32) => misfit(
+            "is a number that may be larger or finer than `f32` holds".to_owned(),
+            "read it as `f64`".to_owned(),
+        ),
+        (Shape::Integer(range), Type::F64) => {
+            let exact = IntegerType { name: "f64", minimum: -F64_EXACT_MAX, maximum: F64_EXACT_MAX };
+            in_range(*range, exact).or_else(|(why, help)| misfit(why, help))
+        }
+        (Shape::Number, Type::F64)
         | (Shape::Boolean, Type::Bool)
         | (Shape::Uuid, Type::Uuid)
         | (Shape::Timestamp, Type::Timestamp)
@@ -61,6 +84,28 @@ pub(super) fn fits(typed: &Typed, ty: &Type, path: &str) -> Result<Option<String
         }
         _ => wrong_type(),
     }
+}
+
+/// Checks fields against the properties of an object.
+pub(super) fn object_fits(object: &Object, fields: &[Field], path: &str) -> Result<(), Misfit> {
+    for field in fields {
+        let path = join(path, &field.name);
+        let is_option = matches!(field.ty, Type::Option(_));
+        let property = object.property(&field.name);
+        let why = match property {
+            None => "is not there",
+            Some(property) if !property.required => "is not required: a payload may lack it",
+            Some(_) => "",
+        };
+        if let Some(property) = property {
+            fits(&property.typed, &field.ty, &path)?;
+        }
+        if !why.is_empty() && !is_option {
+            let help = format!("read it as `Option<{}>`", field.ty);
+            return Err(Misfit { path, why: why.to_owned(), help, is_sure: true });
+        }
+    }
+    Ok(())
 }
 
 fn in_range(range: Integer, ty: IntegerType) -> Result<Option<String>, (String, String)> {

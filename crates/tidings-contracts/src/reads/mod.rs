@@ -8,16 +8,20 @@
 //! it reads. Hence a field that may be absent or null needs an `Option`, and an integer needs a type
 //! that holds its whole declared range (without bounds: ±(2^53 - 1), RFC 7493).
 //!
-//! Types the check does not know ([`Type::Other`]) are taken as they are at scalar positions: an
-//! enum of the reader's own for a list of strings, a newtype, an alias. They must decode what the
-//! contract allows; nothing checks that. Where the contract has an object, such a type is a *part*
-//! of the reader: a struct that derives `Reads` itself, with `at = "lines[]"`.
+//! A spelling is not yet a type: an alias may hide one, and two crates may name theirs alike. So the
+//! answer also says what the compiler must find for each field ([`FieldNeed`]); types that the
+//! spelling does not show ([`Type::Other`]) are judged by that alone. Where the contract has an object,
+//! such a type is a *part* of the reader: a struct that derives `Reads` itself, with `at = "lines[]"`.
 
 mod check;
 mod field;
+mod judge;
+mod need;
 mod path;
 
 pub use check::check;
+pub use judge::{Verdict, judge};
+pub use need::{FieldNeed, Need};
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -64,8 +68,14 @@ pub enum Type {
     Map(Box<Type>),
     /// `serde_json::Value`.
     Value,
-    /// A type the check knows nothing of, as its source spells it.
+    /// A type whose spelling says nothing.
     Other(String),
+    /// A type that its user vouches for.
+    Unchecked(String),
+    /// A list of texts that the type knows.
+    OneOf(Vec<String>),
+    /// A part, by its fields.
+    Object(Vec<Field>),
 }
 
 /// An integer type by its range.
@@ -103,6 +113,13 @@ impl IntegerType {
         };
         INTEGER_TYPES.iter().find(|known| known.name == name).copied()
     }
+
+    /// The integer type of a range.
+    #[must_use]
+    pub fn of_range(minimum: i128, maximum: i128) -> Self {
+        let known = INTEGER_TYPES.iter().find(|known| (known.minimum, known.maximum) == (minimum, maximum));
+        known.copied().unwrap_or(Self { name: "its integer type", minimum, maximum })
+    }
 }
 
 impl fmt::Display for Type {
@@ -120,7 +137,9 @@ impl fmt::Display for Type {
             Type::Vec(inner) => write!(f, "Vec<{inner}>"),
             Type::Map(inner) => write!(f, "BTreeMap<String, {inner}>"),
             Type::Value => f.write_str("serde_json::Value"),
-            Type::Other(name) => f.write_str(name),
+            Type::Other(name) | Type::Unchecked(name) => f.write_str(name),
+            Type::OneOf(values) => write!(f, "one of `{}`", values.join("`, `")),
+            Type::Object(_) => f.write_str("a part"),
         }
     }
 }
@@ -172,6 +191,8 @@ pub struct Checked {
     pub paths: Vec<String>,
     /// The fields whose type is a part, and where that part must sit.
     pub parts: Vec<Part>,
+    /// What the compiler must find for each field, once for all versions that need the same.
+    pub needs: Vec<FieldNeed>,
     /// The files that the answer depends on, below the registry's root.
     pub files: Vec<String>,
 }

@@ -1,5 +1,9 @@
 //! Paths into an event: `lines[]`, `customer.address`, `prices.*`.
+//!
+//! A property whose own name has a dot, a bracket, a star or a backslash is written with a backslash before each:
+//! `unit\.price`. Else two properties could have one path.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::names::did_you_mean;
@@ -9,7 +13,7 @@ use crate::shape::{Object, Shape};
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step<'p> {
     /// Into a property, `customer`.
-    Property(&'p str),
+    Property(Cow<'p, str>),
     /// Into the elements of an array, `[]`.
     Items,
     /// Into the values of an object with free keys, `*`.
@@ -44,7 +48,7 @@ pub(super) fn locate(root: &Object, path: &str) -> Result<Object, Lost> {
             (shape, _) => return Err(not_an_object(&walked, shape)),
         };
         walked = match step {
-            Step::Property(name) => join(&walked, name),
+            Step::Property(name) => join(&walked, &name),
             Step::Items => items_of(&walked),
             Step::Values => values_of(&walked),
         };
@@ -66,11 +70,12 @@ fn not_an_object(walked: &str, shape: &Shape) -> Lost {
 
 fn steps(path: &str) -> Vec<Step<'_>> {
     let mut steps = Vec::new();
-    for segment in path.split('.') {
+    for segment in segments(path) {
         let name = segment.trim_end_matches("[]");
         steps.push(match name {
             "*" => Step::Values,
-            name => Step::Property(name),
+            name if name.contains('\\') => Step::Property(unescaped(name).into()),
+            name => Step::Property(name.into()),
         });
         let arrays = (segment.len() - name.len()) / 2;
         steps.extend(std::iter::repeat_n(Step::Items, arrays));
@@ -78,9 +83,39 @@ fn steps(path: &str) -> Vec<Step<'_>> {
     steps
 }
 
+/// What stands between the dots that no backslash stands before.
+fn segments(path: &str) -> Vec<&str> {
+    let mut segments = Vec::new();
+    let (mut start, mut escaped) = (0, false);
+    for (index, c) in path.char_indices() {
+        if c == '.' && !escaped {
+            segments.push(&path[start..index]);
+            start = index + 1;
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    segments.push(&path[start..]);
+    segments
+}
+
+fn unescaped(name: &str) -> String {
+    let mut escaped = false;
+    let kept = name.chars().filter(|c| {
+        escaped = *c == '\\' && !escaped;
+        !escaped
+    });
+    kept.collect()
+}
+
+fn escaped(name: &str) -> String {
+    let special = |c: char| matches!(c, '.' | '*' | '[' | ']' | '\\');
+    name.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
+}
+
 /// The path of a property of the object at a path (empty for the root).
 pub(super) fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    let name = escaped(name);
+    if path.is_empty() { name } else { format!("{path}.{name}") }
 }
 
 /// The path of an array's elements.
@@ -91,4 +126,27 @@ pub(super) fn items_of(path: &str) -> String {
 /// The path of the values of an object with free keys.
 pub(super) fn values_of(path: &str) -> String {
     format!("{path}.*")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_look_like_paths_are_told_apart() {
+        for (names, path) in [
+            (&["a", "b"][..], "a.b"),
+            (&["a.b"], r"a\.b"),
+            (&["*"], r"\*"),
+            (&["a[]", "b\\"], r"a\[\].b\\"),
+            (&["größe.in"], r"größe\.in"),
+        ] {
+            let joined = names.iter().fold(String::new(), |path, name| join(&path, name));
+            assert_eq!(joined, path);
+            let expected: Vec<_> = names.iter().map(|name| Step::Property((*name).into())).collect();
+            assert_eq!(steps(path), expected, "{path}");
+        }
+        let expected = [Step::Property("a".into()), Step::Items, Step::Items, Step::Values];
+        assert_eq!(steps("a[][].*"), expected);
+    }
 }

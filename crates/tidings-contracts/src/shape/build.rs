@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::pii::{holds, holds_beside, is_marked, marks_property};
 use super::{Docs, Enum, Home, Integer, Object, Property, SAFE_INTEGER_MAX, Shape, Typed};
 use crate::json::{Node, Value};
-use crate::keywords::{is_annotation, visit};
+use crate::keywords::{is_annotation, subschemas};
 use crate::refs::{Documents, Place, REFERENCE_DEPTH_MAX};
 
 /// Nesting of schemas that is followed into types; what lies deeper is a plain JSON value.
@@ -32,10 +33,10 @@ impl<'d> Builder<'d> {
             return typed.clone();
         }
         let Some(node) = self.documents.at(place) else {
-            return any(None);
+            return anything();
         };
         if self.open.len() > REFERENCE_DEPTH_MAX || !self.open.insert(place.clone()) {
-            return any(Some(node));
+            return self.any(node, place);
         }
         let home = Home { place: place.clone(), is_definition: true };
         let typed = self.schema(node, home);
@@ -46,11 +47,11 @@ impl<'d> Builder<'d> {
 
     fn schema(&mut self, node: &Node, home: Home) -> Typed {
         if self.depth > DEPTH_MAX {
-            return any(Some(node));
+            return self.any(node, &home.place);
         }
         self.depth += 1;
         let typed = if let Some(target) = self.referred(node, &home.place) {
-            self.reference(node, &target)
+            self.reference(node, &target, &home.place.file)
         } else if let Some((keyword, index)) = or_null(node) {
             self.or_null(node, keyword, index, &home)
         } else {
@@ -72,31 +73,35 @@ impl<'d> Builder<'d> {
         self.documents.resolve(&at.file, reference?.as_str()?).ok()
     }
 
-    fn reference(&mut self, node: &Node, target: &Place) -> Typed {
+    fn reference(&mut self, node: &Node, target: &Place, file: &str) -> Typed {
         let mut typed = self.definition(target);
         let narrows =
             node.members().iter().any(|member| !is_annotation(&member.key) && member.key != "allOf");
         if narrows && matches!(*typed.shape, Shape::Object(_) | Shape::Map(_)) {
             // Both sides restrict the same object, which no single struct says.
             typed.shape = Arc::new(Shape::Any);
+            typed.pii = holds(self.documents, node, file);
+        }
+        if narrows && matches!(*typed.shape, Shape::Uuid | Shape::Timestamp | Shape::Date) {
+            typed.shape = Arc::new(Shape::String);
         }
         let own = docs(node);
         typed.docs.title = own.title.or(typed.docs.title);
         typed.docs.description = own.description.or(typed.docs.description);
-        typed.pii |= is_pii(node);
+        typed.pii |= holds_beside(self.documents, node, file, &["allOf"]);
         typed
     }
 
     /// `{"anyOf": [X, {"type": "null"}]}`, which tools write to make a reference nullable.
     fn or_null(&mut self, node: &Node, keyword: &str, index: usize, home: &Home) -> Typed {
         let Some(present) = node.get(keyword).and_then(|list| list.items().get(index)) else {
-            return any(Some(node));
+            return self.any(node, &home.place);
         };
         let typed = self.schema(present, inner(home, &[keyword, &index.to_string()]));
         let own = docs(node);
         Typed {
             nullable: !matches!(*typed.shape, Shape::Any),
-            pii: typed.pii || is_pii(node),
+            pii: typed.pii || is_marked(node),
             docs: Docs {
                 title: own.title.or(typed.docs.title),
                 description: own.description.or(typed.docs.description),
@@ -105,11 +110,22 @@ impl<'d> Builder<'d> {
         }
     }
 
+    /// A value that no type pins down.
+    fn any(&self, node: &Node, at: &Place) -> Typed {
+        Typed {
+            shape: Arc::new(Shape::Any),
+            nullable: false,
+            pii: holds(self.documents, node, &at.file),
+            docs: docs(node),
+        }
+    }
+
     fn inline(&mut self, node: &Node, home: Home) -> Typed {
+        let file = home.place.file.clone();
         let (types, nullable) = types(node);
         let shape = match types.as_slice() {
             ["string"] => string(node, home),
-            ["integer"] => integer(node),
+            ["integer"] => Shape::Integer(range(node)),
             ["number"] | ["integer", "number"] => Shape::Number,
             ["boolean"] => Shape::Boolean,
             ["array"] => self.array(node, &home),
@@ -117,14 +133,17 @@ impl<'d> Builder<'d> {
             _ => Shape::Any,
         };
         let inner_pii = match &shape {
-            Shape::Array(item) | Shape::Map(item) => item.pii,
-            Shape::Any => holds_pii(node),
-            _ => false,
+            Shape::Array(item) => item.pii || holds_beside(self.documents, node, &file, &["items"]),
+            Shape::Map(item) => {
+                item.pii || holds_beside(self.documents, node, &file, &["additionalProperties"])
+            }
+            Shape::Object(_) => false,
+            _ => holds(self.documents, node, &file),
         };
         Typed {
             nullable: nullable && !matches!(shape, Shape::Any),
             shape: Arc::new(shape),
-            pii: is_pii(node) || inner_pii,
+            pii: is_marked(node) || inner_pii,
             docs: docs(node),
         }
     }
@@ -135,7 +154,7 @@ impl<'d> Builder<'d> {
         }
         let items = match node.get("items") {
             Some(items) => self.schema(items, inner(home, &["items"])),
-            None => any(None),
+            None => anything(),
         };
         Shape::Array(Box::new(items))
     }
@@ -152,7 +171,7 @@ impl<'d> Builder<'d> {
         if properties.is_empty() && free_keys && !has_patterns && node.get("required").is_none() {
             let values = match additional {
                 Some(schema) => self.schema(schema, inner(&home, &["additionalProperties"])),
-                None => any(None),
+                None => anything(),
             };
             return Shape::Map(Box::new(values));
         }
@@ -165,18 +184,23 @@ impl<'d> Builder<'d> {
     fn object_of(&mut self, node: &Node, members: &[crate::json::Member], home: Home) -> Shape {
         let required: Vec<&str> =
             node.get("required").map_or(&[][..], Node::items).iter().filter_map(Node::as_str).collect();
+        let documents = self.documents;
         let mut properties: Vec<Property> = members
             .iter()
-            .map(|member| Property {
-                name: member.key.clone(),
-                required: required.contains(&member.key.as_str()),
-                typed: self.schema(&member.node, inner(&home, &["properties", &member.key])),
+            .map(|member| {
+                let mut typed = self.schema(&member.node, inner(&home, &["properties", &member.key]));
+                typed.pii |= marks_property(documents, node, &home.place.file, &member.key);
+                Property {
+                    name: member.key.clone(),
+                    required: required.contains(&member.key.as_str()),
+                    typed,
+                }
             })
             .collect();
         for name in required {
             // Required without a schema of its own: any value will do, but it must be kept.
             if properties.iter().all(|property| property.name != name) {
-                properties.push(Property { name: name.to_owned(), required: true, typed: any(None) });
+                properties.push(Property { name: name.to_owned(), required: true, typed: anything() });
             }
         }
         Shape::Object(Object { home, properties, docs: docs(node) })
@@ -201,28 +225,14 @@ fn inner(home: &Home, tokens: &[&str]) -> Home {
     Home { place: home.place.inner(tokens), is_definition: false }
 }
 
-fn any(node: Option<&Node>) -> Typed {
-    Typed {
-        shape: Arc::new(Shape::Any),
-        nullable: false,
-        pii: node.is_some_and(holds_pii),
-        docs: node.map(docs).unwrap_or_default(),
-    }
+/// A value of which nothing is said.
+fn anything() -> Typed {
+    Typed { shape: Arc::new(Shape::Any), nullable: false, pii: false, docs: Docs::default() }
 }
 
 fn docs(node: &Node) -> Docs {
     let text = |key| Some(node.get(key)?.as_str()?.to_owned());
     Docs { title: text("title"), description: text("description") }
-}
-
-fn is_pii(node: &Node) -> bool {
-    node.get("x-pii").and_then(Node::as_bool) == Some(true)
-}
-
-fn holds_pii(node: &Node) -> bool {
-    let mut found = false;
-    visit(node, "", &mut |schema, _| found |= is_pii(schema));
-    found
 }
 
 /// Whether an open object says something about properties that a struct would drop.
@@ -294,8 +304,9 @@ fn string(node: &Node, home: Home) -> Shape {
         }
         return Shape::Enum(Enum { home, values, docs: docs(node) });
     }
-    if node.get("pattern").is_some() {
-        // A parsed value is written back in one spelling, which the pattern may not accept.
+    let is_other = |key: &str| !is_annotation(key) && !matches!(key, "type" | "format");
+    if node.members().iter().any(|member| is_other(&member.key)) {
+        // A parsed value is written back in one spelling, which a pattern or a length may not accept.
         return Shape::String;
     }
     match node.get("format").and_then(Node::as_str) {
@@ -306,7 +317,8 @@ fn string(node: &Node, home: Home) -> Shape {
     }
 }
 
-fn integer(node: &Node) -> Shape {
+/// The range of integers that a schema of type integer accepts.
+fn range(node: &Node) -> Integer {
     let listed = match node.get("const") {
         Some(only) => std::slice::from_ref(only),
         None => node.get("enum").map_or(&[][..], Node::items),
@@ -324,12 +336,55 @@ fn integer(node: &Node) -> Shape {
     ];
     let minimum = minimum.into_iter().flatten().max();
     let maximum = maximum.into_iter().flatten().min();
-    Shape::Integer(Integer {
-        minimum: minimum.unwrap_or(-SAFE_INTEGER_MAX),
-        maximum: maximum.unwrap_or(SAFE_INTEGER_MAX),
+    // A bound that is declared outside of I-JSON's range says that the contract knows its readers.
+    let is_safe = |bound: i128| (-SAFE_INTEGER_MAX..=SAFE_INTEGER_MAX).contains(&bound);
+    let lowest = if maximum.is_none_or(is_safe) { -SAFE_INTEGER_MAX } else { i64::MIN.into() };
+    let highest = if minimum.is_none_or(is_safe) { SAFE_INTEGER_MAX } else { i64::MAX.into() };
+    Integer {
+        minimum: minimum.unwrap_or(lowest),
+        maximum: maximum.unwrap_or(highest),
         declares_minimum: minimum.is_some(),
         declares_maximum: maximum.is_some(),
-    })
+    }
+}
+
+/// Where integers are without a bound that they are taken to have: place, keyword, and the bound.
+///
+/// Only where a type comes of the schema: inside `not` or `oneOf` a bound more would let more in.
+pub(crate) fn undeclared_bounds(node: &Node) -> Vec<(String, &'static str, i64)> {
+    let mut found = Vec::new();
+    collect_bounds(node, "", &mut found);
+    found
+}
+
+fn collect_bounds(node: &Node, pointer: &str, found: &mut Vec<(String, &'static str, i64)>) {
+    found.extend(bounds_of(node).into_iter().map(|(keyword, bound)| (pointer.to_owned(), keyword, bound)));
+    let oneof = if or_null(node).is_some() { "oneOf" } else { "" };
+    for inner in subschemas(node, pointer) {
+        let below = inner.pointer.get(pointer.len() + 1..).unwrap_or("");
+        let keyword = below.split('/').next().unwrap_or("");
+        let is_typed = matches!(
+            keyword,
+            "$defs" | "additionalProperties" | "allOf" | "anyOf" | "definitions" | "items" | "properties"
+        );
+        if is_typed || keyword == oneof {
+            collect_bounds(inner.node, &inner.pointer, found);
+        }
+    }
+}
+
+/// The bounds of one schema that it does not declare.
+fn bounds_of(node: &Node) -> Vec<(&'static str, i64)> {
+    let (types, _) = types(node);
+    let is_listed = node.get("enum").is_some() || node.get("const").is_some();
+    // A reference is built from its target alone, and there its bounds are written.
+    if types != ["integer"] || is_listed || node.get("$ref").is_some() {
+        return Vec::new();
+    }
+    let Integer { minimum, maximum, declares_minimum, declares_maximum } = range(node);
+    let bounds = [("minimum", minimum, declares_minimum), ("maximum", maximum, declares_maximum)];
+    let missing = bounds.into_iter().filter(|(_, _, declared)| !declared);
+    missing.filter_map(|(keyword, bound, _)| Some((keyword, i64::try_from(bound).ok()?))).collect()
 }
 
 fn whole(node: &Node) -> Option<i128> {

@@ -16,9 +16,15 @@ fn what_is_not_a_plain_small_file_inside_is_refused() {
     fs::write(event.join("v1.json"), CONTRACT).unwrap();
     let large = format!("{CONTRACT}{}", " ".repeat(FILE_SIZE_MAX as usize));
     fs::write(event.join("v2.json"), large).unwrap();
-    fs::write(event.join("v3.json"), b"\"\xff\"").unwrap();
+    fs::write(event.join("v3.json"), b"{\n \"\xc3\xa9\xff\"").unwrap();
+    fs::write(event.join("v7.JSON"), CONTRACT).unwrap();
     fs::write(event.join("notes.md"), "any other file is left alone").unwrap();
     fs::write(event.join(".v9.json"), "so is a hidden one").unwrap();
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        fs::write(event.join(std::ffi::OsStr::from_bytes(b"v8\xff.json")), CONTRACT).unwrap();
+    }
     #[cfg(unix)]
     {
         use std::os::unix::fs::symlink;
@@ -33,18 +39,21 @@ fn what_is_not_a_plain_small_file_inside_is_refused() {
         .iter()
         .map(|problem| {
             let path = problem.path.strip_prefix(&root).unwrap();
-            format!("{}: {}", path.display(), problem.message)
+            format!("{}:{}:{}: {}", path.display(), problem.line, problem.column, problem.message)
         })
         .collect();
     for expected in [
-        "v2.json: is larger than 1048576 bytes",
-        "v3.json: is not UTF-8, from byte 1 on",
+        "v2.json:1:1: is larger than 1048576 bytes",
+        "v3.json:2:4: is not UTF-8, from byte 6 on",
+        "v7.JSON:1:1: is left out",
+        #[cfg(target_os = "linux")]
+        "its name is not UTF-8",
         #[cfg(unix)]
-        "v4.json: is a symbolic link to a place outside of the registry",
+        "v4.json:1:1: is a symbolic link to a place outside of the registry",
         #[cfg(unix)]
-        "v6.json: cannot be read",
+        "v6.json:1:1: cannot be read",
         #[cfg(unix)]
-        "out.side: is a symbolic link to a place outside of the registry",
+        "out.side:1:1: is a symbolic link to a place outside of the registry",
     ] {
         assert!(found.iter().any(|line| line.contains(expected)), "{expected}: {found:#?}");
     }

@@ -34,6 +34,7 @@ fn contract(properties: &str, required: &str) -> String {
                         "properties": {{"x": {{"type": "number"}}, "y": {{"type": "number"}}}}}},
               "node": {{"type": "object", "additionalProperties": false,
                        "properties": {{"children": {{"type": "array", "items": {{"$ref": "#/$defs/node"}}}}}}}},
+              "when": {{"type": "string", "format": "date-time"}},
               "email": {{"type": "string", "format": "email", "x-pii": true}}
             }}}}"##
     )

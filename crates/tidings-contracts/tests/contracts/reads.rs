@@ -1,6 +1,8 @@
 //! Readers as data: which field, read as which type, over which versions, and the answer.
 
-use tidings_contracts::reads::{Blame, Checked, Field, IntegerType, Reader, Type, check, parse_versions};
+use tidings_contracts::reads::{
+    Blame, Checked, Field, IntegerType, Need, Reader, Type, Verdict, check, judge, parse_versions,
+};
 
 use crate::{contract, load};
 
@@ -12,6 +14,7 @@ fn checked(at: Option<&str>, versions: &str, fields: &[(&str, &str)]) -> Checked
         "color": {"enum": ["red", "blue"]},
         "small": {"type": "integer", "minimum": 0, "maximum": 255},
         "any": {"type": "integer"},
+        "wide": {"type": "integer", "minimum": 0, "maximum": 9007199254740993},
         "share": {"type": "number"},
         "mixed": {"type": ["integer", "string"]},
         "maybe": {"type": ["boolean", "null"]},
@@ -22,7 +25,7 @@ fn checked(at: Option<&str>, versions: &str, fields: &[(&str, &str)]) -> Checked
         "named": {"type": "object", "additionalProperties": {"$ref": "#/$defs/point"}},
         "prices": {"type": "object", "additionalProperties": {"type": ["integer", "null"], "minimum": 0, "maximum": 9}},
         "camelCase": {"type": "string"}"##;
-    let required = r#"["id", "day", "color", "small", "any", "share", "mixed", "maybe", "point",
+    let required = r#"["id", "day", "color", "small", "any", "wide", "share", "mixed", "maybe", "point",
         "points", "grid", "named", "prices", "camelCase""#;
     let v1 = contract(&format!(r#"{common}, "gone": {{"type": "string"}}"#), &format!("{required}]"));
     let v2 = contract(
@@ -64,6 +67,7 @@ fn parse(text: &str) -> Type {
         "Timestamp" => Type::Timestamp,
         "Date" => Type::Date,
         "Value" => Type::Value,
+        "Unchecked" => Type::Unchecked("Mine".to_owned()),
         name => IntegerType::named(name).map_or(Type::Other(name.to_owned()), Type::Integer),
     }
 }
@@ -84,7 +88,9 @@ fn fields_that_fit() {
         ("small", "f64", None),
         ("any", "i64", None),
         ("any", "i128", None),
-        ("share", "f32", None),
+        ("share", "f64", None),
+        ("mixed", "Unchecked", None),
+        ("color", "Unchecked", None),
         ("mixed", "Value", None),
         ("mixed", "OneOfMine", None),
         ("maybe", "Option<bool>", None),
@@ -135,6 +141,14 @@ fn fields_that_do_not_fit() {
         ("any", "u64", false, "can be as small as -9007199254740991", "declares no minimum"),
         ("any", "f32", false, "is an integer that `f32` does not hold exactly", "read it as `i64`"),
         ("any", "String", false, "is an integer, which `String` does not hold", "read it as `i64`"),
+        ("share", "f32", false, "may be larger or finer than `f32` holds", "read it as `f64`"),
+        (
+            "wide",
+            "f64",
+            false,
+            "can be as large as 9007199254740993, which exceeds `f64`",
+            "read it as `u64`",
+        ),
         ("share", "i64", false, "may have a fraction", "read it as `f64`"),
         ("mixed", "String", false, "is not pinned to one type", "read it as `serde_json::Value`"),
         ("maybe", "bool", false, "`maybe` of `things.made` v1 can be null", "read it as `Option<bool>`"),
@@ -228,5 +242,59 @@ fn ranges_of_versions() {
         ("", None),
     ] {
         assert_eq!(parse_versions(text).ok(), range, "{text}");
+    }
+}
+
+#[test]
+fn the_compiler_is_told_what_to_find() {
+    let checked =
+        checked(None, "1..=2", &[("small", "Quantity"), ("late", "Option<String>"), ("maybe", "Value")]);
+    let found: Vec<(usize, &Need)> = checked.needs.iter().map(|need| (need.field, &need.need)).collect();
+    let maybe = Need::Nullable(Box::new(Need::Boolean));
+    let small = Need::Integer { minimum: 0, maximum: 255 };
+    assert_eq!(found, [(0, &small), (1, &Need::Text), (2, &maybe)]);
+    assert_eq!(
+        checked.needs[0].message,
+        "`small` of `things.made` v1 is an integer from 0 to 255, which `Quantity` does not hold\n\
+         help: read it as `u32`"
+    );
+}
+
+#[test]
+fn a_built_reader_is_held_against_a_contract_it_never_saw() {
+    let field = |name: &str, ty: Type| Field { name: name.to_owned(), ty };
+    let line = || Type::Vec(Box::new(Type::Object(vec![field("sku", Type::String)])));
+    let known = |values: &[&str]| Type::OneOf(values.iter().map(|value| (*value).to_owned()).collect());
+    let sku = |required: &str| {
+        format!(
+            r#""a": {{"type": "array", "items": {{"type": "object", "additionalProperties": false,
+                "required": {required}, "properties": {{"sku": {{"type": "string"}}}}}}}}"#
+        )
+    };
+    for (schema, ty, verdict) in [
+        (r#""b": {"type": "string", "pattern": "^x"}"#.to_owned(), Type::String, "cannot: `a` is not there"),
+        (r#""a": {"type": "string"}"#.to_owned(), Type::String, "reads"),
+        (
+            r#""a": {"type": "string"}"#.to_owned(),
+            Type::Unchecked("Mine".to_owned()),
+            "unknown: `a` is read by",
+        ),
+        (r#""a": {"type": ["string", "integer"]}"#.to_owned(), Type::String, "unknown: `a` is not pinned"),
+        (sku(r#"["sku"]"#), line(), "reads"),
+        (sku("[]"), line(), "cannot: `a[].sku` is not required"),
+        (r#""a": {"enum": ["x", "y", "z"]}"#.to_owned(), known(&["x", "z"]), "cannot: `a` can be `y`"),
+        (r#""a": {"enum": ["x", "z"]}"#.to_owned(), known(&["x", "y", "z"]), "reads"),
+    ] {
+        let required = if schema.contains(r#""b""#) { r#"["b"]"# } else { r#"["a"]"# };
+        let loaded = load(&format!("--- things.made/v1.json\n{}", contract(&schema, required)));
+        assert_eq!(loaded.problems, []);
+        let contract = loaded.registry.contracts().next().unwrap();
+        let bundled = tidings_contracts::Contract::from_schema("things.made", 3, &contract.schema).unwrap();
+        let found = match judge(&bundled, &[field("a", ty)]) {
+            Verdict::Reads => "reads".to_owned(),
+            Verdict::Cannot(why) => format!("cannot: {why}"),
+            Verdict::Unknown(why) => format!("unknown: {why}"),
+        };
+        assert!(found.starts_with(verdict), "{schema}: {found}");
     }
 }

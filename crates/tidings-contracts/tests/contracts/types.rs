@@ -13,6 +13,11 @@ fn schemas_become_the_types_that_hold_them() {
         (r#"{"type": "string", "format": "date-time"}"#, "Timestamp"),
         (r#"{"type": "string", "format": "date"}"#, "Date"),
         (r#"{"type": "string", "format": "date", "pattern": "^2"}"#, "String"),
+        (r#"{"type": "string", "format": "date-time", "maxLength": 20}"#, "String"),
+        (r#"{"type": "string", "format": "date-time", "allOf": [{"pattern": "Z$"}]}"#, "String"),
+        (r#"{"type": "string", "format": "uuid", "x-note": 1, "description": "An id."}"#, "Uuid"),
+        (r##"{"$ref": "#/$defs/when"}"##, "Timestamp"),
+        (r##"{"$ref": "#/$defs/when", "maxLength": 20}"##, "String"),
         (r#"{"type": "string", "format": "email"}"#, "String"),
         (r#"{"format": "date"}"#, "Value"),
         (r#"{"enum": ["a", "b"]}"#, "v1::P"),
@@ -78,6 +83,54 @@ fn schemas_become_the_types_that_hold_them() {
         let expected = format!("Option<{}>", unwrapped.unwrap_or(field));
         assert_eq!(optional, expected, "{schema}, not required");
     }
+}
+
+#[test]
+fn personal_data_is_masked_wherever_it_is_said() {
+    for (schema, is_masked) in [
+        (r##"{"oneOf": [{"$ref": "#/$defs/email"}, {"type": "integer"}]}"##, true),
+        (r##"{"oneOf": [{"$ref": "#/$defs/point"}, {"type": "integer"}]}"##, false),
+        (r##"{"$ref": "#/$defs/person", "required": ["name"]}"##, true),
+        (r##"{"$ref": "#/$defs/person"}"##, false),
+        (r##"{"type": "object", "oneOf": [{"properties": {"email": {"x-pii": true}}}]}"##, true),
+        (r##"{"type": "object", "patternProperties": {"^e": {"$ref": "#/$defs/email"}}}"##, true),
+        (r##"{"type": "array", "prefixItems": [{"$ref": "#/$defs/email"}]}"##, true),
+        (r##"{"type": "array", "contains": {"$ref": "#/$defs/email"}}"##, true),
+        (r##"{"type": "array", "items": {"$ref": "#/$defs/email"}}"##, true),
+        (r##"{"type": "array", "items": {"$ref": "#/$defs/person"}}"##, false),
+        (r##"{"type": "object", "additionalProperties": {"$ref": "#/$defs/email"}}"##, true),
+        (r##"{"type": "string", "allOf": [{"$ref": "#/$defs/email"}]}"##, true),
+        (r##"{"if": {"type": "string"}, "then": {"$ref": "#/$defs/email"}}"##, true),
+        (r##"{"$ref": "#/$defs/tree", "minProperties": 1}"##, true),
+        (r##"{"definitions": {"unused": {"x-pii": true}}}"##, false),
+    ] {
+        let contract = contract(&format!(r#""p": {schema}"#), "[]").replacen(
+            r#""$defs": {"#,
+            r##""$defs": {
+              "person": {"type": "object", "additionalProperties": false,
+                         "properties": {"name": {"type": "string", "x-pii": true}}},
+              "tree": {"type": "object", "properties": {"next": {"$ref": "#/$defs/tree"},
+                                                       "who": {"$ref": "#/$defs/person"}}},"##,
+            1,
+        );
+        let loaded = load(&format!("--- things.made/v1.json\n{contract}"));
+        assert_eq!(loaded.problems, [], "{contract}");
+        let text = rust_types(&loaded.registry).to_string();
+        let masks = text.contains(r#"field ("p" , & :: core :: format_args ! ("<pii>"))"#);
+        assert_eq!(masks, is_masked, "{schema}");
+    }
+}
+
+#[test]
+fn a_property_that_only_an_alternative_marks_is_masked() {
+    let contract = r#"{"x-owner": "things", "type": "object", "additionalProperties": false,
+        "properties": {"email": {"type": "string"}, "id": {"type": "string"}},
+        "anyOf": [{"properties": {"email": {"x-pii": true}}}, {"required": ["id"]}]}"#;
+    let loaded = load(&format!("--- things.made/v1.json\n{contract}"));
+    assert_eq!(loaded.problems, []);
+    let text = rust_types(&loaded.registry).to_string();
+    assert!(text.contains(r#"field ("email" , & :: core :: format_args ! ("<pii>"))"#), "{text}");
+    assert!(text.contains(r#"field ("id" , & self . id)"#), "{text}");
 }
 
 /// The type of the first field of `things.made` v1, without the crates in front.

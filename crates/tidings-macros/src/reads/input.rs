@@ -6,7 +6,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Data, DeriveInput, Fields, Ident, LitStr, Token, Type};
 use tidings_contracts::reads::{Field, Reader, parse_versions};
 
-use super::types::{ReadType, read_type};
+use super::types::{ReadType, read_type, unchecked_type};
 
 const EXAMPLE: &str = "#[reads(\"orders.placed\", versions = \"1..=2\")]";
 
@@ -153,21 +153,27 @@ fn input_field(field: &syn::Field, errors: &mut Vec<syn::Error>) -> Option<Input
         let message = "a reader owns its data: read it as `String` or another owned type";
         errors.push(syn::Error::new_spanned(reference, message));
     }
-    let rename = rename(&field.attrs).unwrap_or_else(|error| {
+    let FieldAttributes { rename, unchecked } = field_attributes(&field.attrs).unwrap_or_else(|error| {
         errors.push(error);
-        None
+        FieldAttributes::default()
     });
     Some(InputField {
         ident: field.ident.clone()?,
         rename,
         ty: field.ty.clone(),
-        read_type: read_type(&field.ty),
+        read_type: if unchecked { unchecked_type(&field.ty) } else { read_type(&field.ty) },
     })
 }
 
-/// `#[reads(rename = "...")]` or `#[serde(rename = "...")]`.
-fn rename(attributes: &[Attribute]) -> syn::Result<Option<LitStr>> {
-    let mut found = None;
+#[derive(Default)]
+struct FieldAttributes {
+    rename: Option<LitStr>,
+    unchecked: bool,
+}
+
+/// `#[reads(rename = "...", unchecked)]` or `#[serde(rename = "...")]`.
+fn field_attributes(attributes: &[Attribute]) -> syn::Result<FieldAttributes> {
+    let mut found = FieldAttributes::default();
     for attribute in attributes {
         let is_serde = attribute.path().is_ident("serde");
         if !is_serde && !attribute.path().is_ident("reads") {
@@ -175,7 +181,11 @@ fn rename(attributes: &[Attribute]) -> syn::Result<Option<LitStr>> {
         }
         attribute.parse_nested_meta(|meta| {
             if meta.path.is_ident("rename") && meta.input.peek(Token![=]) {
-                found = Some(meta.value()?.parse()?);
+                found.rename = Some(meta.value()?.parse()?);
+                return Ok(());
+            }
+            if meta.path.is_ident("unchecked") && !is_serde {
+                found.unchecked = true;
                 return Ok(());
             }
             let name = meta.path.to_token_stream().to_string();

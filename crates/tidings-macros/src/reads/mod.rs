@@ -1,6 +1,7 @@
 //! The derive `Reads`.
 
 mod input;
+mod proof;
 mod types;
 mod write;
 
@@ -69,14 +70,10 @@ fn contracts(input: &Input) -> Result<Contracts, syn::Error> {
     Ok(Contracts::read(folder))
 }
 
-/// Problems of the event's own contracts, which make a check against them meaningless.
+/// Problems of the event's own contracts and of what they refer to, which make a check against them meaningless.
 fn problems_of(contracts: &Contracts, input: &Input) -> Vec<syn::Error> {
-    let own_folder = contracts.folder.join(&input.reader.event);
-    let problems = contracts.loaded.problems.iter();
-    problems
-        .filter(|problem| problem.path.starts_with(&own_folder) || problem.path == contracts.folder)
-        .map(|problem| syn::Error::new(input.event.span(), contracts.describe(problem)))
-        .collect()
+    let problems = contracts.loaded.problems_of(&input.reader.event);
+    problems.map(|problem| syn::Error::new(input.event.span(), contracts.describe(problem))).collect()
 }
 
 fn on_token(error: &ReadError, input: &Input) -> syn::Error {

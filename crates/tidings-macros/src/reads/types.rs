@@ -1,4 +1,4 @@
-//! What the check makes of a Rust type, by its name.
+//! What the check makes of a Rust type by its spelling. It makes for good messages; the compiler has the last word.
 
 use quote::ToTokens;
 use syn::{GenericArgument, PathArguments, PathSegment, Type};
@@ -58,6 +58,16 @@ pub(super) fn read_type(ty: &Type) -> ReadType {
         Some(ty) => ReadType { ty, own: None },
         None => own(ty),
     }
+}
+
+/// A type that its user vouches for. That a field may be absent is still for an `Option` to say.
+pub(super) fn unchecked_type(ty: &Type) -> ReadType {
+    let unchecked = reads::Type::Unchecked(written(ty));
+    let ty = match read_type(ty).ty {
+        reads::Type::Option(_) => reads::Type::Option(Box::new(unchecked)),
+        _ => unchecked,
+    };
+    ReadType { ty, own: None }
 }
 
 fn own(ty: &Type) -> ReadType {

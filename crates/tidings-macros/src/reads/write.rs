@@ -10,12 +10,14 @@ use syn::{DeriveInput, Type};
 use tidings_contracts::reads::Checked;
 
 use super::input::{Input, InputField};
+use super::proof::{self, span_of};
 use super::types::written;
 
 /// The whole implementation of a reader that fits.
 pub(super) fn implementation(input: &Input, checked: &Checked) -> TokenStream {
     let decoder = decoder(input, checked);
     let assertions = assertions(input, checked);
+    let proof = proof::proof(input, checked);
     let fields = field_paths(input, checked);
     let decode = match &input.at {
         None => quote! {
@@ -26,11 +28,12 @@ pub(super) fn implementation(input: &Input, checked: &Checked) -> TokenStream {
         },
         Some(_) => quote!(__serde::Deserializer::deserialize_map(decoder, __Fields)),
     };
-    let traits = traits(input, checked, &fields, &decode);
+    let traits = traits(input, checked, &fields, &proof::fields(input), &decode);
     quote! {
         use ::tidings::__private::serde as __serde;
         #decoder
         #assertions
+        #proof
         #traits
     }
 }
@@ -38,7 +41,7 @@ pub(super) fn implementation(input: &Input, checked: &Checked) -> TokenStream {
 /// An implementation beside errors: it compiles, whatever the fields are.
 pub(super) fn placeholder(input: &Input, checked: &Checked) -> TokenStream {
     let body = quote!(::core::unreachable!("the build of this reader failed"));
-    let traits = traits(input, checked, &quote!(&[]), &body);
+    let traits = traits(input, checked, &quote!(&[]), &quote!(&[]), &body);
     quote! {
         use ::tidings::__private::serde as __serde;
         #traits
@@ -64,7 +67,13 @@ pub(super) fn stand_in(derive: &DeriveInput) -> TokenStream {
     }
 }
 
-fn traits(input: &Input, checked: &Checked, fields: &TokenStream, decode: &TokenStream) -> TokenStream {
+fn traits(
+    input: &Input,
+    checked: &Checked,
+    fields: &TokenStream,
+    types: &TokenStream,
+    decode: &TokenStream,
+) -> TokenStream {
     let ident = &input.ident;
     let event = input.reader.event.as_str();
     let versions = &checked.versions;
@@ -78,6 +87,9 @@ fn traits(input: &Input, checked: &Checked, fields: &TokenStream, decode: &Token
             #[automatically_derived]
             impl ::tidings::Reads for #ident {
                 #facts
+                const TYPES: ::core::option::Option<
+                    &'static [::tidings::__private::core::reads::ReadField],
+                > = ::core::option::Option::Some(#types);
                 #[allow(unused_variables)]
                 fn decode(
                     json: &str,
@@ -93,6 +105,7 @@ fn traits(input: &Input, checked: &Checked, fields: &TokenStream, decode: &Token
         impl ::tidings::ReadsPart for #ident {
             #facts
             const AT: &'static str = #at;
+            const TYPES: &'static [::tidings::__private::core::reads::ReadField] = #types;
         }
         #[automatically_derived]
         impl<'de> __serde::Deserialize<'de> for #ident {
@@ -180,7 +193,7 @@ fn take(field: &InputField, path: &str, is_part: bool) -> TokenStream {
     } else {
         quote!({ let _ = error; __serde::de::Error::custom(#message) })
     };
-    quote_spanned!(ty.span()=> map.next_value::<#ty>().map_err(|error| -> A::Error { #error })?)
+    quote_spanned!(span_of(ty)=> map.next_value::<#ty>().map_err(|error| -> A::Error { #error })?)
 }
 
 /// Takes the field out of its slot; without a value it is `None` or an error.
@@ -202,7 +215,7 @@ fn field_paths(input: &Input, checked: &Checked) -> TokenStream {
         let path = &checked.paths[index];
         match part_type(field, index, checked) {
             Some(part) => {
-                quote_spanned!(part.span()=> <#part as ::tidings::ReadsPart>::FIELDS)
+                quote_spanned!(span_of(part)=> <#part as ::tidings::ReadsPart>::FIELDS)
             }
             None => quote!(&[#path]),
         }
@@ -259,12 +272,14 @@ fn assertions(input: &Input, checked: &Checked) -> TokenStream {
             "`{name}` was not checked against every version of this reader: write `versions = \"{}\"` there too",
             input.versions.value()
         );
+        // Found where the derive stands, while the assertion stands on the user's token.
+        let (same, covers) = (format_ident!("__same"), format_ident!("__covers"));
         Some(quote_spanned! {own.span()=>
             const _: () = {
-                ::core::assert!(__same(<#own as ::tidings::ReadsPart>::EVENT, #event), #wrong_event);
-                ::core::assert!(__same(<#own as ::tidings::ReadsPart>::AT, #at), #wrong_place);
+                ::core::assert!(#same(<#own as ::tidings::ReadsPart>::EVENT, #event), #wrong_event);
+                ::core::assert!(#same(<#own as ::tidings::ReadsPart>::AT, #at), #wrong_place);
                 ::core::assert!(
-                    __covers(<#own as ::tidings::ReadsPart>::VERSIONS, &[#(#versions),*]),
+                    #covers(<#own as ::tidings::ReadsPart>::VERSIONS, &[#(#versions),*]),
                     #wrong_versions
                 );
             };

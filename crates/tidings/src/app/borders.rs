@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tidings_core::contract::ContractInfo;
 
-use crate::contracts::ContractBook;
+use super::readable::{Readable, readable};
 use crate::module::Module;
 
 /// Something the declarations of the modules say that cannot all be true.
@@ -69,7 +69,7 @@ pub enum Contradiction {
     },
     /// A reader that a published version would make fail.
     #[error(
-        "listener `{listener}` cannot read `{event}` v{version}, which is published: {problem}; a payload that shows it: {witness}"
+        "listener `{listener}` cannot read `{event}` v{version}, which is published: {problem}{}", shown(.witness)
     )]
     CannotRead {
         /// The listener.
@@ -80,8 +80,8 @@ pub enum Contradiction {
         version: u32,
         /// What does not decode.
         problem: String,
-        /// A payload the contract allows.
-        witness: String,
+        /// A payload the contract allows, if one could be made.
+        witness: Option<String>,
     },
     /// A command or query whose name does not begin with its module.
     #[error("module `{module}` registers {what} `{name}`; its name must begin with `{module}.`")]
@@ -178,6 +178,10 @@ pub enum Contradiction {
     /// A contract that cannot be compiled.
     #[error("{0}")]
     Contract(String),
+}
+
+fn shown(witness: &Option<String>) -> String {
+    witness.as_ref().map_or_else(String::new, |payload| format!("; a payload that shows it: {payload}"))
 }
 
 /// Finds every contradiction among modules, the first of each kind for each place.
@@ -284,10 +288,7 @@ fn readers(modules: &[Module], contracts: &[ContractInfo], found: &mut Vec<Contr
                     });
                 }
                 match owned.get(route.event) {
-                    Some(contract) if !route.versions.contains(&contract.version) => {
-                        found.extend(cannot_read(&full, route, contract));
-                    }
-                    Some(_) => {}
+                    Some(contract) => found.extend(cannot_read(&full, route, contract)),
                     None if contracts.iter().any(|contract| contract.name == route.event) => {}
                     None => found.push(Contradiction::UnknownEvent {
                         listener: full.clone(),
@@ -299,26 +300,32 @@ fn readers(modules: &[Module], contracts: &[ContractInfo], found: &mut Vec<Contr
     }
 }
 
-/// Tries the reader on payloads that a version it was not compiled against allows.
+/// Holds a reader against the version that the event's owner publishes.
 fn cannot_read(
     listener: &str,
     route: &crate::handler::Route,
     contract: &ContractInfo,
 ) -> Option<Contradiction> {
-    let samples = tidings_contracts::samples(contract.schema).unwrap_or_default();
-    let book = ContractBook::compile([*contract]).ok()?;
-    let samples = samples.into_iter().map(|sample| sample.to_string());
-    let mut allowed = samples.filter(|sample| book.allows(contract, sample));
-    allowed.find_map(|witness| {
-        let problem = (route.probe)(&witness).err()?.to_string();
-        Some(Contradiction::CannotRead {
+    match readable(route, contract) {
+        Readable::Yes => None,
+        Readable::No { problem, witness } => Some(Contradiction::CannotRead {
             listener: listener.to_owned(),
             event: contract.name.to_owned(),
             version: contract.version,
             problem,
             witness,
-        })
-    })
+        }),
+        Readable::Unknown(why) => {
+            tracing::warn!(
+                listener,
+                event = contract.name,
+                version = contract.version,
+                "it cannot be decided whether the listener reads the version that is published: {why}; \
+                 derive its reader against that version, or show a payload in the schema's `examples`"
+            );
+            None
+        }
+    }
 }
 
 fn commands(modules: &[Module], found: &mut Vec<Contradiction>) {

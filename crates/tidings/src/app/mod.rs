@@ -8,6 +8,7 @@ mod former;
 mod maintenance;
 mod manifest;
 mod orphans;
+mod readable;
 mod shared;
 
 use std::sync::Arc;

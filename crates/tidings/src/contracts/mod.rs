@@ -1,7 +1,9 @@
 //! Contracts at run time: payloads are checked before they are published.
 
+pub(crate) mod finite;
 mod node;
 mod notes;
+pub(crate) mod valid;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -31,6 +31,7 @@ pub mod inventory {
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub delta: Option<i32>,
             pub by_warehouse: ::std::collections::BTreeMap<String, u32>,
+            #[serde(serialize_with = "V1::__finite_weight_kg")]
             pub weight_kg: Option<f64>,
             pub counted_on: ::tidings::__private::jiff::civil::Date,
             pub kind: self::v1::Kind,
@@ -38,7 +39,11 @@ pub mod inventory {
             pub reason: Option<::tidings::__private::serde_json::Value>,
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub tags: Option<Vec<Option<String>>>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
+            #[serde(
+                default,
+                skip_serializing_if = "Option::is_none",
+                serialize_with = "V1::__finite_matrix"
+            )]
             pub matrix: Option<Vec<Vec<f64>>>,
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub supplier: Option<self::v1::Supplier>,
@@ -49,6 +54,28 @@ pub mod inventory {
                     ::tidings::__private::serde_json::Value,
                 >,
             >,
+        }
+        impl V1 {
+            fn __finite_weight_kg<T, S>(
+                value: &T,
+                serializer: S,
+            ) -> ::core::result::Result<S::Ok, S::Error>
+            where
+                T: ::tidings::__private::Finite + ::tidings::__private::serde::Serialize,
+                S: ::tidings::__private::serde::Serializer,
+            {
+                ::tidings::__private::finite("weight_kg", value, serializer)
+            }
+            fn __finite_matrix<T, S>(
+                value: &T,
+                serializer: S,
+            ) -> ::core::result::Result<S::Ok, S::Error>
+            where
+                T: ::tidings::__private::Finite + ::tidings::__private::serde::Serialize,
+                S: ::tidings::__private::serde::Serializer,
+            {
+                ::tidings::__private::finite("matrix", value, serializer)
+            }
         }
         impl ::core::fmt::Debug for V1 {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
@@ -74,7 +101,7 @@ pub mod inventory {
             const OWNER: &'static str = "inventory";
             const KIND: ::tidings::EventKind = ::tidings::EventKind::StateTransfer;
             const KEY: Option<&'static str> = Some("sku");
-            const SCHEMA: &'static str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","additionalProperties":false,"properties":{"attributes":{"type":"object"},"by_warehouse":{"additionalProperties":{"maximum":4294967295,"minimum":0,"type":"integer"},"type":"object"},"counted_on":{"format":"date","type":"string"},"delta":{"maximum":1000,"minimum":-1000,"type":"integer"},"kind":{"enum":["count","correction","Self","2nd-count",""],"type":"string"},"matrix":{"items":{"items":{"type":"number"},"type":"array"},"type":"array"},"on_hand":{"minimum":0,"type":"integer"},"reason":{"oneOf":[{"type":"string"},{"properties":{"clerk":{"type":"string","x-pii":true}},"type":"object"}]},"sku":{"type":"string"},"supplier":{"properties":{"contact":{"additionalProperties":false,"properties":{"email":{"format":"email","type":"string","x-pii":true}},"type":["object","null"]},"name":{"type":"string"}},"required":["name","extra"],"type":"object"},"tags":{"items":{"type":["string","null"]},"type":"array","uniqueItems":true},"weight_kg":{"type":["number","null"]}},"required":["sku","on_hand","by_warehouse","weight_kg","counted_on","kind"],"title":"inventory.stock-changed.v1","type":"object","x-key":"sku","x-kind":"state-transfer","x-owner":"inventory"}"#;
+            const SCHEMA: &'static str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","additionalProperties":false,"properties":{"attributes":{"type":"object"},"by_warehouse":{"additionalProperties":{"maximum":4294967295,"minimum":0,"type":"integer"},"type":"object"},"counted_on":{"format":"date","type":"string"},"delta":{"maximum":1000,"minimum":-1000,"type":"integer"},"kind":{"enum":["count","correction","Self","2nd-count",""],"type":"string"},"matrix":{"items":{"items":{"type":"number"},"type":"array"},"type":"array"},"on_hand":{"maximum":9007199254740991,"minimum":0,"type":"integer"},"reason":{"oneOf":[{"type":"string"},{"properties":{"clerk":{"type":"string","x-pii":true}},"type":"object"}]},"sku":{"type":"string"},"supplier":{"properties":{"contact":{"additionalProperties":false,"properties":{"email":{"format":"email","type":"string","x-pii":true}},"type":["object","null"]},"name":{"type":"string"}},"required":["name","extra"],"type":"object"},"tags":{"items":{"type":["string","null"]},"type":"array","uniqueItems":true},"weight_kg":{"type":["number","null"]}},"required":["sku","on_hand","by_warehouse","weight_kg","counted_on","kind"],"title":"inventory.stock-changed.v1","type":"object","x-key":"sku","x-kind":"state-transfer","x-owner":"inventory"}"#;
             fn key(&self) -> Option<String> {
                 Some(self.sku.clone())
             }
@@ -107,6 +134,11 @@ pub mod inventory {
                 /// ``
                 #[serde(rename = "")]
                 Empty,
+            }
+            impl ::tidings::__private::core::reads::Readable for Kind {
+                const TYPE: ::tidings::__private::core::reads::ReadType = ::tidings::__private::core::reads::ReadType::OneOf(
+                    &["count", "correction", "Self", "2nd-count", ""],
+                );
             }
             impl Kind {
                 /// The value as the contract spells it.
@@ -200,7 +232,7 @@ pub mod orders {
             const OWNER: &'static str = "orders";
             const KIND: ::tidings::EventKind = ::tidings::EventKind::Notification;
             const KEY: Option<&'static str> = Some("order_id");
-            const SCHEMA: &'static str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","additionalProperties":false,"description":"A customer placed an order.","properties":{"coupon":{"type":"string"},"customer_id":{"format":"uuid","type":"string","x-pii":true},"order_id":{"format":"uuid","type":"string"},"placed_at":{"format":"date-time","type":"string"},"total_cents":{"type":"integer"}},"required":["order_id","customer_id","placed_at","total_cents"],"title":"orders.placed.v1","type":"object","x-key":"order_id","x-owner":"orders"}"#;
+            const SCHEMA: &'static str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","additionalProperties":false,"description":"A customer placed an order.","properties":{"coupon":{"type":"string"},"customer_id":{"format":"uuid","type":"string","x-pii":true},"order_id":{"format":"uuid","type":"string"},"placed_at":{"format":"date-time","type":"string"},"total_cents":{"maximum":9007199254740991,"minimum":-9007199254740991,"type":"integer"}},"required":["order_id","customer_id","placed_at","total_cents"],"title":"orders.placed.v1","type":"object","x-key":"order_id","x-owner":"orders"}"#;
             fn key(&self) -> Option<String> {
                 Some(self.order_id.to_string())
             }
@@ -255,7 +287,7 @@ pub mod orders {
             const OWNER: &'static str = "orders";
             const KIND: ::tidings::EventKind = ::tidings::EventKind::Notification;
             const KEY: Option<&'static str> = Some("order_id");
-            const SCHEMA: &'static str = r##"{"$defs":{"address":{"additionalProperties":false,"properties":{"city":{"type":"string","x-pii":true},"country":{"pattern":"^[A-Z]{2}$","type":"string"},"street":{"type":"string","x-pii":true}},"required":["street","city","country"],"type":"object"},"currency":{"enum":["EUR","USD","CHF"],"type":"string"},"line":{"additionalProperties":false,"properties":{"giftWrap":{"type":"boolean"},"price":{"$ref":"#/$defs/money"},"quantity":{"maximum":1000,"minimum":1,"type":"integer"},"sku":{"type":"string"}},"required":["sku","quantity","price"],"type":"object"},"money":{"additionalProperties":false,"properties":{"cents":{"description":"In the currency's smallest unit.","type":"integer"},"currency":{"$ref":"#/$defs/currency"}},"required":["cents","currency"],"title":"An amount of money","type":"object"}},"$schema":"https://json-schema.org/draft/2020-12/schema","additionalProperties":false,"description":"A customer placed an order.","properties":{"channel":{"enum":["web","phone","in-store"]},"customer_id":{"format":"uuid","type":"string","x-pii":true},"deliver-to":{"$ref":"#/$defs/address"},"lines":{"items":{"$ref":"#/$defs/line"},"minItems":1,"type":"array"},"note":{"type":["string","null"],"x-pii":true},"order_id":{"format":"uuid","type":"string"},"placed_at":{"format":"date-time","type":"string"},"total":{"$ref":"#/$defs/money"},"type":{"const":"order"}},"required":["order_id","customer_id","placed_at","total","lines","channel"],"title":"orders.placed.v2","type":"object","x-key":"order_id","x-kind":"notification","x-owner":"orders"}"##;
+            const SCHEMA: &'static str = r##"{"$defs":{"address":{"additionalProperties":false,"properties":{"city":{"type":"string","x-pii":true},"country":{"pattern":"^[A-Z]{2}$","type":"string"},"street":{"type":"string","x-pii":true}},"required":["street","city","country"],"type":"object"},"currency":{"enum":["EUR","USD","CHF"],"type":"string"},"line":{"additionalProperties":false,"properties":{"giftWrap":{"type":"boolean"},"price":{"$ref":"#/$defs/money"},"quantity":{"maximum":1000,"minimum":1,"type":"integer"},"sku":{"type":"string"}},"required":["sku","quantity","price"],"type":"object"},"money":{"additionalProperties":false,"properties":{"cents":{"description":"In the currency's smallest unit.","maximum":9007199254740991,"minimum":-9007199254740991,"type":"integer"},"currency":{"$ref":"#/$defs/currency"}},"required":["cents","currency"],"title":"An amount of money","type":"object"}},"$schema":"https://json-schema.org/draft/2020-12/schema","additionalProperties":false,"description":"A customer placed an order.","properties":{"channel":{"enum":["web","phone","in-store"]},"customer_id":{"format":"uuid","type":"string","x-pii":true},"deliver-to":{"$ref":"#/$defs/address"},"lines":{"items":{"$ref":"#/$defs/line"},"minItems":1,"type":"array"},"note":{"type":["string","null"],"x-pii":true},"order_id":{"format":"uuid","type":"string"},"placed_at":{"format":"date-time","type":"string"},"total":{"$ref":"#/$defs/money"},"type":{"const":"order"}},"required":["order_id","customer_id","placed_at","total","lines","channel"],"title":"orders.placed.v2","type":"object","x-key":"order_id","x-kind":"notification","x-owner":"orders"}"##;
             fn key(&self) -> Option<String> {
                 Some(self.order_id.to_string())
             }
@@ -303,6 +335,11 @@ pub mod orders {
                 #[serde(rename = "in-store")]
                 InStore,
             }
+            impl ::tidings::__private::core::reads::Readable for Channel {
+                const TYPE: ::tidings::__private::core::reads::ReadType = ::tidings::__private::core::reads::ReadType::OneOf(
+                    &["web", "phone", "in-store"],
+                );
+            }
             impl Channel {
                 /// The value as the contract spells it.
                 #[must_use]
@@ -329,6 +366,11 @@ pub mod orders {
                 /// `order`
                 #[serde(rename = "order")]
                 Order,
+            }
+            impl ::tidings::__private::core::reads::Readable for Type {
+                const TYPE: ::tidings::__private::core::reads::ReadType = ::tidings::__private::core::reads::ReadType::OneOf(
+                    &["order"],
+                );
             }
             impl Type {
                 /// The value as the contract spells it.
@@ -365,6 +407,11 @@ pub mod shared {
         /// `CHF`
         #[serde(rename = "CHF")]
         Chf,
+    }
+    impl ::tidings::__private::core::reads::Readable for Currency {
+        const TYPE: ::tidings::__private::core::reads::ReadType = ::tidings::__private::core::reads::ReadType::OneOf(
+            &["EUR", "USD", "CHF"],
+        );
     }
     impl Currency {
         /// The value as the contract spells it.
@@ -443,7 +490,7 @@ pub mod shipping {
                 const OWNER: &'static str = "shipping";
                 const KIND: ::tidings::EventKind = ::tidings::EventKind::Notification;
                 const KEY: Option<&'static str> = Some("number");
-                const SCHEMA: &'static str = r##"{"$defs":{"address":{"additionalProperties":false,"properties":{"city":{"type":"string","x-pii":true},"country":{"pattern":"^[A-Z]{2}$","type":"string"},"street":{"type":"string","x-pii":true}},"required":["street","city","country"],"type":"object"},"currency":{"enum":["EUR","USD","CHF"],"type":"string"},"money":{"additionalProperties":false,"properties":{"cents":{"description":"In the currency's smallest unit.","type":"integer"},"currency":{"$ref":"#/$defs/currency"}},"required":["cents","currency"],"title":"An amount of money","type":"object"}},"$schema":"https://json-schema.org/draft/2020-12/schema","additionalProperties":false,"properties":{"insured_for":{"anyOf":[{"$ref":"#/$defs/money"},{"type":"null"}]},"number":{"minimum":1,"type":"integer"},"to":{"$ref":"#/$defs/address","description":"Where it goes."}},"required":["number","to"],"type":"object","x-key":"number","x-owner":"shipping"}"##;
+                const SCHEMA: &'static str = r##"{"$defs":{"address":{"additionalProperties":false,"properties":{"city":{"type":"string","x-pii":true},"country":{"pattern":"^[A-Z]{2}$","type":"string"},"street":{"type":"string","x-pii":true}},"required":["street","city","country"],"type":"object"},"currency":{"enum":["EUR","USD","CHF"],"type":"string"},"money":{"additionalProperties":false,"properties":{"cents":{"description":"In the currency's smallest unit.","maximum":9007199254740991,"minimum":-9007199254740991,"type":"integer"},"currency":{"$ref":"#/$defs/currency"}},"required":["cents","currency"],"title":"An amount of money","type":"object"}},"$schema":"https://json-schema.org/draft/2020-12/schema","additionalProperties":false,"properties":{"insured_for":{"anyOf":[{"$ref":"#/$defs/money"},{"type":"null"}]},"number":{"maximum":9007199254740991,"minimum":1,"type":"integer"},"to":{"$ref":"#/$defs/address","description":"Where it goes."}},"required":["number","to"],"type":"object","x-key":"number","x-owner":"shipping"}"##;
                 fn key(&self) -> Option<String> {
                     Some(self.number.to_string())
                 }
