@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tidings_core::envelope::{Cursor, Position, Recorded};
 use tidings_core::error::{Error, Result};
-use tidings_core::store::{Parked, ParkedState};
+use tidings_core::store::{Batch, Parked, ParkedState};
 use tokio::sync::mpsc;
 
 use super::Control;
@@ -17,7 +17,7 @@ use super::deliver::{Attempt, Delivery, Task, attempt};
 use super::failure::Failure;
 use super::narrow::{Ran, next_size};
 use super::worker::Worker;
-use crate::app::ConsumerWork;
+use crate::app::{Consumer, ConsumerWork, Shared};
 
 type Waiting = VecDeque<(Arc<Recorded>, Cursor)>;
 
@@ -28,8 +28,10 @@ impl Worker {
 
     /// Reads and handles what comes next. Returns whether the end of the log was reached with nothing to do.
     pub(super) async fn work_fresh(&mut self, control: &mpsc::Receiver<Control>) -> Result<bool> {
-        let filter = &self.consumer.spec.filter;
-        let batch = self.shared.store.read_after(&self.cursor, filter, self.batch()).await?;
+        let batch = match self.ahead.take() {
+            Some(batch) => batch,
+            None => read(&self.shared, &self.consumer, &self.cursor, self.batch()).await?,
+        };
         if batch.messages.is_empty() {
             self.cursor = batch.next;
             if batch.at_end {
@@ -39,11 +41,24 @@ impl Worker {
         }
         let messages = batch.messages.into_iter().map(Arc::new);
         let mut waiting: Waiting = messages.zip(batch.cursors).collect();
-        while !waiting.is_empty() && !self.blocked && !self.is_called_away(control) {
-            let done = self.attempt_fresh(&waiting).await?;
-            waiting.drain(..done);
+        // While these are handled by the writer, a reader fetches the next ones.
+        let behind = (!batch.at_end).then_some(batch.next);
+        let ahead = read_ahead(self.shared.clone(), self.consumer.clone(), behind, self.batch());
+        let (handled, ahead) = futures_util::future::join(self.handle(&mut waiting, control), ahead).await;
+        handled?;
+        if waiting.is_empty() {
+            self.ahead = ahead?;
         }
         Ok(false)
+    }
+
+    /// Handles what waits, attempt by attempt; what is left is for later.
+    async fn handle(&mut self, waiting: &mut Waiting, control: &mpsc::Receiver<Control>) -> Result<()> {
+        while !waiting.is_empty() && !self.blocked && !self.is_called_away(control) {
+            let done = self.attempt_fresh(waiting).await?;
+            waiting.drain(..done);
+        }
+        Ok(())
     }
 
     /// Attempts the first of what waits; returns how many are out of the way.
@@ -247,6 +262,23 @@ impl Worker {
                 None => cursor = batch.next,
             }
         }
+    }
+}
+
+async fn read(shared: &Shared, consumer: &Consumer, after: &Cursor, limit: usize) -> Result<Batch> {
+    Ok(shared.store.read_after(after, &consumer.spec.filter, limit).await?)
+}
+
+/// Reads the batch behind the one that is being handled, unless that was the last.
+async fn read_ahead(
+    shared: Arc<Shared>,
+    consumer: Arc<Consumer>,
+    after: Option<Cursor>,
+    limit: usize,
+) -> Result<Option<Batch>> {
+    match after {
+        Some(after) => read(&shared, &consumer, &after, limit).await.map(Some),
+        None => Ok(None),
     }
 }
 

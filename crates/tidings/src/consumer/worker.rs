@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use tidings_core::envelope::{Cursor, Position};
 use tidings_core::error::{Error, Result};
 use tidings_core::key::Key;
-use tidings_core::store::{Holding, Lease, Settled, StoreError, Watch};
+use tidings_core::store::{Batch, Holding, Lease, Settled, StoreError, Watch};
 use tokio::sync::{mpsc, watch};
 
 use super::careful::Care;
@@ -29,6 +29,8 @@ pub(super) struct Worker {
     /// The cursor as it was last written.
     pub(super) written: Cursor,
     written_at: Timestamp,
+    /// What was read while the messages before it were handled. Messages of the log do not change.
+    pub(super) ahead: Option<Batch>,
     /// Keys that hold back later messages, with the number of their parked messages.
     pub(super) parked_keys: HashMap<Key, usize>,
     pub(super) next_due: Option<Timestamp>,
@@ -68,6 +70,7 @@ impl Worker {
             cursor: holding.cursor,
             lease: holding.lease,
             written_at: shared.clock.now(),
+            ahead: None,
             blocked: false,
             limit: batch,
             transient: None,
