@@ -121,7 +121,7 @@ impl Settings {
     fn refuse_slip(&self, name: &str, key: &str) -> Result<(), ConfigError> {
         let slips = self.0.keys().find_map(|section| {
             let setting = key.strip_prefix(section.as_str())?.strip_prefix('_')?;
-            self.slot_exists(section, setting).then(|| (section, setting))
+            self.slot_exists(section, setting).then_some((section, setting))
         });
         let Some((section, setting)) = slips else { return Ok(()) };
         let meant = format!("{PREFIX}{}__{}", section.to_uppercase(), setting.to_uppercase());
