@@ -71,15 +71,24 @@ struct Named {
 }
 
 macro_rules! part {
-    ($name:ident: $at:literal, $field:ident: $type:ty) => {
+    ($name:ident: $at:literal, $field:ident: $type:ident, $other:ident: $wide:ty, $($tokens:tt)*) => {
         #[derive(Debug, Reads, PartialEq)]
         #[reads("orders.placed", versions = "2", schemas = "tests/schemas", at = $at)]
         struct $name {
             $field: $type,
+            $other: $wide,
+        }
+
+        #[derive(Debug, Reads, PartialEq)]
+        #[reads("orders.placed", versions = "2", schemas = "tests/schemas")]
+        struct Channels {
+            channel: $($tokens)*,
+            total: $name,
+            note: Option<String>,
         }
     };
 }
-part!(NamedTotal: "total", cents: Cents);
+part!(NamedTotal: "total", cents: Cents, currency: String, orders::placed::v2::Channel);
 
 #[derive(Command, Serialize, Deserialize)]
 #[command("orders.place", output = Uuid)]
@@ -177,6 +186,7 @@ fn a_reader_takes_only_what_it_reads() {
     let named = Named::decode(&json).unwrap();
     assert_eq!(named.channel, orders::placed::v2::Channel::InStore);
     assert!(named.total.cents > 0);
+    assert_eq!(Channels::decode(&json).unwrap().total, named.total);
     StockSeen::decode(r#"{"sku": "tea", "sku": 1}"#).unwrap();
 }
 
