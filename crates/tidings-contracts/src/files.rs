@@ -69,6 +69,11 @@ impl Files {
         self.text(&path.to_str()?.replace('\\', "/"))
     }
 
+    /// The paths of all files, below the root.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.texts.keys().map(String::as_str)
+    }
+
     /// The path of a file as problems show it.
     #[must_use]
     pub fn shown(&self, path: &str) -> PathBuf {

@@ -67,7 +67,11 @@ impl Registry {
     /// Like [`Registry::read`], from texts that were read before (with `problems` of that reading).
     #[must_use]
     pub fn from_files(files: Files, problems: Vec<Problem>) -> Loaded {
-        let mut loader = Loader { files: &files, documents: Documents::default(), problems };
+        Self::from_files_with(files, problems, cfg!(feature = "validate"))
+    }
+
+    pub(crate) fn from_files_with(files: Files, problems: Vec<Problem>, validates: bool) -> Loaded {
+        let mut loader = Loader { files: &files, documents: Documents::default(), problems, validates };
         loader.parse();
         loader.check_documents();
         let sources = loader.sources();
@@ -113,6 +117,8 @@ struct Loader<'f> {
     files: &'f Files,
     documents: Documents,
     problems: Vec<Problem>,
+    /// Whether the rules of JSON Schema are checked, for which it must be compiled in.
+    validates: bool,
 }
 
 impl Loader<'_> {
@@ -152,13 +158,13 @@ impl Loader<'_> {
                 }
             });
             #[cfg(feature = "validate")]
-            if self.problems.len() == before {
+            if self.validates && self.problems.len() == before {
                 for violation in crate::validate::schema_violations(&document.to_json()) {
                     self.problems.push(violation.at(self.files, path, document, ""));
                 }
             }
             #[cfg(not(feature = "validate"))]
-            let _ = before;
+            let _ = (before, self.validates);
         }
         self.problems.extend(refs::check(&self.documents, self.files));
         self.problems.extend(unsatisfiable::check(&self.documents, self.files));
@@ -300,9 +306,10 @@ impl Loader<'_> {
 
     fn examples(&mut self, contract: &mut Contract, file: Option<&String>, documents: &Documents) {
         #[cfg(feature = "validate")]
-        let validator = match crate::validate::Validator::new(&contract.schema) {
-            Ok(validator) => validator,
-            Err(violation) => {
+        let validator = match self.validates.then(|| crate::validate::Validator::new(&contract.schema)) {
+            None => None,
+            Some(Ok(validator)) => Some(validator),
+            Some(Err(violation)) => {
                 let own = &contract.files[0];
                 if let Some(document) = documents.0.get(own) {
                     self.problems.push(violation.at(self.files, own, document, ""));
@@ -326,7 +333,7 @@ impl Loader<'_> {
         contract.examples = document.items().iter().map(Node::to_json).collect();
         #[cfg(feature = "validate")]
         for (index, example) in contract.examples.iter().enumerate() {
-            for violation in validator.violations(example) {
+            for violation in validator.iter().flat_map(|validator| validator.violations(example)) {
                 let base = format!("/{index}");
                 self.problems.push(violation.at(self.files, file, document, &base));
             }

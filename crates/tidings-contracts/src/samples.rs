@@ -35,7 +35,7 @@ const DEPTH_MAX: usize = 12;
 /// Strings and arrays are not made longer than this, whatever the contract allows.
 const LENGTH_MAX: u64 = 64;
 /// A contract with more alternatives than this is not tried on all of them.
-const SAMPLES_MAX: usize = 1_000;
+const SAMPLES_MAX: usize = 256;
 /// Definitions that use each other twice over would grow without limit.
 const VALUES_MAX: usize = 20_000;
 

@@ -33,6 +33,9 @@ pub(crate) fn check(documents: &Documents, files: &Files) -> Vec<Problem> {
     problems
 }
 
+/// Every two of them are compared, and nobody composes a contract of more.
+const PARTS_MAX: usize = 100;
+
 /// One of the schemas that a value has to satisfy at once.
 struct Part<'d> {
     place: Place,
@@ -46,7 +49,7 @@ fn collect<'d>(
     seen: &mut BTreeSet<Place>,
     parts: &mut Vec<Part<'d>>,
 ) {
-    if !seen.insert(place.clone()) {
+    if parts.len() >= PARTS_MAX || !seen.insert(place.clone()) {
         return;
     }
     let reference = schema.get("$ref").and_then(Node::as_str);

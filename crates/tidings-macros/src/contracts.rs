@@ -20,7 +20,7 @@ pub(crate) fn expand(path: &LitStr) -> TokenStream {
     let sound = contracts.loaded.registry.contracts();
     let files: BTreeSet<&String> = sound.flat_map(|contract| &contract.files).collect();
     let rebuild = contracts.rebuild_on(files);
-    let test = text_of(&contracts.folder).map(|folder| validation(&folder));
+    let test = validation(&path.value(), &contracts);
     quote! {
         #(#errors)*
         #types
@@ -31,12 +31,16 @@ pub(crate) fn expand(path: &LitStr) -> TokenStream {
 
 /// A test in the user's crate for what the macro leaves out. A validator of JSON Schema would take part in every
 /// first build, and make the macros four times as slow to compile; the library that the test runs in has one anyway.
-fn validation(folder: &str) -> TokenStream {
+fn validation(shown: &str, contracts: &Contracts) -> TokenStream {
+    let files = contracts.loaded.files.paths().filter_map(|file| {
+        let absolute = text_of(&contracts.folder.join(file))?;
+        Some(quote!((#file, ::core::include_str!(#absolute))))
+    });
     quote! {
         #[cfg(test)]
         #[test]
         fn every_contract_and_example_is_valid() {
-            ::tidings::__private::assert_contracts_are_valid(#folder);
+            ::tidings::__private::assert_contracts_are_valid(#shown, &[#(#files),*]);
         }
     }
 }

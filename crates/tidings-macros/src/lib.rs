@@ -92,6 +92,9 @@ pub fn derive_reads(input: TokenStream) -> TokenStream {
 ///
 /// The name is `<module>.<verb>` and durable. Without `output` the command answers `()`.
 /// `Serialize` and `Deserialize` are derived beside it.
+///
+/// A payload with a field that the type does not know is refused, also behind `#[serde(flatten)]` and in
+/// tagged and untagged enums. A field is known if its value can make a difference to what is decoded.
 #[proc_macro_derive(Command, attributes(command))]
 pub fn derive_command(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -100,7 +103,8 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
 
 /// Makes a struct a query: `#[query("inventory.stock-level", output = Level)]`.
 ///
-/// The name is `<module>.<noun>` and durable. `Serialize` and `Deserialize` are derived beside it.
+/// The name is `<module>.<noun>` and durable. `Serialize` and `Deserialize` are derived beside it. Unknown
+/// fields are refused as for a command.
 #[proc_macro_derive(Query, attributes(query))]
 pub fn derive_query(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

@@ -1,18 +1,22 @@
 //! Configuration: defaults, `tidings.toml`, environment, in that order.
 
+mod limits;
+mod sources;
+
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 use tidings_core::retry::RetrySchedule;
 use tidings_core::store::{Limits, Retention};
-use toml::{Table, Value};
+
+use sources::{Settings, invalid};
 
 /// The documented defaults, as a commented TOML file.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
 
 const FILE: &str = "tidings.toml";
-const PREFIX: &str = "TIDINGS_";
 
 /// The configuration of an application. Every setting, with its meaning and default, is in [`DEFAULTS`].
 #[derive(Clone, Debug, Deserialize)]
@@ -134,7 +138,7 @@ impl Config {
     pub fn load() -> Result<Self, ConfigError> {
         let path = Path::new(FILE);
         let file = if path.exists() { Some(read(path)?) } else { None };
-        Self::from_parts(file.as_deref(), std::env::vars())
+        Self::from_sources(file.as_deref().map(|text| (FILE, text)), std::env::vars_os())
     }
 
     /// Like [`load`](Self::load), from a named file that must exist.
@@ -142,7 +146,9 @@ impl Config {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        Self::from_parts(Some(&read(path.as_ref())?), std::env::vars())
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        Self::from_sources(Some((&name, &read(path)?)), std::env::vars_os())
     }
 
     /// Reads what a file says and what variables say; both may be partial.
@@ -153,22 +159,31 @@ impl Config {
         file: Option<&str>,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let invalid =
-            |place: &str, problem: String| ConfigError::Invalid { place: place.to_owned(), problem };
-        let mut table: Table =
-            DEFAULTS.parse().map_err(|error: toml::de::Error| invalid("defaults", error.to_string()))?;
-        if let Some(text) = file {
-            let over: Table =
-                text.parse().map_err(|error: toml::de::Error| invalid(FILE, error.to_string()))?;
-            merge(&mut table, over);
-            table.clone().try_into::<Self>().map_err(|error| invalid(FILE, error.to_string()))?;
+        let variables = variables.into_iter().map(|(name, text)| (name.into(), text.into()));
+        Self::from_sources(file.map(|text| (FILE, text)), variables)
+    }
+
+    fn from_sources(
+        file: Option<(&str, &str)>,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        let mut settings = Settings::defaults()?;
+        if let Some((name, text)) = file {
+            settings.lay_file(name, text)?;
         }
-        for (name, text) in variables {
-            let Some(key) = name.strip_prefix(PREFIX).filter(|key| key.contains("__")) else { continue };
-            set(&mut table, &key.to_lowercase(), &text).map_err(|problem| invalid(&name, problem))?;
-            table.clone().try_into::<Self>().map_err(|error| invalid(&name, error.to_string()))?;
+        settings.lay_variables(variables)?;
+        settings.config().map_err(|problem| invalid("configuration", &problem))
+    }
+
+    /// Checks settings that a program has set by itself; [`load`](Self::load) and its kin do so.
+    ///
+    /// # Errors
+    /// Names the setting.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        match limits::unusable(self) {
+            Some((setting, problem)) => Err(invalid("configuration", &format!("`{setting}` {problem}"))),
+            None => Ok(()),
         }
-        table.try_into().map_err(|error| invalid("configuration", error.to_string()))
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -176,14 +191,13 @@ impl Config {
     }
 
     pub(crate) fn schedule(&self) -> RetrySchedule {
-        let tiers =
-            self.listeners.retry_seconds.iter().map(|seconds| Duration::from_secs_f64(seconds.max(0.0)));
+        let tiers = self.listeners.retry_seconds.iter().map(|seconds| limits::duration(*seconds));
         RetrySchedule::new(tiers, self.listeners.jitter_percent)
     }
 
     pub(crate) fn retention(&self) -> Retention {
         Retention {
-            age_max: Duration::from_secs_f64((self.retention.days * 86_400.0).max(0.0)),
+            age_max: limits::duration(self.retention.days * 86_400.0),
             messages_max: self.retention.messages_max,
             messages_hard_max: self.retention.messages_hard_max,
             receipts_max: self.retention.receipts_max,
@@ -193,29 +207,6 @@ impl Config {
 
 fn read(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
-}
-
-fn merge(into: &mut Table, from: Table) {
-    for (key, value) in from {
-        match (into.get_mut(&key), value) {
-            (Some(Value::Table(below)), Value::Table(over)) => merge(below, over),
-            (_, value) => {
-                into.insert(key, value);
-            }
-        }
-    }
-}
-
-/// Sets `section__key` from a variable; the default's type says how its text is read.
-fn set(table: &mut Table, key: &str, text: &str) -> Result<(), String> {
-    let (section, key) = key.split_once("__").ok_or("not of the form TIDINGS_SECTION__KEY")?;
-    let unknown = || format!("there is no setting `{key}` under `[{section}]`");
-    let value = table.get_mut(section).and_then(|section| section.get_mut(key)).ok_or_else(unknown)?;
-    *value = match value {
-        Value::String(_) => Value::String(text.to_owned()),
-        _ => text.parse::<Value>().map_err(|_| format!("`{text}` is not a {}", value.type_str()))?,
-    };
-    Ok(())
 }
 
 #[cfg(test)]
@@ -237,14 +228,73 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         let cases = [
-            (Some("[store]\npaht = \"a.db\"\n"), vec![], "paht"),
-            (Some("[store\n"), vec![], "line 1"),
+            (
+                Some("[store]\npaht = \"a.db\"\n"),
+                vec![],
+                "tidings.toml:2:1: there is no setting `paht` under `[store]`; did you mean `path`?",
+            ),
+            (Some("[store\n"), vec![], "tidings.toml:1:7: "),
+            (
+                Some("[stroe]\n"),
+                vec![],
+                "tidings.toml:1:2: there is no section `[stroe]`; did you mean `[store]`?",
+            ),
+            (Some("\npath = \"x\"\n"), vec![], "tidings.toml:2:1: `path` is a setting of `[store]`"),
+            (Some("[store]\nsynchronous = \"fast\"\n"), vec![], "tidings.toml:2:15: unknown variant `fast`"),
+            (Some("[listeners]\nbatch = -1\n"), vec![], "tidings.toml:2:9: "),
+            (Some("[listeners]\nbatch = 0\n"), vec![], "tidings.toml:2:9: `listeners.batch` must be"),
+            (Some("[retention]\ndays = inf\n"), vec![], "tidings.toml:2:8: `retention.days` is longer than"),
+            (Some("[retention]\ndays = 1e30\n"), vec![], "`retention.days` is longer than 1000000 days"),
+            (Some("[retention]\ndays = nan\n"), vec![], "`retention.days` is not a number"),
+            (Some("[listeners]\nretry_seconds = [1, 1e20]\n"), vec![], "`listeners.retry_seconds` is longer"),
+            (
+                None,
+                variable("TIDINGS_LISTENERS__RETRY_SECONDS", "[-1]"),
+                "`listeners.retry_seconds` is negative",
+            ),
             (None, variable("TIDINGS_STORE__PAHT", "x"), "TIDINGS_STORE__PAHT: there is no setting `paht`"),
+            (None, variable("TIDINGS_STORE_PATH", "x"), "TIDINGS_STORE_PATH: two underscores"),
+            (None, variable("TIDINGS_STORE_PATH", "x"), "write `TIDINGS_STORE__PATH`"),
             (None, variable("TIDINGS_LISTENERS__BATCH", "many"), "TIDINGS_LISTENERS__BATCH: `many` is not"),
         ];
         for (file, variables, expected) in cases {
             let error = Config::from_parts(file, variables).unwrap_err().to_string();
-            assert!(error.contains(expected), "{error}");
+            assert!(error.contains(expected), "expected: {expected}\nfound: {error}");
+        }
+    }
+
+    #[test]
+    fn a_named_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("prod.toml");
+        std::fs::write(&path, "[store]\nqueue_max = \"many\"\n").unwrap();
+        let error = Config::load_file(&path).unwrap_err().to_string();
+        assert!(error.contains("prod.toml:2:13: invalid type"), "{error}");
+    }
+
+    #[test]
+    fn variables_of_others_are_none_of_our_business() {
+        Config::from_parts(None, variable("TIDINGS_TEST_POSTGRES_URL", "postgres://x")).unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStringExt;
+            let garbage = || OsString::from_vec(vec![b'a', 0xff]);
+            Config::from_sources(None, [(garbage(), garbage()), ("OTHER".into(), garbage())]).unwrap();
+            let error = Config::from_sources(None, [("TIDINGS_STORE__PATH".into(), garbage())])
+                .unwrap_err()
+                .to_string();
+            assert_eq!(error, "TIDINGS_STORE__PATH: its value is not UTF-8");
+        }
+    }
+
+    #[test]
+    fn settings_made_by_a_program_never_panic() {
+        let mut config = Config::default();
+        for odd in [f64::NAN, f64::INFINITY, -1.0, 1e300] {
+            config.retention.days = odd;
+            config.listeners.retry_seconds = vec![odd];
+            let _ = (config.retention(), config.schedule());
+            assert!(config.validate().is_err(), "{odd}");
         }
     }
 }

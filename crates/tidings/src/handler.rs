@@ -12,6 +12,7 @@ use tidings_core::reads::ReadField;
 
 use crate::ctx::{BoxFuture, Ctx, CtxCore, Driver, QueryCtx};
 use crate::reply::CommandReply;
+use crate::strict;
 
 /// An async function of a context and an input. Implemented for every such function; not meant to be named.
 pub trait AsyncHandler<'a, C: 'a, T, O>: Send + Sync + 'static {
@@ -236,7 +237,7 @@ where
                 (ctx.unwrap(), result)
             })
         });
-        CallRoute { name: C::NAME, driver: D::NAME, call, check: strict::<C> }
+        CallRoute { name: C::NAME, driver: D::NAME, call, check: strict::check::<C> }
     }
 }
 
@@ -276,7 +277,7 @@ where
                 (ctx.unwrap(), result)
             })
         });
-        CallRoute { name: Q::NAME, driver: D::NAME, call, check: strict::<Q> }
+        CallRoute { name: Q::NAME, driver: D::NAME, call, check: strict::check::<Q> }
     }
 }
 
@@ -327,15 +328,4 @@ where
         });
         ReplyRoute { command: C::NAME, driver: D::NAME, call }
     }
-}
-
-/// Decodes strictly: a field that the type does not know is an error, because a caller who misspells an optional field
-/// would otherwise never learn of it.
-fn strict<T: serde::de::DeserializeOwned>(json: &[u8]) -> std::result::Result<(), String> {
-    let mut unknown = Vec::new();
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    serde_ignored::deserialize::<_, _, T>(&mut deserializer, |path| unknown.push(path.to_string()))
-        .and_then(|_| deserializer.end())
-        .map_err(|error| error.to_string())?;
-    if unknown.is_empty() { Ok(()) } else { Err(format!("unknown field `{}`", unknown.join("`, `"))) }
 }

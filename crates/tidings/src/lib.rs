@@ -26,6 +26,7 @@ mod query;
 mod reply;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod strict;
 mod telemetry;
 mod unit;
 

@@ -71,15 +71,24 @@ struct Named {
 }
 
 macro_rules! part {
-    ($name:ident: $at:literal, $field:ident: $type:ty) => {
+    ($name:ident: $at:literal, $field:ident: $type:ident, $other:ident: $wide:ty, $($tokens:tt)*) => {
         #[derive(Debug, Reads, PartialEq)]
         #[reads("orders.placed", versions = "2", schemas = "tests/schemas", at = $at)]
         struct $name {
             $field: $type,
+            $other: $wide,
+        }
+
+        #[derive(Debug, Reads, PartialEq)]
+        #[reads("orders.placed", versions = "2", schemas = "tests/schemas")]
+        struct Channels {
+            channel: $($tokens)*,
+            total: $name,
+            note: Option<String>,
         }
     };
 }
-part!(NamedTotal: "total", cents: Cents);
+part!(NamedTotal: "total", cents: Cents, currency: String, orders::placed::v2::Channel);
 
 #[derive(Command, Serialize, Deserialize)]
 #[command("orders.place", output = Uuid)]
@@ -177,6 +186,7 @@ fn a_reader_takes_only_what_it_reads() {
     let named = Named::decode(&json).unwrap();
     assert_eq!(named.channel, orders::placed::v2::Channel::InStore);
     assert!(named.total.cents > 0);
+    assert_eq!(Channels::decode(&json).unwrap().total, named.total);
     StockSeen::decode(r#"{"sku": "tea", "sku": 1}"#).unwrap();
 }
 
@@ -205,24 +215,27 @@ fn decode_errors_name_the_field_and_hide_the_value() {
 /// What the macro leaves to the test that it writes.
 #[test]
 fn broken_examples_and_patterns_fail_a_test() {
-    let folder = tempfile::tempdir().unwrap();
-    let event = folder.path().join("orders.placed");
-    std::fs::create_dir(&event).unwrap();
     let contract = |pattern: &str| {
         format!(
             "{{\"x-owner\": \"orders\", \"type\": \"object\", \"additionalProperties\": false,\n \
              \"properties\": {{\"a\": {{\"type\": \"string\", \"pattern\": \"{pattern}\"}}}}}}"
         )
     };
-    std::fs::write(event.join("v1.json"), contract("^x")).unwrap();
-    std::fs::write(event.join("v1.examples.json"), "[\n{\"a\": \"y\"}]").unwrap();
-    std::fs::write(event.join("v2.json"), contract("(")).unwrap();
-    let path = folder.path().to_str().unwrap().to_owned();
-    let panic =
-        std::panic::catch_unwind(|| tidings::__private::assert_contracts_are_valid(&path)).unwrap_err();
+    let (sound, broken) = (contract("^x"), contract("("));
+    let panic = std::panic::catch_unwind(|| {
+        tidings::__private::assert_contracts_are_valid(
+            "schemas",
+            &[
+                ("orders.placed/v1.json", &sound),
+                ("orders.placed/v1.examples.json", "[\n{\"a\": \"y\"}]"),
+                ("orders.placed/v2.json", &broken),
+            ],
+        );
+    })
+    .unwrap_err();
     let text = panic.downcast_ref::<String>().unwrap();
-    assert!(text.contains("v1.examples.json:2:7: "), "{text}");
-    assert!(text.contains("v2.json:2:"), "{text}");
+    assert!(text.contains("schemas/orders.placed/v1.examples.json:2:7: "), "{text}");
+    assert!(text.contains("schemas/orders.placed/v2.json:2:"), "{text}");
     fixture::written_test();
 }
 

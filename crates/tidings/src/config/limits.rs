@@ -1,0 +1,58 @@
+//! Settings that have a type, but no sense: found when they are read, because later they would be a panic.
+
+use std::time::Duration;
+
+use super::Config;
+
+/// Beyond any use, and well within what a time can be moved by.
+const DAYS_MAX: f64 = 1_000_000.0;
+const SECONDS_MAX: f64 = DAYS_MAX * 86_400.0;
+
+/// The first setting that cannot be used, and why.
+pub(super) fn unusable(config: &Config) -> Option<(&'static str, String)> {
+    let Config { store, commands, listeners, events, retention, start: _ } = config;
+    for (name, number) in [
+        ("store.queue_max", store.queue_max),
+        ("commands.concurrency_max", commands.concurrency_max),
+        ("commands.body_bytes_max", commands.body_bytes_max),
+        ("listeners.batch", listeners.batch),
+        ("listeners.behind_max", listeners.behind_max),
+        ("events.bytes_max", events.bytes_max),
+    ] {
+        if number == 0 {
+            return Some((name, "must be at least 1: with 0 nothing would ever run".to_owned()));
+        }
+    }
+    if listeners.jitter_percent > 100 {
+        return Some(("listeners.jitter_percent", "is more than 100".to_owned()));
+    }
+    let seconds = |milliseconds: u64| Duration::from_millis(milliseconds).as_secs_f64();
+    let lengths = [
+        ("store.write_budget_ms", seconds(store.write_budget_ms)),
+        ("commands.deadline_ms", seconds(commands.deadline_ms)),
+        ("commands.idempotency_hours", f64::from(commands.idempotency_hours) * 3_600.0),
+        ("listeners.slice_ms", seconds(listeners.slice_ms)),
+        ("retention.days", retention.days * 86_400.0),
+        ("retention.every_seconds", Duration::from_secs(retention.every_seconds).as_secs_f64()),
+    ];
+    let tiers = listeners.retry_seconds.iter().map(|tier| ("listeners.retry_seconds", *tier));
+    lengths.into_iter().chain(tiers).find_map(|(name, seconds)| Some((name, no_length(seconds)?)))
+}
+
+fn no_length(seconds: f64) -> Option<String> {
+    if seconds.is_nan() {
+        Some("is not a number".to_owned())
+    } else if seconds < 0.0 {
+        Some("is negative".to_owned())
+    } else if seconds > SECONDS_MAX {
+        Some(format!("is longer than {DAYS_MAX} days"))
+    } else {
+        None
+    }
+}
+
+/// A length of time; one that a program set past all checks is cut to what can be used, never a panic.
+pub(super) fn duration(seconds: f64) -> Duration {
+    let usable = if seconds.is_nan() { SECONDS_MAX } else { seconds.clamp(0.0, SECONDS_MAX) };
+    Duration::from_secs_f64(usable)
+}

@@ -1,0 +1,141 @@
+//! Where settings come from: a file and the environment, laid over the defaults one by one, so that a wrong one is
+//! named with its place.
+
+use std::ffi::OsString;
+
+use tidings_contracts::did_you_mean;
+use toml::de::DeTable;
+use toml::{Table, Value};
+
+use super::limits::unusable;
+use super::{Config, ConfigError, DEFAULTS};
+
+const PREFIX: &str = "TIDINGS_";
+
+/// Settings as they are laid over each other.
+pub(super) struct Settings(Table);
+
+impl Settings {
+    pub(super) fn defaults() -> Result<Self, ConfigError> {
+        DEFAULTS.parse().map(Self).map_err(|error: toml::de::Error| invalid("defaults", error.message()))
+    }
+
+    /// What a file says; `name` is how it is called in errors.
+    pub(super) fn lay_file(&mut self, name: &str, text: &str) -> Result<(), ConfigError> {
+        let at = |start: usize, problem: &str| {
+            let (line, column) = line_column(text, start);
+            invalid(&format!("{name}:{line}:{column}"), problem)
+        };
+        let broken = |error: toml::de::Error| at(error.span().map_or(0, |span| span.start), error.message());
+        let values: Table = text.parse().map_err(broken)?;
+        // The same once more, with the places.
+        let places = DeTable::parse(text).map_err(broken)?;
+        for (section, inner) in places.get_ref() {
+            let start = section.span().start;
+            let section = section.get_ref().as_ref();
+            let Some(inner) = inner.get_ref().as_table() else {
+                return Err(at(start, &self.not_a_section(section)));
+            };
+            let Some(values) = values.get(section).and_then(Value::as_table) else { continue };
+            if !self.0.contains_key(section) {
+                return Err(at(start, &self.not_a_section(section)));
+            }
+            for (key, place) in inner {
+                let known = self.slot(section, key.get_ref().as_ref());
+                let slot = known.map_err(|problem| at(key.span().start, &problem))?;
+                let Some(value) = values.get(key.get_ref().as_ref()) else { continue };
+                *slot = value.clone();
+                self.config().map_err(|problem| at(place.span().start, &problem))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the variables say that begin with `TIDINGS_` and name a setting.
+    pub(super) fn lay_variables(
+        &mut self,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<(), ConfigError> {
+        for (name, text) in variables {
+            // Names of other programs need not be text at all.
+            let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+            let key = name[PREFIX.len()..].to_lowercase();
+            let Some((section, key)) = key.split_once("__") else {
+                self.refuse_slip(name, &key)?;
+                continue;
+            };
+            let text = text.to_str().ok_or_else(|| invalid(name, "its value is not UTF-8"))?;
+            let slot = self.slot(section, key).map_err(|problem| invalid(name, &problem))?;
+            *slot = match slot {
+                Value::String(_) => Value::String(text.to_owned()),
+                // The default's type says how the text is read.
+                _ => text
+                    .parse::<Value>()
+                    .map_err(|_| invalid(name, &format!("`{text}` is not a {}", slot.type_str())))?,
+            };
+            self.config().map_err(|problem| invalid(name, &problem))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn config(&self) -> Result<Config, String> {
+        let config: Config =
+            self.0.clone().try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+        match unusable(&config) {
+            Some((setting, problem)) => Err(format!("`{setting}` {problem}")),
+            None => Ok(config),
+        }
+    }
+
+    fn slot(&mut self, section: &str, key: &str) -> Result<&mut Value, String> {
+        if !self.0.contains_key(section) {
+            return Err(self.not_a_section(section));
+        }
+        let settings = self.0.get(section).and_then(Value::as_table);
+        let known = settings.into_iter().flat_map(Table::keys).map(String::as_str);
+        let help = did_you_mean(key, known).map(|meant| format!("; did you mean `{meant}`?"));
+        let slot = self.0.get_mut(section).and_then(|settings| settings.get_mut(key));
+        slot.ok_or_else(|| {
+            format!("there is no setting `{key}` under `[{section}]`{}", help.unwrap_or_default())
+        })
+    }
+
+    fn not_a_section(&self, name: &str) -> String {
+        let known: Vec<&str> = self.0.keys().map(String::as_str).collect();
+        let of = known.iter().find(|section| self.slot_exists(section, name));
+        match of.or(did_you_mean(name, known.iter().copied()).as_ref()) {
+            Some(section) if self.slot_exists(section, name) => {
+                format!("`{name}` is a setting of `[{section}]`; write it under that line")
+            }
+            Some(section) => format!("there is no section `[{name}]`; did you mean `[{section}]`?"),
+            None => format!("there is no section `[{name}]`; there are `[{}]`", known.join("]`, `[")),
+        }
+    }
+
+    fn slot_exists(&self, section: &str, key: &str) -> bool {
+        self.0.get(section).is_some_and(|settings| settings.get(key).is_some())
+    }
+
+    /// `TIDINGS_STORE_PATH` would be ignored, while its author believes that it works. Other variables of that prefix
+    /// are somebody else's.
+    fn refuse_slip(&self, name: &str, key: &str) -> Result<(), ConfigError> {
+        let slips = self.0.keys().find_map(|section| {
+            let setting = key.strip_prefix(section.as_str())?.strip_prefix('_')?;
+            self.slot_exists(section, setting).then_some((section, setting))
+        });
+        let Some((section, setting)) = slips else { return Ok(()) };
+        let meant = format!("{PREFIX}{}__{}", section.to_uppercase(), setting.to_uppercase());
+        Err(invalid(name, &format!("two underscores stand between section and setting: write `{meant}`")))
+    }
+}
+
+pub(super) fn invalid(place: &str, problem: &str) -> ConfigError {
+    ConfigError::Invalid { place: place.to_owned(), problem: problem.to_owned() }
+}
+
+/// Line and column of a byte, both counted from 1, the column in characters.
+fn line_column(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..byte).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (1 + before.matches('\n').count(), 1 + before[line_start..].chars().count())
+}
