@@ -58,7 +58,7 @@ impl Outbox {
                 })
             }),
         };
-        unit::run(&self.shared.store, unit, self.shared.config.limits(), Access::Write).await?;
+        unit::run(&self.shared, unit, self.shared.config.limits(), Access::Write).await?;
         Ok(id)
     }
 

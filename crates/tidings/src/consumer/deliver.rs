@@ -64,7 +64,7 @@ pub(super) async fn attempt(
             })
         }),
     };
-    unit::run(&shared.store, unit, limits, Access::Write).await
+    unit::run(shared, unit, limits, Access::Write).await
 }
 
 fn new_core(shared: &Arc<Shared>, consumer: &Consumer, slot: TxSlot) -> Option<Box<CtxCore>> {
