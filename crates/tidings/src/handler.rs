@@ -10,6 +10,7 @@ use tidings_core::contract::{Command, Query, Reads};
 use tidings_core::error::{Error, Outcome, Result};
 
 use crate::ctx::{BoxFuture, Ctx, CtxCore, Driver, QueryCtx};
+use crate::decode::{self, Undecoded};
 use crate::reply::CommandReply;
 
 /// An async function of a context and an input. Implemented for every such function; not meant to be named.
@@ -88,7 +89,7 @@ where
                 let mut ctx = Ctx::<D>::wrap(core);
                 let mut result = Ok(());
                 for payload in payloads {
-                    result = match decode::<T>(&payload) {
+                    result = match decode_event::<T>(&payload) {
                         Ok(event) => handler.call(&mut ctx, event).await,
                         Err(error) => Err(error),
                     };
@@ -108,6 +109,19 @@ pub struct BatchListener<F>(F);
 
 /// Makes a listener of `async fn(&mut Ctx, Vec<T>) -> Result<()>`: it gets what waits, up to the batch size, in one
 /// call and one transaction. When it fails, the batch is split until the failing event is alone.
+///
+/// The events of a batch belong to different flows. A handler that publishes says which event it is for:
+///
+/// ```
+/// # use tidings::{Ctx, Event, Reads, Result};
+/// async fn forward<T: Reads, E: Event + From<T>>(ctx: &mut Ctx, events: Vec<T>) -> Result<()> {
+///     for (position, event) in events.into_iter().enumerate() {
+///         ctx.caused_by(position)?;
+///         ctx.publish(E::from(event)).await?;
+///     }
+///     Ok(())
+/// }
+/// ```
 pub fn batch<F>(handler: F) -> BatchListener<F> {
     BatchListener(handler)
 }
@@ -125,7 +139,8 @@ where
             let handler = handler.clone();
             Box::pin(async move {
                 let mut ctx = Ctx::<D>::wrap(core);
-                let events = payloads.iter().map(|payload| decode::<T>(payload)).collect::<Result<Vec<T>>>();
+                let events =
+                    payloads.iter().map(|payload| decode_event::<T>(payload)).collect::<Result<Vec<T>>>();
                 let result = match events {
                     Ok(events) => handler.call(&mut ctx, events).await,
                     Err(error) => Err(error),
@@ -174,8 +189,9 @@ fn route<D: Driver, T: Reads>(call: Erased<()>, batched: bool) -> Route {
     }
 }
 
-fn decode<T: Reads>(json: &str) -> Result<T> {
-    T::decode(json).map_err(|source| Error::permanent(Undecodable { event: T::EVENT, source }))
+fn decode_event<T: Reads>(json: &str) -> Result<T> {
+    T::decode(json)
+        .map_err(|error| Error::permanent(Undecodable { event: T::EVENT, source: Undecoded::from(&error) }))
 }
 
 /// An event's payload does not hold what its reader declares.
@@ -183,7 +199,7 @@ fn decode<T: Reads>(json: &str) -> Result<T> {
 #[error("event `{event}` does not decode into what its listener reads")]
 pub(crate) struct Undecodable {
     event: &'static str,
-    source: serde_json::Error,
+    source: Undecoded,
 }
 
 /// An erased handler of a command or a query: JSON text in, JSON text out.
@@ -224,7 +240,7 @@ where
                 let mut ctx = Ctx::<D>::wrap(core);
                 let result = async {
                     let payload = payloads.first().map_or("null", |payload| payload);
-                    let command = serde_json::from_str::<C>(payload).map_err(Error::permanent)?;
+                    let command = decode::from_str::<C>(payload).map_err(Error::permanent)?;
                     let output = handler.call(&mut ctx, command).await?;
                     serde_json::to_string(&output).map_err(Error::permanent)
                 }
@@ -232,7 +248,7 @@ where
                 (ctx.unwrap(), result)
             })
         });
-        CallRoute { name: C::NAME, driver: D::NAME, call, check: strict::<C> }
+        CallRoute { name: C::NAME, driver: D::NAME, call, check: decode::strictly::<C> }
     }
 }
 
@@ -264,7 +280,7 @@ where
                 let mut ctx = QueryCtx::<D>::wrap(core);
                 let result = async {
                     let payload = payloads.first().map_or("null", |payload| payload);
-                    let query = serde_json::from_str::<Q>(payload).map_err(Error::permanent)?;
+                    let query = decode::from_str::<Q>(payload).map_err(Error::permanent)?;
                     let output = handler.call(&mut ctx, query).await?;
                     serde_json::to_string(&output).map_err(Error::permanent)
                 }
@@ -272,7 +288,7 @@ where
                 (ctx.unwrap(), result)
             })
         });
-        CallRoute { name: Q::NAME, driver: D::NAME, call, check: strict::<Q> }
+        CallRoute { name: Q::NAME, driver: D::NAME, call, check: decode::strictly::<Q> }
     }
 }
 
@@ -323,15 +339,4 @@ where
         });
         ReplyRoute { command: C::NAME, driver: D::NAME, call }
     }
-}
-
-/// Decodes strictly: a field that the type does not know is an error, because a caller who misspells an optional field
-/// would otherwise never learn of it.
-fn strict<T: serde::de::DeserializeOwned>(json: &[u8]) -> std::result::Result<(), String> {
-    let mut unknown = Vec::new();
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    serde_ignored::deserialize::<_, _, T>(&mut deserializer, |path| unknown.push(path.to_string()))
-        .and_then(|_| deserializer.end())
-        .map_err(|error| error.to_string())?;
-    if unknown.is_empty() { Ok(()) } else { Err(format!("unknown field `{}`", unknown.join("`, `"))) }
 }

@@ -20,6 +20,7 @@ mod consumer;
 mod contracts;
 mod ctx;
 mod deadline;
+mod decode;
 mod handler;
 mod module;
 mod outbox;

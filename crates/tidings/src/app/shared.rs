@@ -116,7 +116,7 @@ impl Shared {
             key: E::KEY.zip(event.key()).map(|(kind, value)| Key::new(kind, &value)),
             time: self.clock.now(),
             correlation_id: origin.correlation_id,
-            causation_id: (origin.id != MessageId(uuid::Uuid::nil())).then_some(origin.id),
+            causation_id: origin.cause(),
             trace: origin.trace.clone(),
             reply_to: None,
             data,

@@ -10,6 +10,7 @@ use tidings_core::trace::TraceContext;
 use super::QueryError;
 use crate::app::App;
 use crate::command::Caller;
+use crate::decode;
 
 /// A query about to be asked; await it. Made by [`App::ask`].
 #[must_use = "a query is asked when this is awaited"]
@@ -40,7 +41,7 @@ impl<'a, Q: Query> AskQuery<'a, Q> {
         let failed = |source| QueryError::Failed { query: Q::NAME.to_owned(), source };
         let payload = serde_json::to_string(&self.query).map_err(|error| failed(error.into()))?;
         let answer = super::run(&self.app.shared, Q::NAME, payload.into(), self.caller).await?;
-        serde_json::from_str(&answer).map_err(|error| failed(error.into()))
+        decode::from_str(&answer).map_err(|error| failed(error.into()))
     }
 }
 

@@ -109,6 +109,9 @@ async fn try_it(ctx: &mut Ctx, cmd: Try) -> Outcome<()> {
         "publish" => {
             ctx.publish(Bumped { counter: "a".into(), total: 1, owner: None }).await?;
         }
+        "publish what is not here" => {
+            ctx.publish(Noted { text: String::new() }).await?;
+        }
         "send" => {
             ctx.send(bump("a", 1)).await?;
         }
@@ -141,6 +144,26 @@ async fn a_module_keeps_to_what_is_its_own() {
         assert!(cause.contains(expected), "expected: {expected}\nfound: {cause}");
     }
     harness.app.send(Try { what: "INSERT INTO own VALUES (1)".to_owned() }).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_of_an_event_is_named_even_if_it_runs_elsewhere() {
+    let harness = Harness::with([Module::new("other").command(try_it)]).await;
+    let error = harness.app.send(Try { what: "publish what is not here".to_owned() }).await.unwrap_err();
+    let chain = tidings::chain(&error);
+    assert!(chain.contains("its contract says that module `audit` owns it"), "{chain}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_in_a_transaction_has_a_size_too() {
+    let harness = Harness::start().await;
+    let large = bump(&"x".repeat(300_000), 1);
+    let error = harness.app.send(reset_and(large)).await.unwrap_err();
+    let chain = tidings::chain(&error);
+    assert!(
+        chain.contains("command `counters.bump` has") && chain.contains("commands.body_bytes_max"),
+        "{chain}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ mod narrowing;
 mod outbox;
 mod refusals;
 mod renamed;
+mod spans;
 mod support;
 mod traps;
 mod typed;
