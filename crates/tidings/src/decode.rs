@@ -70,7 +70,13 @@ fn without_value(text: &str, error: &serde_json::Error) -> String {
 
 /// The messages of serde that are known to quote nothing but names of the type, and the others cut down to that.
 fn told_without_value(told: &str) -> String {
-    let names_only = ["missing field ", "duplicate field ", "unknown field ", "invalid length "];
+    let names_only = [
+        "missing field ",
+        "duplicate field ",
+        "unknown field ",
+        "invalid length ",
+        "data did not match any variant of untagged enum ",
+    ];
     if names_only.iter().any(|start| told.starts_with(start)) {
         return told.to_owned();
     }

@@ -12,6 +12,7 @@ use crate::app::{
     Bump, SomeBumped, audit, audit_tables, bump, counters, do_bump, note_bumped, notes, reset_and,
 };
 use crate::support::{Harness, alter, config};
+use crate::telling::{listen, told};
 
 async fn contradictions(modules: impl IntoIterator<Item = Module>) -> String {
     let dir = tempfile::tempdir().unwrap();
@@ -189,6 +190,24 @@ async fn orphaned_work_is_not_stranded() {
     let retired = audit_tables().retired("write-down", "nobody reads the book");
     let harness = harness.restart_with([counters(), retired]).await.unwrap();
     assert_eq!(harness.consumer("audit.write-down").await.retired.as_deref(), Some("nobody reads the book"));
+}
+
+#[derive(Debug, Command, serde::Serialize, serde::Deserialize)]
+#[command("other.rest")]
+struct Rest {}
+
+async fn rest(_ctx: &mut Ctx, _cmd: Rest) -> Outcome<()> {
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orphan_without_work_is_named() {
+    listen();
+    let harness = Harness::with([Module::new("other").command(rest)]).await;
+    harness.restart_with([Module::new("other")]).await.unwrap();
+    let warned =
+        told(|line| line.contains("WARN") && line.contains("command handler `other.rest` has no handler"));
+    assert_eq!(warned, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

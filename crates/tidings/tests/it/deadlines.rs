@@ -13,8 +13,9 @@ use tidings::{
 use tidings_sqlite::{SqliteConfig, SqliteStore};
 use tidings_testkit::layer::{Layer, Layered};
 
-use crate::app::{Total, bump, counters};
+use crate::app::{SomeBumped, Total, bump, counters};
 use crate::support::{Harness, config, path};
+use crate::telling::{listen, told};
 
 /// Longer than any of this takes, unless somebody waits for ever.
 const LONG: Duration = Duration::from_secs(20);
@@ -74,10 +75,12 @@ async fn in_time<T>(call: impl Future<Output = T>) -> T {
 async fn handlers_that_block() {
     a_handler_that_blocks_its_thread_is_named_and_keeps_nobody().await;
     the_look_up_of_a_key_has_a_deadline_too().await;
+    a_listener_that_blocks_its_thread_is_named().await;
 }
 
 async fn a_handler_that_blocks_its_thread_is_named_and_keeps_nobody() {
     let harness = Harness::with([counters(), slow()]).await;
+    listen();
     let soon = Duration::from_millis(50);
     let block = || "block".to_owned();
     let error =
@@ -87,12 +90,32 @@ async fn a_handler_that_blocks_its_thread_is_named_and_keeps_nobody() {
         in_time(harness.app.ask(Look { how: block() }).deadline(soon).into_future()).await.unwrap_err();
     assert!(matches!(error, QueryError::DeadlineExceeded { .. }), "{error}");
     assert_eq!(harness.app.send(bump("a", 1)).await.unwrap(), 1, "others go on");
+    let named =
+        |line: &str| line.contains("ERROR") && line.contains("command `slow.wait` has blocked a thread");
+    harness.until("it is named in the log", async |_| told(named) > 0).await;
 
     let error = in_time(harness.app.shutdown_within(soon)).await.unwrap_err();
     let ShutdownError::StillRunning { handlers, .. } = &error else { panic!("{error}") };
     assert_eq!(handlers[..], ["command `slow.wait`", "query `slow.look`"]);
     LET_GO.store(true, Ordering::SeqCst);
     in_time(harness.app.shutdown()).await.unwrap();
+    in_time(harness.app.shutdown()).await.unwrap();
+}
+
+async fn stare(_ctx: &mut Ctx, _event: SomeBumped) -> Result<()> {
+    take_time("block").await;
+    Ok(())
+}
+
+async fn a_listener_that_blocks_its_thread_is_named() {
+    LET_GO.store(false, Ordering::SeqCst);
+    BLOCKED.store(0, Ordering::SeqCst);
+    let harness = Harness::with([counters(), slow().on("stare", stare)]).await;
+    harness.app.send(bump("a", 1)).await.unwrap();
+    harness.until("it blocks", async |_| BLOCKED.load(Ordering::SeqCst) == 1).await;
+    let error = in_time(harness.app.shutdown_within(Duration::from_millis(50))).await.unwrap_err();
+    LET_GO.store(true, Ordering::SeqCst);
+    assert!(error.to_string().contains("listener `slow.stare`"), "{error}");
     in_time(harness.app.shutdown()).await.unwrap();
 }
 

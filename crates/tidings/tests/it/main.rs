@@ -15,5 +15,6 @@ mod refusals;
 mod renamed;
 mod spans;
 mod support;
+mod telling;
 mod traps;
 mod typed;

@@ -1,52 +1,12 @@
 //! Spans, and the traces they belong to.
 
-use std::fmt::Debug;
-use std::sync::{Mutex, OnceLock};
-
 use serde::{Deserialize, Serialize};
 use tidings::{Caller, Command, Ctx, Module, Outcome, Query, QueryCtx, Result, TraceContext, batch, sql};
-use tracing::field::{Field, Visit};
-use tracing::span::Attributes;
-use tracing::{Id, Subscriber};
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use crate::app::contracts::audit::Noted;
 use crate::app::{SomeBumped, audit_tables, bump, counters};
 use crate::support::Harness;
-
-static SPANS: OnceLock<Mutex<Vec<String>>> = OnceLock::new();
-
-fn spans() -> Vec<String> {
-    SPANS.get_or_init(Mutex::default).lock().unwrap().clone()
-}
-
-/// Takes down the fields of every span.
-struct Spans;
-
-struct Text(String);
-
-impl Visit for Text {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0 += &format!("{}={value:?} ", field.name());
-    }
-}
-
-impl<S: Subscriber> Layer<S> for Spans {
-    fn on_new_span(&self, attributes: &Attributes<'_>, _id: &Id, _context: Context<'_, S>) {
-        let mut text = Text(String::new());
-        attributes.record(&mut text);
-        SPANS.get_or_init(Mutex::default).lock().unwrap().push(text.0);
-    }
-}
-
-/// For the whole process: handlers run on threads of their own.
-fn listen_to_spans() {
-    static LISTENING: OnceLock<()> = OnceLock::new();
-    LISTENING.get_or_init(|| {
-        let subscriber = tracing_subscriber::registry().with(Spans);
-        tracing::subscriber::set_global_default(subscriber).unwrap();
-    });
-}
+use crate::telling::{listen, told};
 
 #[derive(Debug, Command, Serialize, Deserialize)]
 #[command("spans.name", output = Vec<Option<String>>)]
@@ -76,7 +36,7 @@ const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_span_goes_with_its_handler_and_a_trace_with_its_query() {
-    listen_to_spans();
+    listen();
     let harness = Harness::with([Module::new("spans").command(name_spans).query(names_of_spans)]).await;
     let handle = || Some("handle".to_owned());
     assert_eq!(harness.app.send(NameSpans {}).await.unwrap(), [handle(), handle()]);
@@ -87,8 +47,8 @@ async fn a_span_goes_with_its_handler_and_a_trace_with_its_query() {
     let caller = Caller { trace: trace(), ..Caller::default() };
     harness.app.ask_json("spans.names", b"{}", caller).await.unwrap();
     let traced =
-        |span: &&String| span.contains("spans.names") && span.contains("4bf92f3577b34da6a3ce929d0e0e4736");
-    assert_eq!(spans().iter().filter(traced).count(), 2);
+        |span: &str| span.contains("spans.names") && span.contains("4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(told(traced), 2);
 }
 
 /// Says of those counters that are `mine-..` that they cause a note.
@@ -110,7 +70,7 @@ async fn note_the_cause(ctx: &mut Ctx, events: Vec<SomeBumped>) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_batch_publishes_belongs_to_the_event_that_causes_it() {
-    listen_to_spans();
+    listen();
     let harness = Harness::with([counters(), audit_tables()]).await;
     for counter in ["nobodys-1", "mine-1", "mine-2"] {
         harness.app.send(bump(counter, 1)).await.unwrap();
@@ -136,7 +96,6 @@ async fn what_a_batch_publishes_belongs_to_the_event_that_causes_it() {
     assert!(causes[0].1.as_ref().is_some_and(|bumped| bumped.contains("mine-1")));
     assert!(causes[1].1.as_ref().is_some_and(|bumped| bumped.contains("mine-2")));
     assert_eq!(causes[2].1, None);
-    let of_batch =
-        |span: &&String| span.contains("messaging.batch.message_count=3") && span.contains("links=");
-    assert_eq!(spans().iter().filter(of_batch).count(), 1);
+    let of_batch = |span: &str| span.contains("messaging.batch.message_count=3") && span.contains("links=");
+    assert_eq!(told(of_batch), 1);
 }
