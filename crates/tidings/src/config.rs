@@ -25,6 +25,7 @@ const FILE: &str = "tidings.toml";
 pub struct Config {
     pub store: StoreConfig,
     pub commands: CommandsConfig,
+    pub queries: QueriesConfig,
     pub listeners: ListenersConfig,
     pub events: EventsConfig,
     pub retention: RetentionConfig,
@@ -67,6 +68,13 @@ pub struct CommandsConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "see `Config`")]
+pub struct QueriesConfig {
+    pub concurrency_max: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "see `Config`")]
 pub struct ListenersConfig {
     pub batch: usize,
     pub slice_ms: u64,
@@ -99,6 +107,13 @@ pub struct RetentionConfig {
 #[allow(missing_docs, reason = "see `Config`")]
 pub struct StartConfig {
     pub allow_orphans: bool,
+}
+
+impl CommandsConfig {
+    /// How long a caller waits who says so, or does not.
+    pub(crate) fn deadline(&self, asked: Option<Duration>) -> Duration {
+        asked.unwrap_or(Duration::from_millis(self.deadline_ms))
+    }
 }
 
 /// Why a configuration was refused.

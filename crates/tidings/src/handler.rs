@@ -11,6 +11,7 @@ use tidings_core::error::{Error, Outcome, Result};
 use tidings_core::reads::ReadField;
 
 use crate::ctx::{BoxFuture, Ctx, CtxCore, Driver, QueryCtx};
+use crate::decode::{self, Undecoded};
 use crate::reply::CommandReply;
 use crate::strict;
 
@@ -92,7 +93,7 @@ where
                 let mut ctx = Ctx::<D>::wrap(core);
                 let mut result = Ok(());
                 for payload in payloads {
-                    result = match decode::<T>(&payload) {
+                    result = match decode_event::<T>(&payload) {
                         Ok(event) => handler.call(&mut ctx, event).await,
                         Err(error) => Err(error),
                     };
@@ -112,6 +113,19 @@ pub struct BatchListener<F>(F);
 
 /// Makes a listener of `async fn(&mut Ctx, Vec<T>) -> Result<()>`: it gets what waits, up to the batch size, in one
 /// call and one transaction. When it fails, the batch is split until the failing event is alone.
+///
+/// The events of a batch belong to different flows. A handler that publishes says which event it is for:
+///
+/// ```
+/// # use tidings::{Ctx, Event, Reads, Result};
+/// async fn forward<T: Reads, E: Event + From<T>>(ctx: &mut Ctx, events: Vec<T>) -> Result<()> {
+///     for (position, event) in events.into_iter().enumerate() {
+///         ctx.caused_by(position)?;
+///         ctx.publish(E::from(event)).await?;
+///     }
+///     Ok(())
+/// }
+/// ```
 pub fn batch<F>(handler: F) -> BatchListener<F> {
     BatchListener(handler)
 }
@@ -129,7 +143,8 @@ where
             let handler = handler.clone();
             Box::pin(async move {
                 let mut ctx = Ctx::<D>::wrap(core);
-                let events = payloads.iter().map(|payload| decode::<T>(payload)).collect::<Result<Vec<T>>>();
+                let events =
+                    payloads.iter().map(|payload| decode_event::<T>(payload)).collect::<Result<Vec<T>>>();
                 let result = match events {
                     Ok(events) => handler.call(&mut ctx, events).await,
                     Err(error) => Err(error),
@@ -179,8 +194,9 @@ fn route<D: Driver, T: Reads>(call: Erased<()>, batched: bool) -> Route {
     }
 }
 
-fn decode<T: Reads>(json: &str) -> Result<T> {
-    T::decode(json).map_err(|source| Error::permanent(Undecodable { event: T::EVENT, source }))
+fn decode_event<T: Reads>(json: &str) -> Result<T> {
+    T::decode(json)
+        .map_err(|error| Error::permanent(Undecodable { event: T::EVENT, source: Undecoded::from(&error) }))
 }
 
 /// An event's payload does not hold what its reader declares.
@@ -188,7 +204,7 @@ fn decode<T: Reads>(json: &str) -> Result<T> {
 #[error("event `{event}` does not decode into what its listener reads")]
 pub(crate) struct Undecodable {
     event: &'static str,
-    source: serde_json::Error,
+    source: Undecoded,
 }
 
 /// An erased handler of a command or a query: JSON text in, JSON text out.
@@ -229,7 +245,7 @@ where
                 let mut ctx = Ctx::<D>::wrap(core);
                 let result = async {
                     let payload = payloads.first().map_or("null", |payload| payload);
-                    let command = serde_json::from_str::<C>(payload).map_err(Error::permanent)?;
+                    let command = decode::from_str::<C>(payload).map_err(Error::permanent)?;
                     let output = handler.call(&mut ctx, command).await?;
                     serde_json::to_string(&output).map_err(Error::permanent)
                 }
@@ -269,7 +285,7 @@ where
                 let mut ctx = QueryCtx::<D>::wrap(core);
                 let result = async {
                     let payload = payloads.first().map_or("null", |payload| payload);
-                    let query = serde_json::from_str::<Q>(payload).map_err(Error::permanent)?;
+                    let query = decode::from_str::<Q>(payload).map_err(Error::permanent)?;
                     let output = handler.call(&mut ctx, query).await?;
                     serde_json::to_string(&output).map_err(Error::permanent)
                 }

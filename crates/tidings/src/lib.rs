@@ -19,6 +19,8 @@ mod config;
 mod consumer;
 mod contracts;
 mod ctx;
+mod deadline;
+mod decode;
 mod handler;
 mod module;
 mod outbox;
@@ -28,16 +30,18 @@ mod reply;
 mod sqlite;
 mod strict;
 mod telemetry;
+mod underway;
 mod unit;
 
 pub use app::{
-    App, AppBuilder, BuildError, Consumes, Contradiction, DeadLetters, Manifest, ModuleManifest, Publishes,
+    App, AppBuilder, BuildError, Consumes, Contradiction, DeadLetterError, DeadLetters, Manifest,
+    ModuleManifest, Publishes, ShutdownError,
 };
 pub use clock::SystemClock;
 pub use command::{Caller, SendCommand, SendError};
 pub use config::{
-    CommandsConfig, Config, ConfigError, DEFAULTS, EventsConfig, ListenersConfig, RetentionConfig,
-    StartConfig, StoreConfig, Synchronous,
+    CommandsConfig, Config, ConfigError, DEFAULTS, EventsConfig, ListenersConfig, QueriesConfig,
+    RetentionConfig, StartConfig, StoreConfig, Synchronous,
 };
 pub use contracts::ContractViolation;
 #[cfg(feature = "sqlite")]

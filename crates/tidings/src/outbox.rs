@@ -58,7 +58,7 @@ impl Outbox {
                 })
             }),
         };
-        unit::run(&self.shared.store, unit, self.shared.config.limits(), Access::Write).await?;
+        unit::run(&self.shared, unit, self.shared.config.limits(), Access::Write).await?;
         Ok(id)
     }
 
@@ -72,8 +72,7 @@ impl Outbox {
     }
 
     fn envelope<E: Event>(&self, event: &E) -> Result<Envelope> {
-        let nobody = MessageId(uuid::Uuid::nil());
-        let origin = Origin { id: nobody, correlation_id: nobody, trace: self.trace.child() };
+        let origin = Origin::nobody(self.trace.child());
         let mut envelope = self.shared.event_envelope(&self.module, event, &origin)?;
         envelope.correlation_id = envelope.id;
         Ok(envelope)

@@ -5,6 +5,8 @@ use tidings_core::contract::Command;
 use tidings_core::error::Rejection;
 use tidings_core::ids::MessageId;
 
+use crate::decode::{self, Undecoded};
+
 /// What became of a durable command, given to the reply handler that was named when it was sent.
 #[derive(Debug)]
 pub struct CommandReply<C: Command> {
@@ -26,11 +28,14 @@ pub(crate) struct ReplyBody {
 }
 
 impl<C: Command> CommandReply<C> {
-    pub(crate) fn decode(json: &str) -> Result<Self, serde_json::Error> {
-        let body: ReplyBody = serde_json::from_str(json)?;
+    pub(crate) fn decode(json: &str) -> Result<Self, Undecoded> {
+        let body: ReplyBody = decode::from_str(json)?;
         let outcome = match body.rejection {
             Some(rejection) => Err(rejection),
-            None => Ok(serde_json::from_value(body.output.unwrap_or(serde_json::Value::Null))?),
+            None => {
+                let output = body.output.unwrap_or(serde_json::Value::Null);
+                Ok(serde_json::from_value(output).map_err(|error| Undecoded::from(&error))?)
+            }
         };
         Ok(Self { command_id: body.command_id, outcome })
     }

@@ -11,16 +11,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::decode;
+
 /// Fields that are tried on one payload; each costs some decoding, and a payload may have thousands.
 const TRIED_MAX: usize = 16;
 
 /// Says whether a payload decodes, or names what it has that the type does not know.
 pub(crate) fn check<T: Serialize + DeserializeOwned>(json: &[u8]) -> Result<(), String> {
-    let mut unknown = Vec::new();
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let decoded: T = serde_ignored::deserialize(&mut deserializer, |path| unknown.push(path.to_string()))
-        .and_then(|decoded| deserializer.end().map(|()| decoded))
-        .map_err(|error| error.to_string())?;
+    let (decoded, mut unknown) = decode::with_skipped::<T>(json).map_err(|error| error.to_string())?;
     if unknown.is_empty() {
         unknown.extend(ignored_unseen(json, &decoded));
     }

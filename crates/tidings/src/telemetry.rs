@@ -1,6 +1,8 @@
 //! Spans after the OpenTelemetry semantic conventions for messaging
 //! (<https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/>).
 
+use sha2::{Digest, Sha256};
+use tidings_core::key::Key;
 use tracing::Span;
 
 use crate::ctx::Origin;
@@ -20,4 +22,49 @@ pub(crate) fn handle_span(message_name: &str, handler: &str, origin: &Origin) ->
         messaging.message.conversation_id = %origin.correlation_id,
         traceparent = origin.trace.parent.as_ref().map(tracing::field::display),
     )
+}
+
+/// A span has at most this many links, which is the limit that OpenTelemetry's exporters have by default.
+const LINKS_MAX: usize = 128;
+
+/// The span of handling several messages in one call. It belongs to none of their traces, and links to all of them.
+pub(crate) fn batch_span(message_name: &str, handler: &str, origins: &[Origin]) -> Span {
+    tracing::info_span!(
+        "handle",
+        otel.name = format_args!("handle {message_name}"),
+        otel.kind = "consumer",
+        messaging.system = "tidings",
+        messaging.operation.name = "handle",
+        messaging.operation.type = "process",
+        messaging.destination.name = message_name,
+        messaging.consumer.group.name = handler,
+        messaging.batch.message_count = origins.len(),
+        links = links(origins),
+    )
+}
+
+fn links(origins: &[Origin]) -> String {
+    let parents = origins.iter().filter_map(|origin| origin.trace.traceparent());
+    parents.take(LINKS_MAX).collect::<Vec<_>>().join(" ")
+}
+
+/// A key as logs may show it: its kind, and of its value, which may be personal, only what tells it from others.
+pub(crate) fn masked(key: &Key) -> String {
+    let kind = key.as_str().split(':').next().unwrap_or_default();
+    let hash = Sha256::digest(key.as_str().as_bytes());
+    let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    format!("{kind}:#{hash}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_told_apart_and_not_told() {
+        let [alice, bob] =
+            ["alice@example.org", "bob@example.org"].map(|who| masked(&Key::new("email", who)));
+        assert!(alice.starts_with("email:#") && !alice.contains("alice"), "{alice}");
+        assert_ne!(alice, bob);
+    }
 }

@@ -10,10 +10,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use tidings_core::error::{Error, Result};
-use tidings_core::store::{Limits, Store, StoreError, Tx, Work};
+use tidings_core::store::{Limits, StoreError, Tx, Work};
+use tokio::task::{JoinError, JoinHandle};
 
+use crate::app::Shared;
 use crate::ctx::in_handler::InHandler;
 use crate::ctx::{BoxFuture, TxSlot};
+use crate::deadline::Deadline;
+use crate::underway::Underway;
 
 /// A unit's future gives back the transaction, if it took one, with its result.
 pub(crate) type UnitFuture<T> = BoxFuture<(Option<Box<dyn Tx>>, Result<T>)>;
@@ -38,37 +42,102 @@ pub(crate) enum Access {
 /// Runs a unit. Its future is polled here until it wants a transaction; then it moves, as it is, to the store.
 /// Returns after the commit.
 pub(crate) async fn run<T: Send + 'static>(
-    store: &Arc<dyn Store>,
+    shared: &Shared,
     unit: Unit<T>,
     limits: Limits,
     access: Access,
 ) -> Result<T> {
     let slot = TxSlot::default();
-    let mut future = in_handler(&unit.name, (unit.start)(slot.clone()));
-    let first = until_wanted(&mut future, &slot, limits.wait.unwrap_or(limits.budget.saturating_mul(6)));
+    let mut future = in_handler(&shared.underway, &unit.name, (unit.start)(slot.clone()));
+    let wait = limits.wait.unwrap_or(limits.budget.saturating_mul(6));
+    let first = tokio::time::timeout(wait, until_wanted(&mut future, &slot));
     match AssertUnwindSafe(first).catch_unwind().await {
-        Ok(First::Ended(result)) => return result,
-        Ok(First::WantsTx) => {}
-        Ok(First::TooLong(waited)) => {
-            return Err(Error::failed(HandlerTimeout { name: unit.name.to_string(), waited }));
-        }
-        Err(panic) => return Err(Error::failed(panicked(&unit.name, panic.as_ref()))),
+        Ok(Ok(First::Ended(result))) => result,
+        Ok(Ok(First::WantsTx)) => in_transaction(shared, unit, (slot, future), limits, access).await,
+        Ok(Err(_elapsed)) => Err(timeout(&unit.name, wait)),
+        Err(panic) => Err(Error::failed(panicked(&unit.name, panic.as_ref()))),
     }
+}
+
+/// Like [`run`], for a caller with a deadline. Until it wants a transaction the future is polled by a task of its own: a
+/// handler that does not await then blocks that task, and not the caller, who is answered in time.
+pub(crate) async fn run_apart<T: Send + 'static>(
+    shared: &Shared,
+    unit: Unit<T>,
+    budget: Duration,
+    deadline: &Deadline,
+    access: Access,
+) -> Result<T> {
+    let slot = TxSlot::default();
+    let mut future = in_handler(&shared.underway, &unit.name, (unit.start)(slot.clone()));
+    let begun = deadline.left();
+    let first = Apart(tokio::spawn(async move {
+        let first = until_wanted(&mut future, &slot).await;
+        (first, slot, future)
+    }));
+    match tokio::time::timeout_at(deadline.ends(), first).await {
+        Ok(Ok((First::Ended(result), ..))) => result,
+        Ok(Ok((First::WantsTx, slot, future))) => {
+            let left = deadline.left();
+            let limits = Limits { budget: budget.min(left), wait: Some(left) };
+            in_transaction(shared, unit, (slot, future), limits, access).await
+        }
+        Ok(Err(error)) => Err(Error::failed(match error.try_into_panic() {
+            Ok(panic) => panicked(&unit.name, panic.as_ref()),
+            // The async runtime is being torn down.
+            Err(_cancelled) => StoreError::Closed,
+        })),
+        Err(_elapsed) => Err(timeout(&unit.name, begun)),
+    }
+}
+
+async fn in_transaction<T: Send + 'static>(
+    shared: &Shared,
+    unit: Unit<T>,
+    started: (TxSlot, Started<T>),
+    limits: Limits,
+    access: Access,
+) -> Result<T> {
     let result = Arc::new(Mutex::new(None));
-    let work = UnitWork { unit, access, started: Mutex::new(Some((slot, future))), result: result.clone() };
+    let work = Arc::new(UnitWork {
+        unit,
+        access,
+        underway: shared.underway.clone(),
+        started: Mutex::new(Some(started)),
+        result: result.clone(),
+    });
     let done = match access {
-        Access::Write | Access::Drain => store.transact(Arc::new(work), limits).await,
-        Access::Read => store.read(Arc::new(work), limits).await,
+        Access::Write | Access::Drain => shared.store.transact(work, limits).await,
+        Access::Read => shared.store.read(work, limits).await,
     };
     let ended = result.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (done, ended) {
         (Ok(()) | Err(StoreError::Undone), Some(result)) => result,
         // A raw error of the driver says what ended the transaction; the store has only seen that it was gone.
-        (Err(StoreError::TransactionLost { .. }), Some(Err(error))) if store.is_store_trouble(&error) => {
+        (Err(StoreError::TransactionLost { .. }), Some(Err(error)))
+            if shared.store.is_store_trouble(&error) =>
+        {
             Err(error)
         }
         (Err(error), _) => Err(error.into()),
         (Ok(()), None) => Err(Error::failed("the store committed work that had not ended")),
+    }
+}
+
+/// A task that ends when nobody waits for it any more.
+struct Apart<T>(JoinHandle<T>);
+
+impl<T> Future for Apart<T> {
+    type Output = std::result::Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<T> Drop for Apart<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -80,23 +149,24 @@ pub(crate) struct HandlerTimeout {
     waited: Duration,
 }
 
+fn timeout(name: &str, waited: Duration) -> Error {
+    Error::failed(HandlerTimeout { name: name.to_owned(), waited })
+}
+
 enum First<T> {
     Ended(Result<T>),
     WantsTx,
-    TooLong(Duration),
 }
 
 async fn until_wanted<T>(
     future: &mut (impl Future<Output = (Option<Box<dyn Tx>>, Result<T>)> + Unpin),
     slot: &TxSlot,
-    wait: Duration,
 ) -> First<T> {
-    let polls =
-        std::future::poll_fn(|cx| match Pin::new(&mut *future).poll(cx).map_or_wanted(slot, cx.waker()) {
-            Some(first) => Poll::Ready(first),
-            None => Poll::Pending,
-        });
-    tokio::time::timeout(wait, polls).await.unwrap_or(First::TooLong(wait))
+    std::future::poll_fn(|cx| match Pin::new(&mut *future).poll(cx).map_or_wanted(slot, cx.waker()) {
+        Some(first) => Poll::Ready(first),
+        None => Poll::Pending,
+    })
+    .await
 }
 
 trait MapOrWanted<T> {
@@ -115,13 +185,14 @@ impl<T> MapOrWanted<T> for Poll<(Option<Box<dyn Tx>>, Result<T>)> {
 
 type Started<T> = InHandler<UnitFuture<T>>;
 
-fn in_handler<T>(name: &Arc<str>, future: UnitFuture<T>) -> Started<T> {
-    InHandler { name: name.clone(), future }
+fn in_handler<T>(underway: &Underway, name: &Arc<str>, future: UnitFuture<T>) -> Started<T> {
+    InHandler { present: underway.enter(name.clone()), future }
 }
 
 struct UnitWork<T> {
     unit: Unit<T>,
     access: Access,
+    underway: Arc<Underway>,
     /// The future that was begun before the transaction was wanted; gone after the first run.
     started: Mutex<Option<(TxSlot, Started<T>)>>,
     result: Arc<Mutex<Option<Result<T>>>>,
@@ -145,8 +216,9 @@ impl<T: Send + 'static> Work for UnitWork<T> {
         let started = self.started.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (slot, future) = started.unwrap_or_else(|| {
             let slot = TxSlot::default();
-            (slot.clone(), in_handler(&self.unit.name, (self.unit.start)(slot)))
+            (slot.clone(), in_handler(&self.underway, &self.unit.name, (self.unit.start)(slot)))
         });
+        future.present.has_tx();
         slot.put(tx);
         let (tx, result) = future.await;
         let verdict = if result.is_ok() { Ok(()) } else { Err(StoreError::Undone) };

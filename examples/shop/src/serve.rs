@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidings::{Config, Result};
+use tidings::{Config, Result, ShutdownError};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -36,7 +36,17 @@ pub(crate) async fn run(options: ServeOptions) -> Result<()> {
             }
         }
     }
-    Ok(app.shutdown().await?)
+    if let Err(error) = app.shutdown().await {
+        stop_at_once(&error);
+    }
+    Ok(())
+}
+
+/// A handler that does not await cannot be stopped, and the async runtime would wait for it for ever. Nothing that was
+/// committed is lost by this; the next start is only a careful one.
+fn stop_at_once(error: &ShutdownError) -> ! {
+    tracing::error!(error = tidings::chain(error), "the shop does not stop in order; it ends now");
+    std::process::exit(1)
 }
 
 #[cfg(unix)]

@@ -20,6 +20,7 @@ use crate::config::{Config, ConfigError};
 use crate::contracts::ContractBook;
 use crate::ctx::{Driver, Portable};
 use crate::module::{Module, ModuleFacts};
+use crate::underway::Underway;
 
 /// Joins modules, configuration and a store; see [`App::builder`].
 #[derive(Default)]
@@ -106,6 +107,7 @@ impl AppBuilder {
             return Err(BuildError::Contradictions(found));
         }
         let config = self.config.map_or_else(Config::load, Ok)?;
+        config.validate()?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::default()));
         let opened_here = self.store.is_none();
         let store = match self.store {
@@ -202,7 +204,10 @@ fn run(shared: Arc<Shared>, consumers: Vec<Consumer>, manifest: Manifest) -> App
         tasks.spawn(crate::consumer::run(shared.clone(), consumer, controlled, stopped.clone()));
     }
     tasks.spawn(super::maintenance::run(shared.clone(), stopped));
-    App { shared, running: Arc::new(Running { stop, tasks: tasks.into(), controls, manifest }) }
+    App {
+        shared,
+        running: Arc::new(Running { stop, tasks: tasks.into(), closing: None.into(), controls, manifest }),
+    }
 }
 
 fn assemble(
@@ -214,6 +219,8 @@ fn assemble(
 ) -> (Arc<Shared>, Vec<Consumer>) {
     let mut shared = Shared {
         gate: Gate::new(config.commands.concurrency_max),
+        query_gate: Gate::new(config.queries.concurrency_max),
+        underway: Underway::start(),
         in_flight: InFlight::default(),
         careful: tokio::sync::Mutex::new(()),
         modules: HashMap::new(),

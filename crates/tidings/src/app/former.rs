@@ -76,3 +76,18 @@ fn registered(module: &Module) -> HashSet<&str> {
     let commands = commands.map(|command| command.name.strip_prefix(&prefix).unwrap_or(command.name));
     listeners.chain(replies).chain(commands).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handler_has_all_the_names_it_ever_had() {
+        let module = Module::new("m").renamed("a", "b").renamed("b", "c").renamed("x", "c").renamed("y", "z");
+        let names = |name| former_names(&module, name).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(names("c"), ["m.b", "m.x", "m.a"]);
+        assert_eq!(names("a"), [""; 0]);
+        let circle = Module::new("m").renamed("a", "b").renamed("b", "a");
+        assert_eq!(former_names(&circle, "a").len(), 2, "it ends");
+    }
+}

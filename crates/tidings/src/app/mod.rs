@@ -10,26 +10,28 @@ mod manifest;
 mod orphans;
 mod readable;
 mod shared;
+mod shutdown;
 
 use std::sync::Arc;
 
 use tidings_core::contract::{Command, Query};
-use tidings_core::store::Store;
+use tidings_core::store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 pub use borders::Contradiction;
 pub use build::{AppBuilder, BuildError};
-pub use dead_letters::DeadLetters;
+pub use dead_letters::{DeadLetterError, DeadLetters};
 pub use manifest::{Consumes, Manifest, ModuleManifest, Publishes};
 pub(crate) use shared::{Consumer, ConsumerWork, Shared};
+pub use shutdown::ShutdownError;
 
 use crate::command::{Caller, SendCommand};
 use crate::consumer::Control;
 use crate::query::AskQuery;
 use crate::{Outbox, QueryError, SendError};
 
-/// A running application. Cheap to clone; the last words are [`shutdown`](Self::shutdown).
+/// A running application. Cheap to clone; the last word is [`shutdown`](Self::shutdown).
 #[derive(Clone)]
 pub struct App {
     pub(crate) shared: Arc<Shared>,
@@ -39,6 +41,8 @@ pub struct App {
 struct Running {
     stop: watch::Sender<bool>,
     tasks: tokio::sync::Mutex<JoinSet<()>>,
+    /// The store's closing, once it has begun.
+    closing: tokio::sync::Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
     controls: Vec<(Arc<str>, mpsc::Sender<Control>)>,
     manifest: Manifest,
 }
@@ -70,12 +74,12 @@ impl App {
         AskQuery::new(self, query)
     }
 
-    /// Asks a query given by name and JSON text. Unknown fields are refused.
+    /// Asks a query given by name and JSON text, as an edge does. Unknown fields are refused.
     ///
     /// # Errors
     /// As [`ask`](Self::ask), and for a name or payload that is not known; the answer is JSON text.
-    pub async fn ask_json(&self, name: &str, payload: &[u8]) -> Result<String, QueryError> {
-        crate::query::ask_json(&self.shared, name, payload).await
+    pub async fn ask_json(&self, name: &str, payload: &[u8], caller: Caller) -> Result<String, QueryError> {
+        crate::query::ask_json(&self.shared, name, payload, caller).await
     }
 
     /// Publishes from code that has a transaction of its own, on behalf of a module.
@@ -102,19 +106,6 @@ impl App {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.shared.store
-    }
-
-    /// Stops in order: no new commands are taken, running work ends, consumers finish their batch, the store is closed.
-    ///
-    /// # Errors
-    /// If the store cannot be closed in order; nothing is lost by that, the next start is only a careful one.
-    pub async fn shutdown(&self) -> Result<(), tidings_core::store::StoreError> {
-        self.shared.gate.close();
-        self.running.stop.send_replace(true);
-        let mut tasks = self.running.tasks.lock().await;
-        while tasks.join_next().await.is_some() {}
-        self.shared.gate.drained().await;
-        self.shared.store.close().await
     }
 
     fn control(&self, consumer: &str) -> Option<&mpsc::Sender<Control>> {

@@ -18,6 +18,7 @@ use crate::contracts::ContractBook;
 use crate::ctx::Origin;
 use crate::handler::{CallRoute, ReplyRoute, Route};
 use crate::module::ModuleFacts;
+use crate::underway::Underway;
 
 /// Says whether a module may run a statement, on stores that can tell.
 pub(crate) type CheckTables = Box<dyn Fn(&str, &str) -> std::result::Result<(), StoreError> + Send + Sync>;
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     /// Event to the module that owns it, for refusals that name both.
     pub(crate) owners: HashMap<&'static str, String>,
     pub(crate) gate: Gate,
+    pub(crate) query_gate: Gate,
+    pub(crate) underway: Arc<Underway>,
     pub(crate) in_flight: InFlight,
     /// Held by the one consumer that is being careful, so that a crash names one suspect.
     pub(crate) careful: tokio::sync::Mutex<()>,
@@ -113,7 +116,7 @@ impl Shared {
             key: E::KEY.zip(event.key()).map(|(kind, value)| Key::new(kind, &value)),
             time: self.clock.now(),
             correlation_id: origin.correlation_id,
-            causation_id: (origin.id != MessageId(uuid::Uuid::nil())).then_some(origin.id),
+            causation_id: origin.cause(),
             trace: origin.trace.clone(),
             reply_to: None,
             data,
@@ -125,11 +128,16 @@ impl Shared {
         if owned == Some(contract.version) {
             return Ok(());
         }
+        let elsewhere = contract.owner != &*module.name;
         let reason = match (owned, self.owners.get(contract.name)) {
             (Some(version), _) => {
                 format!("it publishes v{version}; a fact is published once, in one version")
             }
             (None, Some(owner)) => format!("it is owned by module `{owner}`"),
+            (None, None) if elsewhere => format!(
+                "its contract says that module `{}` owns it, which is not part of this application",
+                contract.owner
+            ),
             (None, None) => "declare it with `.owns::<..>()`".to_owned(),
         };
         Err(Error::permanent(NotTheOwner {

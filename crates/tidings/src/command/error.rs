@@ -7,6 +7,9 @@ use std::time::Duration;
 use tidings_core::error::{Error, ErrorKind, Rejection};
 use tidings_core::store::StoreError;
 
+use crate::deadline::Deadline;
+use crate::unit::HandlerTimeout;
+
 /// Why a command has no output.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -71,6 +74,14 @@ pub enum SendError {
         /// Which bound was met.
         reason: String,
     },
+    /// The store cannot write at the moment: its disk is full, or it is read-only. Nothing was written.
+    #[error("command `{command}` was not carried out: nothing can be written at the moment")]
+    StoreUnavailable {
+        /// The command.
+        command: String,
+        /// The store's error, with the remedy.
+        source: Box<dyn StdError + Send + Sync>,
+    },
     /// The application is shutting down.
     #[error("command `{command}` was not begun: the application is shutting down")]
     ShuttingDown {
@@ -132,16 +143,30 @@ impl SendError {
     }
 
     /// Sorts a handler's or store's error into what the caller can act on.
-    pub(super) fn of(command: &str, error: Error, deadline: Duration) -> Self {
+    pub(super) fn of(command: &str, error: Error, deadline: &Deadline) -> Self {
         let command = command.to_owned();
         if let ErrorKind::Rejected(rejection) = error.kind() {
             return Self::Rejected { command, rejection: rejection.clone() };
         }
+        if error.find::<HandlerTimeout>().is_some() {
+            return Self::DeadlineExceeded { command, deadline: deadline.given() };
+        }
         match error.find::<StoreError>() {
             Some(StoreError::Unknown { .. }) => Self::Unknown { command },
-            Some(StoreError::Timeout { .. }) => Self::DeadlineExceeded { command, deadline },
-            Some(busy @ (StoreError::Overloaded { .. } | StoreError::Blocked { .. })) => {
-                Self::Overloaded { command, reason: busy.to_string() }
+            Some(StoreError::Timeout { .. }) => {
+                Self::DeadlineExceeded { command, deadline: deadline.given() }
+            }
+            // Its budget ended with the deadline.
+            Some(StoreError::Budget { .. }) if deadline.is_over() => {
+                Self::DeadlineExceeded { command, deadline: deadline.given() }
+            }
+            Some(
+                busy @ (StoreError::Overloaded { .. }
+                | StoreError::Blocked { .. }
+                | StoreError::LogFull { .. }),
+            ) => Self::Overloaded { command, reason: busy.to_string() },
+            Some(StoreError::Full { .. } | StoreError::ReadOnly { .. }) => {
+                Self::StoreUnavailable { command, source: error.into_source() }
             }
             Some(StoreError::Closed) => Self::ShuttingDown { command },
             _ => Self::Failed { command, source: error.into_source() },

@@ -10,6 +10,7 @@ use tidings_core::trace::TraceContext;
 
 use super::{Caller, SendError};
 use crate::app::App;
+use crate::decode;
 
 /// A command about to be sent; await it. Made by [`App::send`].
 #[must_use = "a command is sent when this is awaited"]
@@ -53,7 +54,7 @@ impl<'a, C: Command> SendCommand<'a, C> {
         let failed = |source| SendError::Failed { command: C::NAME.to_owned(), source };
         let payload = serde_json::to_string(&self.command).map_err(|error| failed(error.into()))?;
         let output = super::run(&self.app.shared, C::NAME, payload.into(), self.caller).await?;
-        serde_json::from_str(&output).map_err(|error| failed(error.into()))
+        decode::from_str(&output).map_err(|error| failed(error.into()))
     }
 }
 

@@ -10,11 +10,12 @@ const SECONDS_MAX: f64 = DAYS_MAX * 86_400.0;
 
 /// The first setting that cannot be used, and why.
 pub(super) fn unusable(config: &Config) -> Option<(&'static str, String)> {
-    let Config { store, commands, listeners, events, retention, start: _ } = config;
+    let Config { store, commands, queries, listeners, events, retention, start: _ } = config;
     for (name, number) in [
         ("store.queue_max", store.queue_max),
         ("commands.concurrency_max", commands.concurrency_max),
         ("commands.body_bytes_max", commands.body_bytes_max),
+        ("queries.concurrency_max", queries.concurrency_max),
         ("listeners.batch", listeners.batch),
         ("listeners.behind_max", listeners.behind_max),
         ("events.bytes_max", events.bytes_max),

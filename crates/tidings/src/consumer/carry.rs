@@ -5,8 +5,8 @@ use tidings_core::error::{Error, Rejection, Result};
 use tidings_core::store::{Savepoint, Store};
 use tracing::Instrument;
 
-use super::deliver::{Core, lost_context, origin_of};
-use crate::ctx::CtxCore;
+use super::deliver::{Core, lost_context};
+use crate::ctx::{CtxCore, Origin};
 use crate::handler::CallRoute;
 use crate::reply::ReplyBody;
 use crate::telemetry;
@@ -15,7 +15,7 @@ use crate::telemetry;
 pub(super) async fn carry_out(core: &mut Core, command: &CallRoute, message: &Recorded) -> Result<()> {
     // The context leaves its place only for the handler: it holds the transaction, which an early return must not lose.
     let own = core.as_mut().ok_or_else(lost_context)?;
-    own.origin = origin_of(message);
+    own.origin = Origin::of(message);
     let beginning = Beginning::of(own).await?;
     let span = telemetry::handle_span(&message.envelope.name, command.name, &own.origin);
     let own = core.take().ok_or_else(lost_context)?;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tidings_core::envelope::{Cursor, Position, Recorded};
 use tidings_core::error::{Error, Result};
 use tidings_core::store::{Lease, Limits, Parked, Receipt, Settled};
+use tidings_core::trace::TraceContext;
 use tracing::Instrument;
 
 use super::carry::carry_out;
@@ -64,13 +65,11 @@ pub(super) async fn attempt(
             })
         }),
     };
-    unit::run(&shared.store, unit, limits, Access::Drain).await
+    unit::run(shared, unit, limits, Access::Drain).await
 }
 
 fn new_core(shared: &Arc<Shared>, consumer: &Consumer, slot: TxSlot) -> Option<Box<CtxCore>> {
-    let nobody = tidings_core::ids::MessageId(uuid::Uuid::nil());
-    let origin =
-        Origin { id: nobody, correlation_id: nobody, trace: tidings_core::trace::TraceContext::default() };
+    let origin = Origin::nobody(TraceContext::default());
     Some(CtxCore::new(shared.clone(), consumer.module.clone(), origin, slot))
 }
 
@@ -124,30 +123,33 @@ async fn deliver_next(core: &mut Core, consumer: &Consumer, next: &[Delivery]) -
             && !matches!(delivery.task, Task::PutBehind(..))
     };
     let count = next.iter().take_while(same).count().max(1);
-    let payloads =
-        next[..count].iter().map(|delivery| delivery.message.envelope.data.as_str().into()).collect();
-    call_one(core, consumer, call, message, payloads).await.map(|()| count)
+    let messages: Vec<&Recorded> = next[..count].iter().map(|delivery| &*delivery.message).collect();
+    call_one(core, consumer, call, &messages).await.map(|()| count)
 }
 
 async fn call_one(
     core: &mut Core,
     consumer: &Consumer,
     call: &Erased<()>,
-    message: &Recorded,
-    payloads: Vec<Arc<str>>,
+    messages: &[&Recorded],
 ) -> Result<()> {
     let Some(mut own) = core.take() else { return Err(lost_context()) };
-    own.origin = origin_of(message);
-    let span = telemetry::handle_span(&message.envelope.name, &consumer.spec.name, &own.origin);
+    let origins: Vec<Origin> = messages.iter().map(|message| Origin::of(message)).collect();
+    let (name, handler) = (&messages[0].envelope.name, &consumer.spec.name);
+    let span = match &origins[..] {
+        [origin] => telemetry::handle_span(name, handler, origin),
+        several => telemetry::batch_span(name, handler, several),
+    };
+    (own.origin, own.batch) = match <[Origin; 1]>::try_from(origins) {
+        Ok([origin]) => (origin, Vec::new()),
+        // Nobody can say which of them causes what the handler publishes; it may say so itself.
+        Err(several) => (Origin::nobody(TraceContext::root()), several),
+    };
+    let payloads = messages.iter().map(|message| message.envelope.data.as_str().into()).collect();
     let called: Called<()> = call(own, payloads);
     let (own, result) = called.instrument(span).await;
     *core = Some(own);
     result
-}
-
-pub(super) fn origin_of(message: &Recorded) -> Origin {
-    let envelope = &message.envelope;
-    Origin { id: envelope.id, correlation_id: envelope.correlation_id, trace: envelope.trace.child() }
 }
 
 pub(super) fn lost_context() -> Error {

@@ -18,6 +18,7 @@ use super::failure::Failure;
 use super::narrow::{Ran, next_size};
 use super::worker::Worker;
 use crate::app::{Consumer, ConsumerWork, Shared};
+use crate::telemetry;
 
 type Waiting = VecDeque<(Arc<Recorded>, Cursor)>;
 
@@ -107,7 +108,7 @@ impl Worker {
                     if self.parked_keys.get(key).copied().unwrap_or(0) + put.count() >= self.behind_max() {
                         self.blocked = deliveries.is_empty();
                         if self.blocked {
-                            tracing::error!(consumer = %self.lease.consumer, key = %key, "too many messages wait behind a \
+                            tracing::error!(consumer = %self.lease.consumer, position = message.position.0, key = telemetry::masked(key), "too many messages wait behind a \
                                 parked one (`listeners.behind_max`): the consumer has stopped until it is retried or discarded");
                         }
                         break;

@@ -239,7 +239,7 @@ impl Worker {
                 future
             }),
         };
-        unit::run(&self.shared.store, unit, self.shared.config.limits(), Access::Write).await
+        unit::run(&self.shared, unit, self.shared.config.limits(), Access::Write).await
     }
 }
 

@@ -9,24 +9,17 @@ use tidings_core::envelope::{Envelope, MessageKind};
 use tidings_core::error::{Error, Result};
 use tidings_core::ids::MessageId;
 use tidings_core::store::Tx;
-use tidings_core::trace::TraceContext;
 
-use super::TxSlot;
+use super::{Origin, TxSlot};
 use crate::app::Shared;
 use crate::module::ModuleFacts;
-
-/// What is being handled: where outgoing messages come from.
-#[derive(Clone)]
-pub(crate) struct Origin {
-    pub(crate) id: MessageId,
-    pub(crate) correlation_id: MessageId,
-    pub(crate) trace: TraceContext,
-}
 
 pub(crate) struct CtxCore {
     pub(crate) shared: Arc<Shared>,
     pub(crate) module: Arc<ModuleFacts>,
     pub(crate) origin: Origin,
+    /// Where the messages of a batch come from, if a handler of batches has several.
+    pub(crate) batch: Vec<Origin>,
     /// Published and sent so far; appended when the handler has ended well.
     pub(crate) outgoing: Vec<Envelope>,
     slot: TxSlot,
@@ -41,7 +34,16 @@ impl CtxCore {
         origin: Origin,
         slot: TxSlot,
     ) -> Box<Self> {
-        Box::new(Self { shared, module, origin, outgoing: Vec::new(), slot, tx: None, asked_at: None })
+        Box::new(Self {
+            shared,
+            module,
+            origin,
+            batch: Vec::new(),
+            outgoing: Vec::new(),
+            slot,
+            tx: None,
+            asked_at: None,
+        })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -95,6 +97,14 @@ impl CtxCore {
         let reply_to =
             reply_handler.map(|handler| self.module.reply_handler(handler, C::NAME)).transpose()?;
         let data = serde_json::to_string(command).map_err(Error::permanent)?;
+        let limit = self.shared.config.commands.body_bytes_max;
+        if data.len() > limit {
+            return Err(Error::permanent(format!(
+                "command `{}` has {} bytes, more than `commands.body_bytes_max` = {limit}: send a reference, not the thing itself",
+                C::NAME,
+                data.len()
+            )));
+        }
         let envelope = self.envelope(MessageKind::Command, C::NAME.into(), data, reply_to);
         Ok(self.push(envelope))
     }
@@ -116,16 +126,40 @@ impl CtxCore {
             key: None,
             time: self.now(),
             correlation_id: self.origin.correlation_id,
-            causation_id: Some(self.origin.id),
+            causation_id: self.origin.cause(),
             trace: self.origin.trace.clone(),
             reply_to,
             data,
         }
     }
 
-    fn push(&mut self, envelope: Envelope) -> MessageId {
+    /// What follows is caused by this message of the batch.
+    pub(crate) fn caused_by(&mut self, position: usize) -> Result<()> {
+        let unknown = || Error::permanent(NoSuchCause { position, count: self.batch.len().max(1) });
+        match self.batch.get(position) {
+            Some(origin) => self.origin = origin.clone(),
+            // A batch of one has one cause, which is named already.
+            None if self.batch.is_empty() && position == 0 => {}
+            None => return Err(unknown()),
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, mut envelope: Envelope) -> MessageId {
         let id = envelope.id;
+        if self.origin.is_nobody() {
+            // Nothing caused it, so a flow begins here.
+            envelope.correlation_id = id;
+        }
         self.outgoing.push(envelope);
         id
     }
+}
+
+/// A handler of batches named a cause that its batch does not have.
+#[derive(Debug, thiserror::Error)]
+#[error("`caused_by({position})`: the batch has {count} messages, counted from 0")]
+struct NoSuchCause {
+    position: usize,
+    count: usize,
 }

@@ -9,6 +9,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::underway::Present;
+
 thread_local! {
     static CURRENT: RefCell<Option<Arc<str>>> = const { RefCell::new(None) };
 }
@@ -18,9 +20,9 @@ pub(crate) fn current() -> Option<Arc<str>> {
     CURRENT.with_borrow(Clone::clone)
 }
 
-/// Marks the polls of a future as being inside a handler.
+/// Marks the polls of a future as being inside a handler, and counts them.
 pub(crate) struct InHandler<F> {
-    pub(crate) name: Arc<str>,
+    pub(crate) present: Present,
     pub(crate) future: F,
 }
 
@@ -28,17 +30,23 @@ impl<F: Future + Unpin> Future for InHandler<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let outer = CURRENT.replace(Some(self.name.clone()));
-        let _restore = Restore(outer);
-        Pin::new(&mut self.future).poll(cx)
+        let Self { present, future } = &mut *self;
+        let outer = CURRENT.replace(Some(present.name().clone()));
+        present.count();
+        let _restore = Restore { outer, present };
+        Pin::new(future).poll(cx)
     }
 }
 
 /// Restores on drop, so that a panicking handler does not leave its mark on the thread.
-struct Restore(Option<Arc<str>>);
+struct Restore<'p> {
+    outer: Option<Arc<str>>,
+    present: &'p Present,
+}
 
-impl Drop for Restore {
+impl Drop for Restore<'_> {
     fn drop(&mut self) {
-        CURRENT.set(self.0.take());
+        self.present.count();
+        CURRENT.set(self.outer.take());
     }
 }

@@ -2,6 +2,7 @@
 
 mod core;
 pub(crate) mod in_handler;
+mod origin;
 mod slot;
 mod sql;
 #[cfg(feature = "sqlite")]
@@ -18,7 +19,8 @@ use tidings_core::ids::MessageId;
 use tidings_core::store::Savepoint;
 use tidings_core::trace::TraceContext;
 
-pub(crate) use self::core::{CtxCore, Origin};
+pub(crate) use self::core::CtxCore;
+pub(crate) use origin::Origin;
 pub(crate) use slot::TxSlot;
 pub use sql::{NoRow, PortableTx, Sql, sql};
 #[cfg(feature = "sqlite")]
@@ -98,6 +100,16 @@ impl<D: Driver> Ctx<D> {
         self.core.send(&command, Some(reply_handler))
     }
 
+    /// In a handler of [batches](crate::batch): says that what is published or sent from now on is caused by the event at
+    /// this position of the batch, so that it belongs to that event's flow and trace. Without it, what a batch of several
+    /// events publishes begins a flow of its own, with no cause. In other handlers the one message is the cause already.
+    ///
+    /// # Errors
+    /// If the batch has no event at that position.
+    pub fn caused_by(&mut self, position: usize) -> Result<()> {
+        self.core.caused_by(position)
+    }
+
     /// Marks a place to go back to: tables and whatever is published or sent after it.
     ///
     /// # Errors
@@ -131,13 +143,14 @@ impl<D: Driver> Ctx<D> {
         self.core.now()
     }
 
-    /// The id of the message or command that is being handled.
+    /// The id of the message or command that is being handled; nil in a batch of several, until
+    /// [`caused_by`](Self::caused_by) names one.
     #[must_use]
     pub fn message_id(&self) -> MessageId {
         self.core.origin.id
     }
 
-    /// The flow this belongs to.
+    /// The flow this belongs to; nil where [`message_id`](Self::message_id) is.
     #[must_use]
     pub fn correlation_id(&self) -> MessageId {
         self.core.origin.correlation_id

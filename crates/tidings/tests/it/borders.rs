@@ -12,6 +12,7 @@ use crate::app::{
     Bump, SomeBumped, audit, audit_tables, bump, counters, do_bump, note_bumped, notes, reset_and,
 };
 use crate::support::{Harness, alter, config};
+use crate::telling::{listen, told};
 
 async fn contradictions(modules: impl IntoIterator<Item = Module>) -> String {
     let dir = tempfile::tempdir().unwrap();
@@ -109,6 +110,9 @@ async fn try_it(ctx: &mut Ctx, cmd: Try) -> Outcome<()> {
         "publish" => {
             ctx.publish(Bumped { counter: "a".into(), total: 1, owner: None }).await?;
         }
+        "publish what is not here" => {
+            ctx.publish(Noted { text: String::new() }).await?;
+        }
         "send" => {
             ctx.send(bump("a", 1)).await?;
         }
@@ -144,6 +148,26 @@ async fn a_module_keeps_to_what_is_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_owner_of_an_event_is_named_even_if_it_runs_elsewhere() {
+    let harness = Harness::with([Module::new("other").command(try_it)]).await;
+    let error = harness.app.send(Try { what: "publish what is not here".to_owned() }).await.unwrap_err();
+    let chain = tidings::chain(&error);
+    assert!(chain.contains("its contract says that module `audit` owns it"), "{chain}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_in_a_transaction_has_a_size_too() {
+    let harness = Harness::start().await;
+    let large = bump(&"x".repeat(300_000), 1);
+    let error = harness.app.send(reset_and(large)).await.unwrap_err();
+    let chain = tidings::chain(&error);
+    assert!(
+        chain.contains("command `counters.bump` has") && chain.contains("commands.body_bytes_max"),
+        "{chain}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn orphaned_work_is_not_stranded() {
     let harness = Harness::start().await;
     harness.app.send(bump("garbage-orphan", 1)).await.unwrap();
@@ -166,6 +190,24 @@ async fn orphaned_work_is_not_stranded() {
     let retired = audit_tables().retired("write-down", "nobody reads the book");
     let harness = harness.restart_with([counters(), retired]).await.unwrap();
     assert_eq!(harness.consumer("audit.write-down").await.retired.as_deref(), Some("nobody reads the book"));
+}
+
+#[derive(Debug, Command, serde::Serialize, serde::Deserialize)]
+#[command("other.rest")]
+struct Rest {}
+
+async fn rest(_ctx: &mut Ctx, _cmd: Rest) -> Outcome<()> {
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orphan_without_work_is_named() {
+    listen();
+    let harness = Harness::with([Module::new("other").command(rest)]).await;
+    harness.restart_with([Module::new("other")]).await.unwrap();
+    let warned =
+        told(|line| line.contains("WARN") && line.contains("command handler `other.rest` has no handler"));
+    assert_eq!(warned, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

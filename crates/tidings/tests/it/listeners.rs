@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use tidings::store::{ParkedState, Start};
 use tidings::{Ctx, Module, Result, RetrySchedule, batch, sql};
+use tidings_testkit::clock::ManualClock;
 
 use crate::app::{ResetAll, SomeBumped, attempts, audit, audit_tables, bump, counters, note_bumped, notes};
-use crate::support::Harness;
+use crate::support::{Harness, build, config};
+use crate::telling::{listen, told};
 
 const NOTE: &str = "audit.note";
 
@@ -212,4 +214,22 @@ async fn a_clock_that_jumps_back_loses_nothing() {
     harness.clock.advance(Duration::from_secs(3_600 + 12));
     harness.until_parked(NOTE, 0, 0, 0).await;
     assert_eq!(notes(&harness.path(), "fail-1-jump").await, ["bumped to 1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_stops_behind_a_key_keeps_the_key_to_itself() {
+    listen();
+    let dir = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let clock = std::sync::Arc::new(ManualClock::new("2026-01-31T09:30:00Z".parse().unwrap()));
+    let mut config = config(&dir);
+    config.listeners.behind_max = 1;
+    let app = build(&dir, &clock, [counters(), audit()], config).await.unwrap();
+    let harness = Harness { app, clock, dir };
+    for _ in 0..3 {
+        harness.app.send(bump("garbage-alice", 1)).await.unwrap();
+    }
+    let stopped =
+        |line: &str| line.contains("too many messages wait behind") && line.contains("key=\"counter:#");
+    harness.until("it has stopped, and says so", async |_| told(stopped) > 0).await;
+    assert_eq!(told(|line| stopped(line) && line.contains("alice")), 0);
 }

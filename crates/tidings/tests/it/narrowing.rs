@@ -14,10 +14,9 @@ static SHAKY: AtomicU32 = AtomicU32::new(0);
 
 /// `shaky-<n>` calls its error transient n times.
 async fn note_on_shaky_ground(ctx: &mut Ctx, event: SomeBumped) -> Result<()> {
-    if let Some(times) = event.counter.strip_prefix("shaky-").and_then(|times| times.parse().ok()) {
-        if SHAKY.fetch_add(1, Ordering::SeqCst) < times {
-            return Err(Error::transient("the weather is bad"));
-        }
+    let times = event.counter.strip_prefix("shaky-").and_then(|times| times.parse().ok());
+    if times.is_some_and(|times| SHAKY.fetch_add(1, Ordering::SeqCst) < times) {
+        return Err(Error::transient("the weather is bad"));
     }
     note_bumped(ctx, event).await
 }

@@ -75,6 +75,35 @@ async fn what_was_sent_under_the_old_name_is_carried_out() {
     assert_eq!(total(&harness).await, Some(4));
 }
 
+/// [`Bump`] as an incompatible type.
+#[derive(Debug, Command, Serialize, Deserialize)]
+#[command("counters.number", output = i64)]
+struct Number {
+    counter: i64,
+}
+
+async fn number(_ctx: &mut Ctx, cmd: Number) -> Outcome<i64> {
+    Ok(cmd.counter)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_does_not_decode_keeps_its_values_to_itself() {
+    let not_yet = counters_tables().command(never_bump).command(do_reset_all).sends::<Bump>();
+    let not_yet = not_yet.on_reply("bump-answered", bump_answered);
+    let harness = Harness::with([not_yet, audit()]).await;
+    harness.app.send(reset_and(bump("alice@example.org", 4))).await.unwrap();
+    harness.until("a command is pending", async |harness| has_lag(harness, "counters.bump").await).await;
+    let incompatible = counters_tables().command(number).renamed("bump", "number");
+    let harness = harness.restart_with([incompatible, audit()]).await.unwrap();
+    harness.until_parked("counters.number", 0, 0, 1).await;
+    let parked = harness.app.store().parked(Some("counters.number"), None, 1).await.unwrap().remove(0);
+    assert!(parked.error.contains("field `counter`: invalid type: string, expected i64"), "{}", parked.error);
+    let caller = tidings::Caller::default();
+    let payload = br#"{"counter":"alice@example.org"}"#;
+    let error = harness.app.send_json("counters.number", payload, caller).await.unwrap_err().to_string();
+    assert!(error.contains("expected i64") && !error.contains("alice"), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn replies_under_the_old_name_arrive() {
     let not_yet = counters_tables()

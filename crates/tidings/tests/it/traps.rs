@@ -1,12 +1,15 @@
 //! What would otherwise wait for ever, or tear something down with it.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tidings::{App, Command, Ctx, Module, Outcome, SendError};
+use tidings::envelope::Position;
+use tidings::{App, Command, Ctx, Module, Outcome, Query, QueryCtx, QueryError, Result, SendError};
+use tokio::sync::Semaphore;
 
-use crate::app::{audit, bump, counters};
+use crate::app::{Total, audit, bump, counters};
 use crate::support::Harness;
 
 #[derive(Debug, Command, Serialize, Deserialize)]
@@ -19,7 +22,7 @@ struct FallInto {
 static APP: OnceLock<App> = OnceLock::new();
 
 fn trap() -> Module {
-    Module::new("trap").command(fall_into)
+    Module::new("trap").command(fall_into).query(look_into)
 }
 
 async fn fall_into(_ctx: &mut Ctx, cmd: FallInto) -> Outcome<()> {
@@ -29,8 +32,26 @@ async fn fall_into(_ctx: &mut Ctx, cmd: FallInto) -> Outcome<()> {
         "begin" => drop(app().outbox("counters")?.begin().await?),
         "panic" => panic!("into the trap"),
         "hang" => std::future::pending().await,
+        "retry" => app().dead_letters().retry("audit.note", Position(1)).await?,
+        "discard" => app().dead_letters().discard("audit.note", Position(1), "no reason").await?,
+        "shutdown" => app().shutdown().await?,
+        "stay" => stay().await?,
         _ => {}
     }
+    Ok(())
+}
+
+#[derive(Debug, Query, Serialize, Deserialize)]
+#[query("trap.look-into", output = ())]
+struct LookInto {}
+
+async fn look_into(_ctx: &mut QueryCtx, _query: LookInto) -> Result<()> {
+    stay().await
+}
+
+async fn stay() -> Result<()> {
+    ENTERED.fetch_add(1, Ordering::SeqCst);
+    MAY_LEAVE.acquire().await?.forget();
     Ok(())
 }
 
@@ -38,7 +59,13 @@ async fn fall_into(_ctx: &mut Ctx, cmd: FallInto) -> Outcome<()> {
 async fn calls_from_inside_a_handler_fail_at_once() {
     let harness = Harness::with([counters(), audit(), trap()]).await;
     APP.set(harness.app.clone()).ok();
-    for (what, expected) in [("send", "called `app.send`"), ("begin", "called `app.outbox.begin`")] {
+    for (what, expected) in [
+        ("send", "called `app.send`"),
+        ("begin", "called `app.outbox.begin`"),
+        ("retry", "called `dead_letters().retry`"),
+        ("discard", "called `dead_letters().discard`"),
+        ("shutdown", "called `app.shutdown`"),
+    ] {
         let error = harness.app.send(FallInto { what: what.to_owned() }).await.unwrap_err();
         let chain = tidings_core::error::chain(&error);
         assert!(chain.contains("command `trap.fall-into`") && chain.contains(expected), "{chain}");
@@ -47,7 +74,7 @@ async fn calls_from_inside_a_handler_fail_at_once() {
     assert!(tidings_core::error::chain(&error).contains("panicked: into the trap"));
     let hang = harness.app.send(FallInto { what: "hang".to_owned() }).deadline(Duration::from_millis(100));
     let error = hang.await.unwrap_err();
-    assert!(tidings_core::error::chain(&error).contains("did not end within"), "{error}");
+    assert!(matches!(error, SendError::DeadlineExceeded { .. }), "{error}");
     assert_eq!(harness.app.send(bump("a", 1)).await.unwrap(), 1, "the process lives on");
     let cancelled = harness.app.send(FallInto { what: "hang".to_owned() });
     assert!(
@@ -58,35 +85,36 @@ async fn calls_from_inside_a_handler_fail_at_once() {
     assert_eq!(harness.app.send(bump("a", 1)).await.unwrap(), 2);
 }
 
-/// Hangs in a handler; a place that is taken at the moment is waited for.
-async fn hang(app: App) -> SendError {
-    loop {
-        match app.send(FallInto { what: "hang".into() }).deadline(Duration::from_secs(1)).await {
-            Err(SendError::Overloaded { .. }) => tokio::task::yield_now().await,
-            ended => return ended.expect_err("it hangs until its deadline"),
-        }
-    }
-}
+static ENTERED: AtomicU32 = AtomicU32::new(0);
+static MAY_LEAVE: Semaphore = Semaphore::const_new(0);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn overload_is_refused_early() {
-    let mut config = crate::support::config(&tempfile::tempdir().unwrap());
-    config.commands.concurrency_max = 4;
     let dir = tempfile::tempdir().unwrap();
-    config.store.path = crate::support::path(&dir);
+    let mut config = crate::support::config(&dir);
+    (config.commands.concurrency_max, config.queries.concurrency_max) = (4, 4);
     let app = App::builder().modules([counters(), trap()]).config(config).build().await.unwrap();
-    let hanging: Vec<_> = (0..4).map(|_| tokio::spawn(hang(app.clone()))).collect();
-    let begun = std::time::Instant::now();
-    let refused = loop {
-        match app.send(bump("a", 1)).await {
-            Ok(_) => assert!(begun.elapsed() < Duration::from_secs(5), "four hang, and none is refused"),
-            Err(error) => break error,
-        }
-    };
+    let stay = |app: App| tokio::spawn(async move { app.send(FallInto { what: "stay".into() }).await });
+    let staying: Vec<_> = (0..4).map(|_| stay(app.clone())).collect();
+    let look = |app: App| tokio::spawn(async move { app.ask(LookInto {}).await });
+    let looking: Vec<_> = (0..4).map(|_| look(app.clone())).collect();
+    while ENTERED.load(Ordering::SeqCst) < 8 {
+        tokio::task::yield_now().await;
+    }
+    let refused = app.send(bump("a", 1)).await.unwrap_err();
     assert!(matches!(refused, SendError::Overloaded { .. }), "{refused}");
-    for hanging in hanging {
-        let error = tidings::chain(&hanging.await.unwrap());
-        assert!(error.contains("did not end within"), "{error}");
+    let refused = app.ask(Total { counter: "a".into() }).await.unwrap_err();
+    assert!(matches!(refused, QueryError::Overloaded { .. }), "{refused}");
+    MAY_LEAVE.add_permits(8);
+    for staying in staying {
+        staying.await.unwrap().unwrap();
+    }
+    for looking in looking {
+        looking.await.unwrap().unwrap();
     }
     app.send(bump("a", 1)).await.unwrap();
+    app.ask(Total { counter: "a".into() }).await.unwrap();
+    app.shutdown().await.unwrap();
+    let refused = app.ask(Total { counter: "a".into() }).await.unwrap_err();
+    assert!(matches!(refused, QueryError::ShuttingDown { .. }), "{refused}");
 }

@@ -12,10 +12,11 @@ use std::collections::BTreeMap;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use tidings::{App, Config};
+use tidings::{App, Caller, Config};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -85,24 +86,27 @@ async fn query_by_body(
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
+    let caller = caller::of(request.headers(), edge.limits.deadline_ms_max)?;
     let payload = body::read(request, edge.limits.body_bytes_max).await?;
-    ask(&edge, &name, payload).await
+    ask(&edge, &name, payload, caller).await
 }
 
 async fn query_by_url(
     State(edge): State<Edge>,
     Path(name): Path<String>,
     Query(mut parameters): Query<BTreeMap<String, String>>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let caller = caller::of(&headers, edge.limits.deadline_ms_max)?;
     let payload = parameters.remove("json").unwrap_or_else(|| "{}".to_owned());
     if let Some(unknown) = parameters.keys().next() {
         return Err(Problem::invalid(format!("unknown parameter `{unknown}`; the query goes into `json`")));
     }
-    ask(&edge, &name, payload.into()).await
+    ask(&edge, &name, payload.into(), caller).await
 }
 
-async fn ask(edge: &Edge, name: &str, payload: Bytes) -> Result<Response, Problem> {
-    let answer = edge.app.ask_json(name, &payload).await.map_err(Problem::of_query)?;
+async fn ask(edge: &Edge, name: &str, payload: Bytes, caller: Caller) -> Result<Response, Problem> {
+    let answer = edge.app.ask_json(name, &payload, caller).await.map_err(Problem::of_query)?;
     Ok(json(answer))
 }
 

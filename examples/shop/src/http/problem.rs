@@ -30,6 +30,13 @@ impl Problem {
         Self { retry: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail) }
     }
 
+    /// The remedy is for whoever runs the shop, so it goes to the log.
+    fn unavailable(error: &(dyn StdError + 'static)) -> Self {
+        tracing::error!(error = chain(error), "the store cannot write");
+        let detail = "nothing can be written at the moment; nothing was";
+        Self { retry: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail) }
+    }
+
     fn internal(error: &(dyn StdError + 'static)) -> Self {
         tracing::error!(error = chain(error), "a request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the request failed; the log says why")
@@ -67,6 +74,7 @@ impl Problem {
                 Self { retry: true, ..Self::new(StatusCode::CONFLICT, "key-in-flight", detail) }
             }
             SendError::Overloaded { .. } | SendError::ShuttingDown { .. } => Self::busy(detail),
+            SendError::StoreUnavailable { .. } => Self::unavailable(&error),
             // Nothing was written, so this is no different from having been too busy to begin.
             SendError::DeadlineExceeded { .. } => Self::busy(detail),
             SendError::Unknown { .. } => Self::new(StatusCode::GATEWAY_TIMEOUT, "outcome-unknown", detail),
@@ -80,7 +88,9 @@ impl Problem {
     pub(super) fn of_query(error: QueryError) -> Self {
         let detail = error.to_string();
         match &error {
-            QueryError::DeadlineExceeded { .. } => Self::busy(detail),
+            QueryError::Overloaded { .. }
+            | QueryError::ShuttingDown { .. }
+            | QueryError::DeadlineExceeded { .. } => Self::busy(detail),
             QueryError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not-found", detail),
             QueryError::Invalid { .. } => Self::invalid(detail),
             QueryError::TooLarge { limit, .. } => Self::too_large(*limit),
@@ -111,5 +121,36 @@ impl IntoResponse for Problem {
             headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name() -> String {
+        "orders.place".to_owned()
+    }
+
+    #[test]
+    fn what_may_be_asked_again_is_unavailable() {
+        let full = || SendError::StoreUnavailable { command: name(), source: "the disk is full".into() };
+        let busy = || SendError::Overloaded { command: name(), reason: "the log is full".to_owned() };
+        let queries = [
+            QueryError::Overloaded { query: name(), reason: "8 queries run already".to_owned() },
+            QueryError::ShuttingDown { query: name() },
+        ];
+        let problems = [full(), busy()].map(Problem::of_command).into_iter();
+        for problem in problems.chain(queries.map(Problem::of_query)) {
+            assert_eq!(
+                (problem.status, problem.retry),
+                (StatusCode::SERVICE_UNAVAILABLE, true),
+                "{problem:?}"
+            );
+        }
+        assert!(
+            !Problem::of_command(full()).detail.contains("disk"),
+            "what went wrong inside stays in the log"
+        );
     }
 }

@@ -92,6 +92,10 @@ fn what_makes_no_sense_is_refused_by_name() {
         let refused = server.command_with("orders.place", &order("mug", 1), &[header]);
         assert_eq!(refused.problem(), (400, "invalid"), "{header}");
     }
+    for (method, body) in [("GET", ""), ("POST", "{}")] {
+        let refused = server.send(method, "/queries/orders.by-state", body, &["deadline-ms: soon"]);
+        assert_eq!(refused.problem(), (400, "invalid"), "queries have callers, too: {method}");
+    }
     for (method, path, problem) in [
         ("GET", "/commands/orders.place", (405, "method-not-allowed")),
         ("GET", "/orders", (404, "not-found")),

@@ -1,0 +1,130 @@
+//! What callers are told when the store cannot, or will not say at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tidings::store::{Limits, Store, StoreError, Work};
+use tidings::{App, Command, Ctx, Module, Outcome, SendError, sql};
+use tidings_sqlite::{SqliteConfig, SqliteStore};
+use tidings_testkit::faults::Step;
+use tidings_testkit::layer::{Layer, Layered};
+use tokio::sync::Semaphore;
+
+use crate::app::{Total, audit, bump, contracts, counters};
+use crate::support::{config, path};
+
+type Answer = Result<(), StoreError>;
+
+async fn app_on(dir: &tempfile::TempDir, layer: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Layer>) -> App {
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(SqliteConfig::new(path(dir))).await.unwrap());
+    let layered = Arc::new(Layered::new(store.clone(), layer(store)));
+    let modules = [counters(), audit(), patient()];
+    let builder = App::builder().modules(modules).contracts(contracts::CONTRACTS).config(config(dir));
+    builder.store(layered).build().await.unwrap()
+}
+
+/// A store that cannot append.
+struct CannotAppend(fn() -> StoreError);
+
+#[async_trait]
+impl Layer for CannotAppend {
+    async fn before(&self, step: Step) -> Answer {
+        if step == Step::Append { Err((self.0)()) } else { Ok(()) }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_cannot_write_is_told_apart_from_a_handler_that_fails() {
+    let answer = async |error: fn() -> StoreError| {
+        let dir = tempfile::tempdir().unwrap();
+        let app = app_on(&dir, |_| Arc::new(CannotAppend(error))).await;
+        app.send(bump("a", 1)).await.unwrap_err()
+    };
+    let full =
+        answer(|| StoreError::LogFull { messages: 2, limit: 1, holder: "audit.note".to_owned() }).await;
+    assert!(matches!(&full, SendError::Overloaded { reason, .. } if reason.contains("audit.note")), "{full}");
+    let full = answer(|| StoreError::Full { context: "a test".to_owned(), source: None }).await;
+    assert!(matches!(full, SendError::StoreUnavailable { .. }), "{full}");
+    assert!(tidings::chain(&full).contains("free space"), "the remedy is told");
+    let read_only = answer(|| StoreError::ReadOnly { what: "the file".to_owned(), source: None }).await;
+    assert!(matches!(read_only, SendError::StoreUnavailable { .. }), "{read_only}");
+}
+
+/// Once, a store that commits and then says that it failed.
+#[derive(Default)]
+struct FailsAfterTheCommit(AtomicBool);
+
+#[async_trait]
+impl Layer for FailsAfterTheCommit {
+    async fn transact(&self, inner: &dyn Store, work: Arc<dyn Work>, limits: Limits) -> Answer {
+        let is_command = work.name().starts_with("command");
+        inner.transact(work, limits).await?;
+        if is_command && !self.0.swap(true, Ordering::SeqCst) {
+            return Err(StoreError::Sql { context: "a test".to_owned(), source: "it did not work".into() });
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keyed_command_that_failed_is_looked_up_once_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = app_on(&dir, |_| Arc::new(FailsAfterTheCommit::default())).await;
+    assert_eq!(app.send(bump("a", 2)).idempotency_key("k").await.unwrap(), 2);
+    assert_eq!(app.ask(Total { counter: "a".into() }).await.unwrap(), Some(2));
+}
+
+#[derive(Debug, Command, Serialize, Deserialize)]
+#[command("patient.wait")]
+struct Wait {}
+
+fn patient() -> Module {
+    Module::new("patient").command(wait)
+}
+
+static RUNS: AtomicU32 = AtomicU32::new(0);
+static MAY_END: Semaphore = Semaphore::const_new(0);
+
+async fn wait(ctx: &mut Ctx, _cmd: Wait) -> Outcome<()> {
+    let _: Option<i64> = sql("SELECT 1").fetch_scalar(ctx.tx()).await?;
+    RUNS.fetch_add(1, Ordering::SeqCst);
+    MAY_END.acquire().await?.forget();
+    Ok(())
+}
+
+/// A store that does not wait for the work: it cannot say what will become of it.
+struct CannotSay(Arc<dyn Store>);
+
+#[async_trait]
+impl Layer for CannotSay {
+    async fn transact(&self, inner: &dyn Store, work: Arc<dyn Work>, limits: Limits) -> Answer {
+        if !work.name().starts_with("command") {
+            return inner.transact(work, limits).await;
+        }
+        let (store, name) = (self.0.clone(), work.name());
+        tokio::spawn(async move { store.transact(work, limits).await });
+        Err(StoreError::Unknown { work: name })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_in_flight_until_the_store_has_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = app_on(&dir, |store| Arc::new(CannotSay(store))).await;
+    let send = || app.send(Wait {}).idempotency_key("k");
+    let error = send().await.unwrap_err();
+    assert!(matches!(error, SendError::Unknown { .. }), "{error}");
+    let error = send().await.unwrap_err();
+    assert!(matches!(error, SendError::KeyInFlight { .. }), "{error}");
+    MAY_END.add_permits(1);
+    loop {
+        match send().await {
+            Ok(()) => break,
+            Err(error) => assert!(matches!(error, SendError::KeyInFlight { .. }), "{error}"),
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(RUNS.load(Ordering::SeqCst), 1);
+}
