@@ -28,6 +28,7 @@ pub(crate) async fn maintain(
         None => 0,
     };
     let outcomes_deleted = chunks::delete_outcomes(store, now).await?;
+    chunks::delete_discarded(store, cutoff).await?;
     let receipts_merged = receipts::merge(store, retention.receipts_max).await?;
     let state = store
         .ask("measuring the log", move |connection| bounds::state(connection, cutoff, messages_max))

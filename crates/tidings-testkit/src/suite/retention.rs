@@ -280,6 +280,8 @@ pub async fn receipts_are_bounded_and_stay_exact(factory: &dyn StoreFactory) {
         handled_ones.extend_from_slice(done);
         parked_ones.extend_from_slice(failed);
     }
+    let dead = Settled::Dead { attempts: 6, error: "used up".to_owned(), releases_key: false };
+    consumer.settle(store.as_ref(), &parked_ones[0], dead).await;
     let discarded = Settled::Discarded { at: at(50), reason: "by the suite".to_owned() };
     consumer.settle(store.as_ref(), &parked_ones[0], discarded).await;
     let before = consumer.status(store.as_ref()).await.handled;
