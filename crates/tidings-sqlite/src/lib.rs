@@ -51,7 +51,9 @@
 //! # Isolation
 //!
 //! There is one writer, so handlers are serialisable: each sees all that was committed before it, and nobody else writes
-//! while it runs. Works of one group see one another's writes, in order, and stand or fall with the same commit. Queries
+//! while it runs. Works of one group see one another's writes, in order, and stand or fall with the same commit. So a
+//! deferred foreign key, which SQLite checks at the commit, is checked for the group: a work that leaves one unmet is
+//! acknowledged if a neighbour has inserted the parent by then, and the database is never left with one unmet. Queries
 //! ([`Store::read`](tidings_core::store::Store::read)) see one snapshot each, and never wait for the writer.
 //!
 //! # Two drivers
@@ -64,7 +66,8 @@
 //! # Files
 //!
 //! The database is in WAL mode with `synchronous = FULL`, and checkpoints itself as SQLite does by default, every 1,000
-//! pages. Beside it stand `-wal`, `-shm` and `.lock`: the last one keeps a second runtime away. In-memory databases are
+//! pages; maintenance empties a write-ahead log that has grown beyond
+//! [`wal_bytes_max`](SqliteConfig::wal_bytes_max). Beside it stand `-wal`, `-shm` and `.lock`: the last one keeps a second runtime away. In-memory databases are
 //! not offered: they would promise what they cannot keep.
 
 mod checker;

@@ -3,11 +3,13 @@
 mod bounds;
 mod chunks;
 mod receipts;
+mod wal;
 
 use jiff::{SignedDuration, Timestamp};
 use tidings_core::store::{Maintenance, Retention, StoreError};
 
 use crate::store::SqliteStore;
+pub(crate) use wal::Wal;
 
 /// Rows deleted in one transaction: few enough that whoever waits for the writer hardly notices.
 const CHUNK: u32 = 1_000;
@@ -37,6 +39,7 @@ pub(crate) async fn maintain(
         chunks::count_again(store).await?;
     }
     store.shared.env.fullness.forget();
+    wal::shrink(store).await?;
     Ok(Maintenance {
         messages_deleted,
         outcomes_deleted,

@@ -317,3 +317,21 @@ async fn an_acknowledged_rejection_goes_when_it_expires() {
     let done = temp.store.maintain(&Retention::default(), at(200)).await.unwrap();
     assert_eq!(done.outcomes_deleted, 1);
 }
+
+#[tokio::test]
+async fn a_large_write_ahead_log_is_emptied_once_no_reader_needs_it() {
+    let temp = open_with(|config| config.wal_bytes_max = 100_000).await;
+    let wal = temp.folder.path().join("shop.db-wal");
+    let bytes = || std::fs::metadata(&wal).unwrap().len();
+    let reader = temp.outside();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM tidings_log").unwrap();
+    append(&temp, 5_000).await;
+    assert!(bytes() > 100_000);
+    temp.store.maintain(&Retention::default(), NOW).await.unwrap();
+    assert!(bytes() > 100_000, "a reader still needs it");
+    temp.run(append_work("x")).await.unwrap();
+    reader.execute_batch("COMMIT").unwrap();
+    temp.store.maintain(&Retention::default(), NOW).await.unwrap();
+    assert!(bytes() <= 100_000, "{}", bytes());
+    temp.run(append_work("x")).await.unwrap();
+}
