@@ -343,8 +343,11 @@ impl Store for SqliteStore {
     }
 
     fn is_store_trouble(&self, error: &Error) -> bool {
-        let store = error.find::<StoreError>().is_some_and(StoreError::is_trouble_of_the_store);
-        store || code_of(error).is_some_and(is_trouble)
+        // What this store has classified it has looked at more closely: a query that writes is read-only, too.
+        match error.find::<StoreError>() {
+            Some(error) => error.is_trouble_of_the_store(),
+            None => code_of(error).is_some_and(is_trouble),
+        }
     }
 
     async fn close(&self) -> Result<(), StoreError> {

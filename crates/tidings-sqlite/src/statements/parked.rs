@@ -74,10 +74,11 @@ pub(crate) async fn settle<E: Exec>(
             let changed = exec.execute(include_str!("../../queries/parked_revive.sql"), &params).await?;
             if changed == 1 { Ok(()) } else { Err(not_found(lease, position, "waits behind its key")) }
         }
-        Settled::Discarded { reason, .. } if reason.trim().is_empty() => Err(StoreError::Sql {
-            context: format!("message {} of `{}` cannot be discarded", position.0, lease.consumer),
-            source: "it needs a reason, for whoever asks later".into(),
-        }),
+        // The person who asked is told, and the consumer goes on: it is no trouble of the store's.
+        Settled::Discarded { reason, .. } if reason.trim().is_empty() => {
+            let what = format!("the reason to discard message {} of `{}`", position.0, lease.consumer);
+            Err(StoreError::NotFound { what })
+        }
         Settled::Discarded { .. } if !row.dead => Err(not_found(lease, position, "is no dead letter")),
         Settled::Discarded { at, reason } => {
             let params = [place[0], place[1], Param::Int(at.as_microsecond()), Param::Text(reason)];
