@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use tidings_core::envelope::{Cursor, Position};
 use tidings_core::ids::MessageId;
 use tidings_core::store::{
-    IdempotencyScope, Inspect, OutcomeRecord, OutcomeStatus, Parked, ParkedState, Receipt, Retention,
-    Settled, Store, StoreError,
+    ConsumerSpec, IdempotencyScope, Inspect, OutcomeRecord, OutcomeStatus, Parked, ParkedState, Receipt,
+    Retention, Settled, Start, Store, StoreError,
 };
 
 use crate::support::*;
@@ -133,6 +133,12 @@ async fn at_the_hard_limit_publishing_is_refused_until_it_moves() {
     // Once the consumer has moved there is room, though the messages are still there.
     advance(&temp, "shop.slow", 10, None).await;
     temp.run(append_work("x")).await.unwrap();
+    // Whoever is entered at the beginning holds them all again, and counts at once.
+    let from_start = ConsumerSpec { start: Start::Beginning, ..listener("shop.late", "x") };
+    temp.store.register(&from_start, NOW).await.unwrap();
+    let refused = temp.run(append_work("x")).await;
+    assert!(matches!(refused, Err(StoreError::LogFull { messages: 11, .. })), "{refused:?}");
+    advance(&temp, "shop.late", 11, None).await;
     temp.store.maintain(&hard, NOW).await.unwrap();
     temp.run(append_work("x")).await.unwrap();
 }
