@@ -48,6 +48,12 @@
 //! awaiting or running SQL cannot be interrupted: it is logged, and others are refused with its name
 //! ([`Blocked`](tidings_core::store::StoreError::Blocked)) until it returns.
 //!
+//! # How it reads
+//!
+//! Queries and people's questions wait for one of [`readers`](SqliteConfig::readers) threads; the runtime's own questions,
+//! by which consumers go on, have a thread to themselves. A query over its budget is interrupted like any work, and when
+//! all readers are blocked the next query is refused with the name of one that blocks.
+//!
 //! # Isolation
 //!
 //! There is one writer, so handlers are serialisable: each sees all that was committed before it, and nobody else writes
