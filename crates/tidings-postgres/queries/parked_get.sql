@@ -1,1 +1,2 @@
-SELECT key, due, at FROM tidings_parked WHERE consumer = $1 AND position = $2 AND state <> 'discarded' FOR UPDATE
+SELECT key, due, at, state FROM tidings_parked
+WHERE consumer = $1 AND position = $2 AND state <> 'discarded' FOR UPDATE

@@ -65,15 +65,16 @@ pub(crate) async fn retire(
     reason: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let retired =
-        sqlx::query("UPDATE tidings_consumers SET retired_at = $2, retired_reason = $3 WHERE name = $1")
-            .bind(consumer)
-            .bind(now.as_microsecond())
-            .bind(reason)
-            .execute(pool)
-            .await
-            .map_err(|error| meaning(format!("retiring consumer `{consumer}`"), error))?;
-    if retired.rows_affected() == 0 { Err(unknown(consumer)) } else { Ok(()) }
+    const RETIRE: &str = "UPDATE tidings_consumers SET retired_at = $2, retired_reason = $3 \
+                          WHERE name = $1 AND retired_at IS NULL";
+    sqlx::query(RETIRE)
+        .bind(consumer)
+        .bind(now.as_microsecond())
+        .bind(reason)
+        .execute(pool)
+        .await
+        .map(|_| ())
+        .map_err(|error| meaning(format!("retiring consumer `{consumer}`"), error))
 }
 
 /// Takes the right to work. Waits for a transaction of the last holder that is about to commit.

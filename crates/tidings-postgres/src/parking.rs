@@ -46,6 +46,13 @@ pub(crate) async fn settle(
         .fetch_optional(&mut *connection)
         .await
         .map_err(|error| meaning(context(), error))?;
+    let is_dead = |row| column::<String>(row, "state").map(|state| state == ParkedState::Dead.as_str());
+    let discards = matches!(how, Settled::Discarded { .. });
+    let row = match row {
+        // Only a dead letter is a person's to give up.
+        Some(row) if discards && !is_dead(&row)? => None,
+        row => row,
+    };
     let Some(row) = row else {
         let what = format!("parked message {} of `{}`", position.0, lease.consumer);
         return Err(StoreError::NotFound { what });

@@ -3,6 +3,6 @@ SELECT l.position, l.id, l.kind, l.name, l.version, l.source, l.key, l.time, l.c
        p.consumer, p.state, p.key, p.attempts, p.due, p.error
 FROM tidings_parked AS p
 JOIN tidings_log AS l ON l.position = p.position
-WHERE p.state <> 'discarded' AND (?1 IS NULL OR p.consumer = ?1) AND (?2 IS NULL OR p.state = ?2)
+WHERE (?1 IS NULL OR p.consumer = ?1) AND CASE WHEN ?2 IS NULL THEN p.state <> 'discarded' ELSE p.state = ?2 END
 ORDER BY p.position, p.consumer
 LIMIT ?3

@@ -1,2 +1,2 @@
 DELETE FROM tidings_receipts WHERE (consumer, first, last) IN (
-    SELECT consumer, first, last FROM tidings_receipts WHERE consumer = ?1 ORDER BY first, last LIMIT ?2)
+    SELECT consumer, first, last FROM tidings_receipts WHERE consumer = ?1 AND life = ?3 ORDER BY first, last LIMIT ?2)

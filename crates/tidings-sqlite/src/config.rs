@@ -53,13 +53,17 @@ pub struct SqliteConfig {
     /// The file grows to no more than so many pages, of 4,096 bytes each in a database that Tidings has made; then
     /// writing fails as on a full disk. `None` leaves that to the disk.
     pub pages_max: Option<u32>,
+    /// When the write-ahead log beside the database has grown beyond so many bytes, maintenance empties it, or warns of
+    /// the reader that keeps it from doing so.
+    pub wal_bytes_max: u64,
     /// The SQLite VFS to open the file with, by its registered name; the default VFS if `None`.
     pub vfs: Option<String>,
 }
 
 impl SqliteConfig {
     /// The defaults for a database at `path`: synchronous FULL, a busy timeout of 5 s, 4,096 waiting transactions,
-    /// groups of at most 512 works or 20 ms, one second of grace, guarded tables, two readers.
+    /// groups of at most 512 works or 20 ms, one second of grace, guarded tables, two readers, a write-ahead log of
+    /// 64 MiB.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
@@ -73,6 +77,7 @@ impl SqliteConfig {
             guard_tables: true,
             readers: 2,
             pages_max: None,
+            wal_bytes_max: 64 << 20,
             vfs: None,
         }
     }

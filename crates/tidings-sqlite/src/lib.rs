@@ -48,10 +48,18 @@
 //! awaiting or running SQL cannot be interrupted: it is logged, and others are refused with its name
 //! ([`Blocked`](tidings_core::store::StoreError::Blocked)) until it returns.
 //!
+//! # How it reads
+//!
+//! Queries and people's questions wait for one of [`readers`](SqliteConfig::readers) threads; the runtime's own questions,
+//! by which consumers go on, have a thread to themselves. A query over its budget is interrupted like any work, and when
+//! all readers are blocked the next query is refused with the name of one that blocks.
+//!
 //! # Isolation
 //!
 //! There is one writer, so handlers are serialisable: each sees all that was committed before it, and nobody else writes
-//! while it runs. Works of one group see one another's writes, in order, and stand or fall with the same commit. Queries
+//! while it runs. Works of one group see one another's writes, in order, and stand or fall with the same commit. So a
+//! deferred foreign key, which SQLite checks at the commit, is checked for the group: a work that leaves one unmet is
+//! acknowledged if a neighbour has inserted the parent by then, and the database is never left with one unmet. Queries
 //! ([`Store::read`](tidings_core::store::Store::read)) see one snapshot each, and never wait for the writer.
 //!
 //! # Two drivers
@@ -64,7 +72,8 @@
 //! # Files
 //!
 //! The database is in WAL mode with `synchronous = FULL`, and checkpoints itself as SQLite does by default, every 1,000
-//! pages. Beside it stand `-wal`, `-shm` and `.lock`: the last one keeps a second runtime away. In-memory databases are
+//! pages; maintenance empties a write-ahead log that has grown beyond
+//! [`wal_bytes_max`](SqliteConfig::wal_bytes_max). Beside it stand `-wal`, `-shm` and `.lock`: the last one keeps a second runtime away. In-memory databases are
 //! not offered: they would promise what they cannot keep.
 
 mod checker;

@@ -68,7 +68,17 @@ fn connect(config: &SqliteConfig) -> Result<Connection, StoreError> {
         None => Connection::open_with_flags(&config.path, flags),
     };
     let connection = connected.map_err(|source| explain(&config.path, source))?;
-    set_up(&connection, config).map_err(|source| explain(&config.path, source))?;
+    let journal_mode = set_up(&connection, config).map_err(|source| explain(&config.path, source))?;
+    if journal_mode != "wal" {
+        return Err(StoreError::Sql {
+            context: format!("cannot open the database {}", named(&config.path)),
+            source: format!(
+                "it has no write-ahead log (its journal mode stays `{journal_mode}`): put the file on a local file system \
+                 that offers shared memory, and use a VFS that does"
+            )
+            .into(),
+        });
+    }
     // SQLite opens a file that it may not write without a word, and fails at the first commit.
     match connection.is_readonly(rusqlite::MAIN_DB) {
         Ok(false) => Ok(connection),
@@ -77,14 +87,20 @@ fn connect(config: &SqliteConfig) -> Result<Connection, StoreError> {
     }
 }
 
-fn set_up(connection: &Connection, config: &SqliteConfig) -> rusqlite::Result<()> {
+/// Sets the connection up and returns the journal mode that it has: SQLite leaves it as it is where it cannot change it.
+fn set_up(connection: &Connection, config: &SqliteConfig) -> rusqlite::Result<String> {
     connection.busy_timeout(config.busy_timeout)?;
-    connection.pragma_update(None, "journal_mode", "wal")?;
+    let journal_mode =
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))?;
+    // After a checkpoint that emptied it the log begins anew; what is beyond this is given back to the disk then.
+    let size_limit = i64::try_from(config.wal_bytes_max).unwrap_or(i64::MAX);
+    connection.pragma_update(None, "journal_size_limit", size_limit)?;
     connection.pragma_update(None, "synchronous", config.synchronous.pragma())?;
     if let Some(pages_max) = config.pages_max {
         connection.pragma_update(None, "max_page_count", pages_max)?;
     }
-    connection.pragma_update(None, "foreign_keys", true)
+    connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(journal_mode)
 }
 
 pub(crate) fn connect_reader(config: &SqliteConfig) -> Result<Connection, StoreError> {

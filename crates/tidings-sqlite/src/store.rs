@@ -31,8 +31,9 @@ use crate::native::Native;
 use crate::open::{Opened, open};
 use crate::queue::{Queue, Refused};
 use crate::reader::{Question, ReadTurn, Reader};
+use crate::retention::Wal;
 use crate::stats::{Counters, Stats};
-use crate::typed::Typed;
+use crate::typed::{Awaited, Typed};
 use crate::wake::Watchers;
 use crate::watchdog::{Slot, Watchdog};
 use crate::writer::{Ending, Turn, Writer};
@@ -50,6 +51,9 @@ pub struct SqliteStore {
 pub(crate) struct Shared {
     pub(crate) env: Arc<Env>,
     pub(crate) unclean: bool,
+    pub(crate) wal: Wal,
+    /// Messages in transactions of users' own connections, that may commit.
+    pub(crate) awaited: Awaited,
     /// The log's messages were counted since it was opened.
     pub(crate) counted_again: AtomicBool,
     writes: Arc<Queue<Turn>>,
@@ -110,6 +114,7 @@ impl SqliteStore {
             reader_slots.push(slot.clone());
             readers.push(start_reader(connection, &reads, slot)?);
         }
+        let wal = Wal::of(&config.path, config.wal_bytes_max);
         let writer = Writer {
             env: env.clone(),
             queue: writes.clone(),
@@ -124,6 +129,8 @@ impl SqliteStore {
         let shared = Shared {
             env,
             unclean: opened.unclean,
+            wal,
+            awaited: Awaited::default(),
             counted_again: AtomicBool::new(false),
             writes,
             reads,
@@ -336,8 +343,11 @@ impl Store for SqliteStore {
     }
 
     fn is_store_trouble(&self, error: &Error) -> bool {
-        let store = error.find::<StoreError>().is_some_and(StoreError::is_trouble_of_the_store);
-        store || code_of(error).is_some_and(is_trouble)
+        // What this store has classified it has looked at more closely: a query that writes is read-only, too.
+        match error.find::<StoreError>() {
+            Some(error) => error.is_trouble_of_the_store(),
+            None => code_of(error).is_some_and(is_trouble),
+        }
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -48,6 +48,13 @@ impl Slot {
         }
     }
 
+    /// Gives the work a name that says more; the clock goes on.
+    pub(crate) fn rename(&self, work: Arc<dyn Work>) {
+        if let Some(current) = &mut *self.lock() {
+            current.work = work;
+        }
+    }
+
     /// Stops the clock.
     pub(crate) fn end(&self) {
         let mut current = self.lock();

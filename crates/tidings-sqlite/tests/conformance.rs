@@ -80,6 +80,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 tidings_testkit::conformance!(log, Fresh);
+tidings_testkit::conformance!(lives, Fresh);
 tidings_testkit::conformance!(outcomes, Fresh);
 tidings_testkit::conformance!(work, Fresh);
 tidings_testkit::conformance!(retention, Fresh);
@@ -98,6 +99,7 @@ mod on_sqlx {
     }
 
     tidings_testkit::conformance!(log, typed());
+    tidings_testkit::conformance!(lives, typed());
     tidings_testkit::conformance!(outcomes, typed());
     tidings_testkit::conformance!(work, typed());
     tidings_testkit::conformance!(retention, typed());

@@ -2,8 +2,8 @@
 
 /// Makes one test of each suite of a group, against the stores of a factory: `conformance!(log, factory)`.
 ///
-/// Groups: `log`, `outcomes`, `work`, `retention`, `read`, `tables`, and `guard` for stores that
-/// can tell whose tables a statement touches. The factory is an expression, evaluated
+/// Groups: `log`, `lives` (consumers that are retired, renamed, come back, or change what they read), `outcomes`, `work`,
+/// `retention`, `read`, `tables`, and `guard` for stores that can tell whose tables a statement touches. The factory is an expression, evaluated
 /// once per test. A condition may follow, for backends that need a server: `conformance!(log, factory, if there())`;
 /// where it is false the tests pass without running, so the condition must say so itself. The calling crate needs `tokio` with `macros` and `rt-multi-thread`.
 #[macro_export]
@@ -32,6 +32,7 @@ macro_rules! conformance {
             parking::a_settled_head_lets_the_next_one_run,
             parking::a_retry_waits_for_its_time,
             parking::a_dead_head_holds_its_key_until_a_person_acts,
+            parking::only_dead_letters_are_discarded,
             parking::a_dead_head_may_release_its_key,
             parking::a_revived_message_starts_again,
             parking::messages_without_a_key_wait_for_nobody,
@@ -55,6 +56,16 @@ macro_rules! conformance {
             concurrent::no_consumer_sees_an_effect_before_its_cause,
             concurrent::many_works_commit_or_fail_one_by_one,
             model::random_histories_match_the_model,
+        );
+    };
+    (lives, $factory:expr $(, if $condition:expr)?) => {
+        $crate::suites!(lives, $factory, [$($condition)?] =>
+            a_returning_consumer_repeats_nothing,
+            receipts_do_not_span_two_lives,
+            an_alias_beside_its_consumer_is_told_or_retired,
+            of_two_aliases_the_second_is_told_or_retired,
+            receipts_follow_what_was_read_at_the_time,
+            discarded_messages_are_forgotten_and_never_claimed,
         );
     };
     (outcomes, $factory:expr $(, if $condition:expr)?) => {

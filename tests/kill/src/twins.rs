@@ -109,6 +109,10 @@ impl Work for Undone {
         self.0.driver()
     }
 
+    fn drains_log(&self) -> bool {
+        self.0.drains_log()
+    }
+
     async fn run(&self, tx: Box<dyn Tx>) -> (Box<dyn Tx>, Result<(), StoreError>) {
         let (tx, result) = self.0.run(tx).await;
         (tx, result.and(Err(StoreError::Undone)))
@@ -158,6 +162,10 @@ impl Work for Telling {
 
     fn driver(&self) -> &'static str {
         self.work.driver()
+    }
+
+    fn drains_log(&self) -> bool {
+        self.work.drains_log()
     }
 
     async fn run(&self, tx: Box<dyn Tx>) -> (Box<dyn Tx>, Result<(), StoreError>) {

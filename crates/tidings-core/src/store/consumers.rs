@@ -237,7 +237,7 @@ pub enum Settled {
         due: Timestamp,
     },
     /// A person gave up a dead letter. Whatever else is parked may still be handled, and is
-    /// [not found](super::StoreError::NotFound).
+    /// [not found](super::StoreError::NotFound); so is an empty reason.
     Discarded {
         /// When.
         at: Timestamp,

@@ -15,16 +15,17 @@ use crate::store::SqliteStore;
 pub(crate) async fn hold(store: &SqliteStore, consumer: &str) -> Result<Holding, StoreError> {
     let (consumer, database): (Arc<str>, _) = (consumer.into(), store.shared.env.database.clone());
     let unclean = store.shared.unclean;
-    store.shared.ending.held.store(true, Release);
     let name = format!("taking hold of `{consumer}`");
     let context = name.clone();
-    store
+    let holding = store
         .write(&name, move |connection| {
             let held = take(connection, &consumer, unclean)
                 .map_err(|source| from_native(&database, context.clone(), source))?;
             held.ok_or_else(|| StoreError::NotFound { what: format!("consumer `{consumer}`") })
         })
-        .await
+        .await?;
+    store.shared.ending.held.store(true, Release);
+    Ok(holding)
 }
 
 fn take(connection: &Connection, consumer: &Arc<str>, unclean: bool) -> rusqlite::Result<Option<Holding>> {

@@ -1,4 +1,4 @@
-//! Entering a consumer, and giving one up.
+//! Entering a consumer, under its own name or in the place of an earlier one.
 
 use std::sync::Arc;
 
@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use tidings_core::store::{ConsumerSpec, Start, StoreError};
 
+use super::reads;
+use super::retire::give_up;
 use crate::error::from_native;
 use crate::store::SqliteStore;
 
@@ -19,7 +21,11 @@ pub(crate) async fn register(
     let context = name.clone();
     store
         .write(&name, move |connection| {
-            enter(connection, &spec, now).map_err(|source| from_native(&database, context.clone(), source))
+            let fail = |source| from_native(&database, context.clone(), source);
+            match enter(connection, &spec, now).map_err(fail)? {
+                Entered::Yes => Ok(()),
+                Entered::AliasPending(problem) => Err(problem),
+            }
         })
         .await?;
     // It may stand before all others.
@@ -27,43 +33,47 @@ pub(crate) async fn register(
     Ok(())
 }
 
-fn enter(connection: &Connection, spec: &ConsumerSpec, now: Timestamp) -> rusqlite::Result<()> {
+enum Entered {
+    Yes,
+    AliasPending(StoreError),
+}
+
+fn enter(connection: &Connection, spec: &ConsumerSpec, now: Timestamp) -> rusqlite::Result<Entered> {
+    let mut aliases = aliases_at_work(connection, spec)?;
     match is_retired(connection, &spec.name)? {
-        None => {
-            if let Some(alias) = find_alias(connection, &spec.aliases)? {
-                rename(connection, &alias, &spec.name)?;
-            } else {
-                start_new(connection, spec, now)?;
-            }
-        }
+        None if !aliases.is_empty() => rename(connection, &aliases.remove(0), &spec.name)?,
         // Its pending work was given up for good; what comes back is a new consumer.
-        Some(true) => start_new(connection, spec, now)?,
+        None | Some(true) => start_new(connection, spec, now)?,
         Some(false) => {}
     }
+    for alias in aliases {
+        if let Some(problem) = replace(connection, &spec.name, &alias, now)? {
+            return Ok(Entered::AliasPending(problem));
+        }
+    }
+    let reads = reads::as_json(&spec.filter.names);
     let sql = include_str!("../../queries/consumer_seen.sql");
-    let reads = reads_json(&spec.filter.names);
-    connection.prepare_cached(sql)?.execute(params![
-        spec.name,
-        spec.kind.as_str(),
-        reads,
-        now.as_microsecond()
-    ])?;
-    Ok(())
+    let seen = params![spec.name, spec.kind.as_str(), reads, now.as_microsecond()];
+    connection.prepare_cached(sql)?.execute(seen)?;
+    reads::note(connection, &spec.name, &reads)?;
+    Ok(Entered::Yes)
 }
 
 /// Whether the consumer is retired; `None` if it is not on record.
-fn is_retired(connection: &Connection, name: &str) -> rusqlite::Result<Option<bool>> {
+pub(super) fn is_retired(connection: &Connection, name: &str) -> rusqlite::Result<Option<bool>> {
     let sql = include_str!("../../queries/consumer_state.sql");
     connection.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()
 }
 
-fn find_alias(connection: &Connection, aliases: &[Arc<str>]) -> rusqlite::Result<Option<Arc<str>>> {
-    for alias in aliases {
-        if is_retired(connection, alias)? == Some(false) {
-            return Ok(Some(alias.clone()));
+/// The aliases that are on record and not retired, in the order in which they are named.
+fn aliases_at_work(connection: &Connection, spec: &ConsumerSpec) -> rusqlite::Result<Vec<Arc<str>>> {
+    let mut found: Vec<Arc<str>> = Vec::new();
+    for alias in spec.aliases.iter().filter(|alias| **alias != spec.name) {
+        if is_retired(connection, alias)? == Some(false) && !found.contains(alias) {
+            found.push(alias.clone());
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
 /// Everything that stood under the old name stands under the new one. A holder under the old name finds no row to
@@ -71,12 +81,33 @@ fn find_alias(connection: &Connection, aliases: &[Arc<str>]) -> rusqlite::Result
 fn rename(connection: &Connection, old: &str, new: &str) -> rusqlite::Result<()> {
     for sql in [
         include_str!("../../queries/consumer_rename.sql"),
+        include_str!("../../queries/reads_rename.sql"),
         include_str!("../../queries/receipts_rename.sql"),
         include_str!("../../queries/parked_rename.sql"),
     ] {
         connection.execute(sql, [old, new])?;
     }
     Ok(())
+}
+
+/// Retires an alias whose consumer is on record already. If work waits under it, that is a person's to decide: nobody
+/// would do it under the old name any more, and it would hold the log for ever.
+fn replace(
+    connection: &Connection,
+    name: &Arc<str>,
+    alias: &str,
+    now: Timestamp,
+) -> rusqlite::Result<Option<StoreError>> {
+    let sql = include_str!("../../queries/consumer_pending.sql");
+    let (unread, parked): (i64, i64) =
+        connection.query_row(sql, [alias], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if unread + parked > 0 {
+        let pending = format!("{unread} unread and {parked} parked messages wait");
+        let (name, alias) = (name.to_string(), alias.to_owned());
+        return Ok(Some(StoreError::AliasPending { name, alias, pending }));
+    }
+    give_up(connection, alias, &format!("`{name}` has taken its place"), now)?;
+    Ok(None)
 }
 
 fn start_new(connection: &Connection, spec: &ConsumerSpec, now: Timestamp) -> rusqlite::Result<()> {
@@ -86,37 +117,7 @@ fn start_new(connection: &Connection, spec: &ConsumerSpec, now: Timestamp) -> ru
     };
     let cursor: i64 = connection.query_row(head_or_before_the_oldest, [], |row| row.get(0))?;
     let sql = include_str!("../../queries/consumer_start.sql");
-    let reads = reads_json(&spec.filter.names);
+    let reads = reads::as_json(&spec.filter.names);
     connection.execute(sql, params![spec.name, spec.kind.as_str(), reads, cursor, now.as_microsecond()])?;
     Ok(())
-}
-
-fn reads_json(names: &[Arc<str>]) -> String {
-    serde_json::Value::from(names.iter().map(|name| name.to_string()).collect::<Vec<_>>()).to_string()
-}
-
-pub(crate) async fn retire(
-    store: &SqliteStore,
-    consumer: &str,
-    reason: &str,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let (consumer, reason, database) =
-        (consumer.to_owned(), reason.to_owned(), store.shared.env.database.clone());
-    let name = format!("retiring `{consumer}`");
-    let context = name.clone();
-    store
-        .write(&name, move |connection| {
-            let changed = give_up(connection, &consumer, &reason, now)
-                .map_err(|source| from_native(&database, context.clone(), source))?;
-            let not_found = || StoreError::NotFound { what: format!("consumer `{consumer}`") };
-            if changed == 1 { Ok(()) } else { Err(not_found()) }
-        })
-        .await
-}
-
-fn give_up(connection: &Connection, name: &str, reason: &str, now: Timestamp) -> rusqlite::Result<usize> {
-    let now = now.as_microsecond();
-    connection.execute(include_str!("../../queries/parked_discard_all.sql"), params![name, now, reason])?;
-    connection.execute(include_str!("../../queries/consumer_retire.sql"), params![name, now, reason])
 }

@@ -40,16 +40,33 @@ fn delete_after(connection: &Connection, after: i64, through: i64) -> rusqlite::
 }
 
 pub(super) async fn delete_outcomes(store: &SqliteStore, now: Timestamp) -> Result<u64, StoreError> {
-    let mut deleted = 0;
+    let sql = include_str!("../../queries/retention_delete_outcomes.sql");
+    in_chunks(store, "deleting expired outcomes", sql, now.as_microsecond()).await
+}
+
+/// Deletes what is known about old discarded messages that are gone, as far as no receipt needs it.
+pub(super) async fn delete_discarded(store: &SqliteStore, cutoff: i64) -> Result<(), StoreError> {
+    let sql = include_str!("../../queries/retention_delete_discarded.sql");
+    in_chunks(store, "deleting discarded rows", sql, cutoff).await?;
+    let sql = include_str!("../../queries/retention_blank_discarded.sql");
+    in_chunks(store, "emptying discarded rows", sql, cutoff).await.map(drop)
+}
+
+/// Runs a statement with a bound and a row limit until it finds nothing more.
+async fn in_chunks(
+    store: &SqliteStore,
+    name: &'static str,
+    sql: &'static str,
+    bound: i64,
+) -> Result<u64, StoreError> {
+    let mut changed = 0;
     loop {
-        let run = move |connection: &Connection| {
-            let sql = include_str!("../../queries/retention_delete_outcomes.sql");
-            connection.prepare_cached(sql)?.execute(params![now.as_microsecond(), CHUNK])
-        };
-        let rows = in_transaction(store, "deleting expired outcomes", run).await? as u64;
-        deleted += rows;
+        let run =
+            move |connection: &Connection| connection.prepare_cached(sql)?.execute(params![bound, CHUNK]);
+        let rows = in_transaction(store, name, run).await? as u64;
+        changed += rows;
         if rows < u64::from(CHUNK) {
-            return Ok(deleted);
+            return Ok(changed);
         }
     }
 }

@@ -3,11 +3,13 @@
 mod bounds;
 mod chunks;
 mod receipts;
+mod wal;
 
 use jiff::{SignedDuration, Timestamp};
 use tidings_core::store::{Maintenance, Retention, StoreError};
 
 use crate::store::SqliteStore;
+pub(crate) use wal::Wal;
 
 /// Rows deleted in one transaction: few enough that whoever waits for the writer hardly notices.
 const CHUNK: u32 = 1_000;
@@ -28,6 +30,7 @@ pub(crate) async fn maintain(
         None => 0,
     };
     let outcomes_deleted = chunks::delete_outcomes(store, now).await?;
+    chunks::delete_discarded(store, cutoff).await?;
     let receipts_merged = receipts::merge(store, retention.receipts_max).await?;
     let state = store
         .ask("measuring the log", move |connection| bounds::state(connection, cutoff, messages_max))
@@ -36,6 +39,7 @@ pub(crate) async fn maintain(
         chunks::count_again(store).await?;
     }
     store.shared.env.fullness.forget();
+    wal::shrink(store).await?;
     Ok(Maintenance {
         messages_deleted,
         outcomes_deleted,

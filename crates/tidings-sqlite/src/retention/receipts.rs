@@ -1,6 +1,6 @@
 //! Merging old receipts.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use tidings_core::store::StoreError;
 
 use super::CHUNK;
@@ -23,15 +23,18 @@ pub(super) async fn merge(store: &SqliteStore, receipts_max: u64) -> Result<u64,
         let mut excess = count - max;
         while excess > 0 {
             let rows = excess.min(i64::from(CHUNK)) + 1;
-            merge_oldest(store, &consumer, rows).await?;
-            excess -= rows - 1;
-            merged += (rows - 1).unsigned_abs();
+            let merged_now = merge_oldest(store, &consumer, rows).await?;
+            if merged_now == 0 {
+                break;
+            }
+            excess -= merged_now;
+            merged += merged_now.unsigned_abs();
         }
     }
     Ok(merged)
 }
 
-async fn merge_oldest(store: &SqliteStore, consumer: &str, rows: i64) -> Result<(), StoreError> {
+async fn merge_oldest(store: &SqliteStore, consumer: &str, rows: i64) -> Result<i64, StoreError> {
     let (consumer, database) = (consumer.to_owned(), store.shared.env.database.clone());
     store
         .write("merging receipts", move |connection| {
@@ -41,14 +44,20 @@ async fn merge_oldest(store: &SqliteStore, consumer: &str, rows: i64) -> Result<
         .await
 }
 
-fn replace(connection: &Connection, consumer: &str, rows: i64) -> rusqlite::Result<()> {
-    let sum = include_str!("../../queries/retention_oldest_receipts.sql");
-    let read = |row: &rusqlite::Row<'_>| -> rusqlite::Result<[i64; 4]> {
-        Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
+/// Makes one receipt of the oldest ones of the earliest life that has several; returns how many are fewer.
+fn replace(connection: &Connection, consumer: &str, rows: i64) -> rusqlite::Result<i64> {
+    let life = include_str!("../../queries/retention_receipts_life.sql");
+    let Some(life) = connection.query_row(life, [consumer], |row| row.get::<_, i64>(0)).optional()? else {
+        return Ok(0);
     };
-    let [first, last, count, at] = connection.query_row(sum, params![consumer, rows], read)?;
-    connection.execute(include_str!("../../queries/retention_drop_receipts.sql"), params![consumer, rows])?;
-    let insert = include_str!("../../queries/receipt_insert.sql");
-    connection.execute(insert, params![consumer, first, last, count, at])?;
-    Ok(())
+    let sum = include_str!("../../queries/retention_oldest_receipts.sql");
+    let read = |row: &rusqlite::Row<'_>| -> rusqlite::Result<[i64; 5]> {
+        Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?])
+    };
+    let of = params![consumer, rows, life];
+    let [first, last, count, at, merged] = connection.query_row(sum, of, read)?;
+    connection.execute(include_str!("../../queries/retention_drop_receipts.sql"), of)?;
+    let insert = include_str!("../../queries/receipt_merged_insert.sql");
+    connection.execute(insert, params![consumer, first, last, count, at, life])?;
+    Ok(merged - 1)
 }

@@ -38,6 +38,7 @@ struct Row {
     key: Option<String>,
     /// When it was due, or else when it was parked: the latest time known here.
     time: i64,
+    dead: bool,
 }
 
 pub(crate) async fn settle<E: Exec>(
@@ -73,6 +74,12 @@ pub(crate) async fn settle<E: Exec>(
             let changed = exec.execute(include_str!("../../queries/parked_revive.sql"), &params).await?;
             if changed == 1 { Ok(()) } else { Err(not_found(lease, position, "waits behind its key")) }
         }
+        // The person who asked is told, and the consumer goes on: it is no trouble of the store's.
+        Settled::Discarded { reason, .. } if reason.trim().is_empty() => {
+            let what = format!("the reason to discard message {} of `{}`", position.0, lease.consumer);
+            Err(StoreError::NotFound { what })
+        }
+        Settled::Discarded { .. } if !row.dead => Err(not_found(lease, position, "is no dead letter")),
         Settled::Discarded { at, reason } => {
             let params = [place[0], place[1], Param::Int(at.as_microsecond()), Param::Text(reason)];
             exec.execute(include_str!("../../queries/parked_discard.sql"), &params).await?;
@@ -85,10 +92,10 @@ async fn find<E: Exec>(exec: &mut E, lease: &Lease, position: Position) -> Resul
     let params = [Param::Text(&lease.consumer), Param::Int(position.0)];
     let rows = exec.query(include_str!("../../queries/parked_get.sql"), &params).await?;
     match rows.into_iter().next().as_deref() {
-        Some([key, due, Value::Int(at)]) => {
+        Some([key, due, Value::Int(at), Value::Text(state)]) => {
             let key = if let Value::Text(key) = key { Some(key.clone()) } else { None };
             let time = if let Value::Int(due) = due { *due } else { *at };
-            Ok(Row { key, time })
+            Ok(Row { key, time, dead: state == ParkedState::Dead.as_str() })
         }
         _ => Err(not_found(lease, position, "is not parked")),
     }

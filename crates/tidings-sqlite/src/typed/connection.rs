@@ -83,6 +83,11 @@ impl Typed {
         self.inner.lock().await
     }
 
+    /// Whether somebody has the connection just now.
+    pub(super) fn is_borrowed(&self) -> bool {
+        self.inner.try_lock().is_err()
+    }
+
     pub(crate) fn shared(&self) -> Arc<Mutex<Inner>> {
         self.inner.clone()
     }
@@ -208,6 +213,7 @@ fn options(config: &SqliteConfig, read_only: bool) -> SqliteConnectOptions {
         .busy_timeout(config.busy_timeout)
         .synchronous(synchronous)
         .foreign_keys(true)
+        .pragma("journal_size_limit", config.wal_bytes_max.to_string())
         .disable_statement_logging();
     if let Some(pages_max) = config.pages_max {
         options = options.pragma("max_page_count", pages_max.to_string());

@@ -19,6 +19,9 @@ use crate::store::SqliteStore;
 use crate::writer::Turn;
 
 const NAME: &str = "a transaction begun with `SqliteStore::begin`";
+/// The same when it is over and cannot be taken back.
+const NAME_HELD: &str =
+    "a transaction begun with `SqliteStore::begin`, whose holder has kept its `LentConnection`,";
 
 /// A read-write transaction in the caller's hands. While it lives nobody else writes, so it has a budget: when that is
 /// used up, the transaction is rolled back and every later use fails with [`StoreError::Budget`].
@@ -41,8 +44,12 @@ enum End {
     Rollback(oneshot::Sender<Result<(), StoreError>>),
 }
 
-/// The connection of an [`OwnedSqliteTx`], for as long as a few statements take. Do not keep it while waiting for
-/// anything else: the transaction cannot be taken back before this is given back.
+/// The connection of an [`OwnedSqliteTx`], for as long as a few statements take.
+///
+/// Do not keep it while waiting for anything else. Nobody can take it away from its holder, so the transaction cannot be
+/// taken back before this is dropped, though its budget be used up: statements fail from then on, the holder is named in
+/// the log every second, and new transactions are refused as [`Blocked`](StoreError::Blocked). Those that wait already go
+/// on waiting, within their own limits.
 pub struct LentConnection<'a>(MutexGuard<'a, Inner>);
 
 impl Deref for LentConnection<'_> {
@@ -207,6 +214,9 @@ async fn end_lent(typed: &Typed, how: Option<End>) {
     };
     if !commit {
         typed.slot.stop();
+        if typed.is_borrowed() {
+            typed.slot.rename(Arc::new(Named(NAME_HELD)));
+        }
     }
     let result = if commit { typed.commit_lent(NAME).await } else { typed.settle().await };
     typed.slot.end();

@@ -4,6 +4,7 @@
 //! used for works that ask for it and nothing else.
 
 mod append;
+mod awaited;
 mod connection;
 mod driver;
 mod foreign;
@@ -11,6 +12,7 @@ mod lent;
 mod nesting;
 mod values;
 
+pub(crate) use awaited::Awaited;
 pub(crate) use connection::{Typed, TypedControl};
 pub use driver::{SqlxDriver, SqlxTx};
 pub(crate) use lent::LendJob;

@@ -1,5 +1,6 @@
 //! The writer: one thread that owns the write connections and gives each work its turn.
 
+mod checkpoint;
 mod drive;
 mod driver;
 mod group;
@@ -11,7 +12,9 @@ use std::thread::JoinHandle;
 pub(crate) use drive::run_work;
 pub(crate) use driver::{Driver, NativeControl};
 pub(crate) use group::commit_error;
+use tidings_core::store::StoreError;
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use crate::config::SqliteConfig;
 use crate::env::Env;
@@ -31,6 +34,8 @@ pub(crate) enum Turn {
     Typed(Job),
     /// A transaction to be lent to a caller outside the runtime.
     Lend(LendJob),
+    /// Emptying the write-ahead log, which needs a moment without a transaction; answers whether it is empty.
+    Checkpoint(oneshot::Sender<Result<bool, StoreError>>),
 }
 
 /// What decides how the file is marked at the end.
@@ -70,6 +75,7 @@ impl Writer {
                 Turn::Native(job) => self.run_native(job).await,
                 Turn::Typed(job) => self.run_typed(job).await,
                 Turn::Lend(job) => job.run(&self.typed).await,
+                Turn::Checkpoint(reply) => drop(reply.send(self.checkpoint())),
             }
         }
         self.typed.close().await;

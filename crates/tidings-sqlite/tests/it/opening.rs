@@ -168,3 +168,12 @@ async fn a_file_with_two_names_is_refused() {
     fs::remove_file(folder.path().join("other.db")).unwrap();
     SqliteStore::open(config(&folder)).await.unwrap();
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_system_without_a_write_ahead_log_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    // This VFS of SQLite's has no shared memory.
+    let error = open_error(SqliteConfig { vfs: Some("unix-none".to_owned()), ..config(&folder) }).await;
+    assert!(chain(&error).contains("no write-ahead log"), "{}", chain(&error));
+}

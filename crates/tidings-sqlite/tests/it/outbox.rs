@@ -148,3 +148,58 @@ async fn many_messages_over_sqlx_are_read_back_whole() {
     let read: Vec<_> = temp.log("x").await.into_iter().map(|read| read.envelope).collect();
     assert_eq!(read, sent);
 }
+
+/// The holder cannot be made to let go, but everybody is told who it is.
+#[tokio::test]
+async fn a_lent_connection_that_is_kept_too_long_is_named_to_all_who_come() {
+    let temp = open_with(|config| config.block_grace = Duration::from_millis(20)).await;
+    temp.table("CREATE TABLE stock (sku TEXT)").await;
+    let budget = Limits { budget: Duration::from_millis(20), wait: None };
+    let mut tx = temp.store.begin_within(budget).await.unwrap();
+    let mut kept = tx.connection().await.unwrap();
+    sqlx::query(INSERT).execute(&mut *kept).await.unwrap();
+    let refused = async {
+        loop {
+            let probe = Limits { wait: Some(Duration::from_millis(5)), ..Limits::default() };
+            match temp.store.transact(append_work("x"), probe).await {
+                Err(error @ StoreError::Blocked { .. }) => return error.to_string(),
+                Err(StoreError::Timeout { .. }) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let text = tokio::time::timeout(Duration::from_secs(20), refused).await.unwrap();
+    assert!(text.contains("has kept its `LentConnection`"), "{text}");
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
+    sqlx::query(endless).execute(&mut *kept).await.unwrap_err();
+    drop(kept);
+    assert!(matches!(tx.commit().await, Err(StoreError::Budget { .. })));
+    let goes_on = async {
+        while temp.run(append_work("y")).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), goes_on).await.unwrap();
+    assert_eq!((temp.log("x").await.len(), temp.count("SELECT count(*) FROM stock")), (0, 0));
+}
+
+#[tokio::test]
+async fn one_task_looks_for_all_foreign_commits_and_ends() {
+    let temp = with_table().await;
+    let pool = pool(&temp).await;
+    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let before = alive();
+    let mut watches: Vec<_> = ["x", "y"].map(|name| temp.store.watch(&filter(name))).into();
+    for index in 0..100 {
+        temp.store.append_on(&mut tx, &[event(["x", "y"][index % 2])]).await.unwrap();
+    }
+    assert!(alive() <= before + 1, "{} tasks look for 100 publishes", alive() - before);
+    tx.commit().await.unwrap();
+    let started = Instant::now();
+    for watch in &mut watches {
+        watch.changed().await;
+    }
+    assert!(started.elapsed() < Duration::from_secs(4), "only the fallback woke it");
+    until("the task ends", || alive() <= before).await;
+}

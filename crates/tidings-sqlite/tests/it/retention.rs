@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use tidings_core::envelope::{Cursor, Position};
 use tidings_core::ids::MessageId;
 use tidings_core::store::{
-    IdempotencyScope, Inspect, OutcomeRecord, OutcomeStatus, Parked, ParkedState, Receipt, Retention, Store,
-    StoreError,
+    ConsumerSpec, IdempotencyScope, Inspect, OutcomeRecord, OutcomeStatus, Parked, ParkedState, Receipt,
+    Retention, Settled, Start, Store, StoreError,
 };
 
 use crate::support::*;
@@ -133,6 +133,12 @@ async fn at_the_hard_limit_publishing_is_refused_until_it_moves() {
     // Once the consumer has moved there is room, though the messages are still there.
     advance(&temp, "shop.slow", 10, None).await;
     temp.run(append_work("x")).await.unwrap();
+    // Whoever is entered at the beginning holds them all again, and counts at once.
+    let from_start = ConsumerSpec { start: Start::Beginning, ..listener("shop.late", "x") };
+    temp.store.register(&from_start, NOW).await.unwrap();
+    let refused = temp.run(append_work("x")).await;
+    assert!(matches!(refused, Err(StoreError::LogFull { messages: 11, .. })), "{refused:?}");
+    advance(&temp, "shop.late", 11, None).await;
     temp.store.maintain(&hard, NOW).await.unwrap();
     temp.run(append_work("x")).await.unwrap();
 }
@@ -262,4 +268,77 @@ async fn a_key_is_used_once_until_its_outcome_expires() {
         assert_eq!(done.outcomes_deleted, 2, "an unhandled rejection stays");
         assert_eq!(temp.store.unhandled_rejections(10).await.unwrap(), [unhandled]);
     }
+}
+
+#[tokio::test]
+async fn discarded_rows_go_unless_a_receipt_lies_around_them() {
+    let temp = open().await;
+    temp.store.register(&listener("shop.l", "x"), NOW).await.unwrap();
+    append(&temp, 10).await;
+    let lease = temp.store.hold("shop.l").await.unwrap().lease;
+    let run = work("discard", move |tx| {
+        let lease = lease.clone();
+        let dead = |position| Parked {
+            position: Position(position),
+            key: None,
+            state: ParkedState::Dead,
+            attempts: 1,
+            due: None,
+            error: "a long story".to_owned(),
+            at: NOW,
+            releases_key: false,
+        };
+        let rows = [dead(1), dead(3)];
+        Box::pin(async move {
+            tx.park(&lease, &rows).await?;
+            let handled = Receipt { first: Position(2), last: Position(10), count: 8, at: NOW };
+            tx.advance(&lease, &Cursor("10".to_owned()), Some(&handled)).await?;
+            let empty = Settled::Discarded { at: at(5), reason: " ".to_owned() };
+            let refused = tx.settle(&lease, Position(3), &empty).await;
+            assert!(matches!(refused, Err(StoreError::NotFound { .. })), "{refused:?}");
+            for position in [1, 3] {
+                let discard = Settled::Discarded { at: at(5), reason: "a duplicate".to_owned() };
+                tx.settle(&lease, Position(position), &discard).await?;
+            }
+            Ok(())
+        })
+    });
+    temp.run(run).await.unwrap();
+    let discarded = "SELECT count(*) FROM tidings_parked WHERE state = 'discarded'";
+    temp.store.maintain(&Retention::default(), at(10)).await.unwrap();
+    assert_eq!(temp.count(discarded), 2, "they are young, and their messages are there");
+    let by_age = Retention { age_max: Duration::from_secs(100), ..Retention::default() };
+    temp.store.maintain(&by_age, at(1_000)).await.unwrap();
+    assert_eq!(temp.count(discarded), 1);
+    assert_eq!(temp.count(&format!("{discarded} AND position = 3 AND error = '' AND reason IS NULL")), 1);
+}
+
+#[tokio::test]
+async fn an_acknowledged_rejection_goes_when_it_expires() {
+    let temp = open().await;
+    let rejection = outcome("", 0, 1);
+    record(&temp, "native", &rejection).await.unwrap();
+    temp.store.maintain(&Retention::default(), at(200)).await.unwrap();
+    assert_eq!(temp.store.unhandled_rejections(10).await.unwrap().len(), 1);
+    temp.store.acknowledge_rejection(rejection.id).await.unwrap();
+    let done = temp.store.maintain(&Retention::default(), at(200)).await.unwrap();
+    assert_eq!(done.outcomes_deleted, 1);
+}
+
+#[tokio::test]
+async fn a_large_write_ahead_log_is_emptied_once_no_reader_needs_it() {
+    let temp = open_with(|config| config.wal_bytes_max = 100_000).await;
+    let wal = temp.folder.path().join("shop.db-wal");
+    let bytes = || std::fs::metadata(&wal).unwrap().len();
+    let reader = temp.outside();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM tidings_log").unwrap();
+    append(&temp, 5_000).await;
+    assert!(bytes() > 100_000);
+    temp.store.maintain(&Retention::default(), NOW).await.unwrap();
+    assert!(bytes() > 100_000, "a reader still needs it");
+    temp.run(append_work("x")).await.unwrap();
+    reader.execute_batch("COMMIT").unwrap();
+    temp.store.maintain(&Retention::default(), NOW).await.unwrap();
+    assert!(bytes() <= 100_000, "{}", bytes());
+    temp.run(append_work("x")).await.unwrap();
 }

@@ -222,7 +222,9 @@ async fn a_work_without_a_budget_leaves_others_theirs() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     long.open();
     running.await.unwrap().unwrap();
-    let error = temp.store.transact(statement("native", "endless", ENDLESS), short()).await.unwrap_err();
+    let endless = temp.store.transact(statement("native", "endless", ENDLESS), short());
+    let error =
+        tokio::time::timeout(Duration::from_secs(20), endless).await.expect("nobody watches").unwrap_err();
     assert!(matches!(error, StoreError::Budget { .. }), "{error:?}");
 }
 

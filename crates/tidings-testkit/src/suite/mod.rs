@@ -5,6 +5,7 @@
 //! that a store can pass them before it can do SQL.
 
 pub mod guard;
+pub mod lives;
 pub mod log;
 pub mod outcomes;
 pub mod read;

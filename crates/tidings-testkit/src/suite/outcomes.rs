@@ -191,6 +191,18 @@ pub async fn rejections_without_a_handler_are_listed(factory: &dyn StoreFactory)
     assert_eq!(listed, expected, "unhandled rejections are listed, oldest first");
     let listed = store.unhandled_rejections(1).await.expect("rejections are listed");
     assert_eq!(listed, expected[..1], "a limit is kept");
+
+    store.acknowledge_rejection(records[1].id).await.expect("a listed rejection is acknowledged");
+    let listed = store.unhandled_rejections(10).await.expect("rejections are listed");
+    assert_eq!(listed, expected[1..], "what a person has seen is listed no longer");
+    for unlisted in [records[1].id, records[2].id, tidings_core::ids::MessageId::new()] {
+        let unknown = store.acknowledge_rejection(unlisted).await;
+        assert!(matches!(unknown, Err(StoreError::NotFound { .. })), "not listed: {unknown:?}");
+    }
+    assert!(
+        store.outcome_of(records[1].id).await.expect("an outcome is looked up").is_some(),
+        "it stays on record"
+    );
 }
 
 /// Of many commands with one key that run at the same time, exactly one commits, and its outcome is on record.

@@ -2,7 +2,7 @@
 
 use tidings_core::envelope::{Envelope, Recorded};
 use tidings_core::key::Key;
-use tidings_core::store::{ParkedState, Settled, Start, Store};
+use tidings_core::store::{ParkedState, Settled, Start, Store, StoreError};
 
 use crate::factory::StoreFactory;
 use crate::script::{Op, run};
@@ -130,6 +130,34 @@ pub async fn a_dead_head_holds_its_key_until_a_person_acts(factory: &dyn StoreFa
     );
     let parked = consumer.parked(store.as_ref()).await;
     assert!(!parked.contains_key(&read[0].position), "a discarded message is parked no more");
+}
+
+/// Only a dead letter is a person's to give up, and not without a reason: what is retrying or behind may still be
+/// handled. Given up, it is listed for who asks.
+pub async fn only_dead_letters_are_discarded(factory: &dyn StoreFactory) {
+    let database = factory.fresh().await;
+    let store = database.store();
+    let (consumer, read) = reads(store.as_ref(), &of_keys(&["a", "a", "b"])).await;
+    consumer
+        .park(store.as_ref(), vec![retrying(&read[0], at(10)), behind(&read[1]), dead(&read[2], false)])
+        .await;
+    for message in &read[..2] {
+        let refused = run(store.as_ref(), [consumer.settled(message, discarded())]).await;
+        assert!(matches!(refused, Err(StoreError::NotFound { .. })), "not to be discarded: {refused:?}");
+    }
+    let due = consumer.due(store.as_ref(), at(10)).await;
+    assert_eq!(due, ids(&read[..2]), "what was not discarded runs as before");
+    consumer.settle(store.as_ref(), &read[2], discarded()).await;
+    let of_state = async |state| {
+        let rows = store.parked(Some(NAME), state, 10).await.expect("parked messages are listed");
+        rows.into_iter().map(|row| row.message.position).collect::<Vec<_>>()
+    };
+    assert_eq!(of_state(None).await, [read[0].position, read[1].position], "discarded is not parked");
+    assert_eq!(
+        of_state(Some(ParkedState::Discarded)).await,
+        [read[2].position],
+        "discarded is listed when asked for"
+    );
 }
 
 /// With `releases_key` a dead letter stays listed, and its key goes on; so does a message that is parked dead at once.

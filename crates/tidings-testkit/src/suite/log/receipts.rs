@@ -56,6 +56,8 @@ pub async fn receipts_cover_exactly_what_was_handled(factory: &dyn StoreFactory)
     consumer.settle(store.as_ref(), &first[1], handled(20)).await;
     let dead = Settled::Dead { attempts: 6, error: "used up".to_owned(), releases_key: false };
     consumer.settle(store.as_ref(), &first[2], dead).await;
+    let dead = Settled::Dead { attempts: 6, error: "used up".to_owned(), releases_key: false };
+    consumer.settle(store.as_ref(), &first[3], dead).await;
     consumer
         .settle(store.as_ref(), &first[3], Settled::Discarded { at: at(21), reason: "by hand".to_owned() })
         .await;

@@ -95,12 +95,20 @@ pub async fn a_retired_consumer_stays_on_record(factory: &dyn StoreFactory) {
     assert!(retired.contains("replaced by shipping"), "a retired consumer keeps the reason, not `{retired}`");
 }
 
-/// Who was never registered cannot be held or retired.
+/// Who was never registered cannot be held; retiring it changes nothing, because applications say so at each start, also
+/// on a new database. Nor does retiring it again: the first reason and time stay.
 pub async fn an_unknown_consumer_is_not_found(factory: &dyn StoreFactory) {
     let database = factory.fresh().await;
     let store = database.store();
     let held = store.hold("suite.nobody").await;
     assert!(matches!(held, Err(StoreError::NotFound { .. })), "holding an unknown consumer: {held:?}");
-    let retired = store.retire("suite.nobody", "never was", at(0)).await;
-    assert!(matches!(retired, Err(StoreError::NotFound { .. })), "retiring an unknown consumer: {retired:?}");
+    store.retire("suite.nobody", "never was", at(0)).await.expect("retiring an unknown consumer is no error");
+    let listed = store.consumers().await.expect("consumers are listed");
+    assert!(listed.is_empty(), "retiring an unknown consumer enters none: {listed:?}");
+
+    let consumer = Consumer::enter(store.as_ref(), "suite.worker", &READS, Start::Now).await;
+    store.retire("suite.worker", "the first reason", at(1)).await.expect("a consumer is retired");
+    store.retire("suite.worker", "another", at(2)).await.expect("a retired consumer may be retired");
+    let retired = consumer.status(store.as_ref()).await.retired;
+    assert_eq!(retired.as_deref(), Some("the first reason"), "retiring again changes nothing");
 }

@@ -1,0 +1,1 @@
+SELECT 1 FROM tidings_log WHERE id = ?1
