@@ -89,7 +89,6 @@ CREATE TABLE tidings_outcomes (
 ) STRICT, WITHOUT ROWID;
 
 CREATE UNIQUE INDEX tidings_outcomes_key ON tidings_outcomes (caller, command, key) WHERE key IS NOT NULL;
-CREATE INDEX tidings_outcomes_expires ON tidings_outcomes (expires) WHERE unhandled = 0;
 CREATE INDEX tidings_outcomes_unhandled ON tidings_outcomes (at) WHERE unhandled = 1;
 
 -- Migrations of the modules, and under the reserved name `tidings` those of this schema itself.
