@@ -7,6 +7,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use tidings_core::contract::{Command, Query, Reads};
+use tidings_core::envelope::Recorded;
 use tidings_core::error::{Error, Outcome, Result};
 use tidings_core::reads::ReadField;
 
@@ -39,7 +40,27 @@ where
 pub(crate) type Called<T> = BoxFuture<(Box<CtxCore>, Result<T>)>;
 
 /// An erased handler of payloads given as JSON text: one payload, or several for a handler of batches.
-pub(crate) type Erased<T> = Arc<dyn Fn(Box<CtxCore>, Vec<Arc<str>>) -> Called<T> + Send + Sync>;
+pub(crate) type Erased<T> = Arc<dyn Fn(Box<CtxCore>, Vec<Payload>) -> Called<T> + Send + Sync>;
+
+/// JSON text that outlives the call, shared with whoever calls again.
+#[derive(Clone)]
+pub(crate) enum Payload {
+    /// Of a call.
+    Text(Arc<str>),
+    /// Of a message from the log.
+    Message(Arc<Recorded>),
+}
+
+impl std::ops::Deref for Payload {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::Message(message) => &message.envelope.data,
+        }
+    }
+}
 
 /// What a listener does with one event.
 #[derive(Clone)]
@@ -244,7 +265,7 @@ where
             Box::pin(async move {
                 let mut ctx = Ctx::<D>::wrap(core);
                 let result = async {
-                    let payload = payloads.first().map_or("null", |payload| payload);
+                    let payload = payloads.first().map_or("null", |payload| &**payload);
                     let command = decode::from_str::<C>(payload).map_err(Error::permanent)?;
                     let output = handler.call(&mut ctx, command).await?;
                     serde_json::to_string(&output).map_err(Error::permanent)
@@ -284,7 +305,7 @@ where
             Box::pin(async move {
                 let mut ctx = QueryCtx::<D>::wrap(core);
                 let result = async {
-                    let payload = payloads.first().map_or("null", |payload| payload);
+                    let payload = payloads.first().map_or("null", |payload| &**payload);
                     let query = decode::from_str::<Q>(payload).map_err(Error::permanent)?;
                     let output = handler.call(&mut ctx, query).await?;
                     serde_json::to_string(&output).map_err(Error::permanent)

@@ -13,7 +13,7 @@ use super::{Admission, Caller, SendError};
 use crate::app::Shared;
 use crate::ctx::{CtxCore, Origin};
 use crate::deadline::Deadline;
-use crate::handler::CallRoute;
+use crate::handler::{CallRoute, Payload};
 use crate::module::ModuleFacts;
 use crate::telemetry;
 use crate::unit::{self, Access, Unit};
@@ -88,7 +88,7 @@ impl Call<'_> {
             driver: route.driver,
             start: Box::new(move |slot| {
                 let core = CtxCore::new(shared.clone(), module.clone(), run.origin.clone(), slot);
-                let called = (route.call)(core, vec![payload.clone()]);
+                let called = (route.call)(core, vec![Payload::Text(payload.clone())]);
                 let (command, run) = (route.name, run.clone());
                 let span = run.span.clone();
                 // The span goes with the future, which moves to the store's thread.

@@ -1,5 +1,7 @@
 //! Carrying out a durable command.
 
+use std::sync::Arc;
+
 use tidings_core::envelope::{MessageKind, Recorded};
 use tidings_core::error::{Error, Rejection, Result};
 use tidings_core::store::{Savepoint, Store};
@@ -7,20 +9,19 @@ use tracing::Instrument;
 
 use super::deliver::{Core, lost_context};
 use crate::ctx::{CtxCore, Origin};
-use crate::handler::CallRoute;
+use crate::handler::{CallRoute, Payload};
 use crate::reply::ReplyBody;
 use crate::telemetry;
 
 /// Carries out a durable command. A rejection undoes what the handler wrote and is an outcome, not a failure.
-pub(super) async fn carry_out(core: &mut Core, command: &CallRoute, message: &Recorded) -> Result<()> {
+pub(super) async fn carry_out(core: &mut Core, command: &CallRoute, message: &Arc<Recorded>) -> Result<()> {
     // The context leaves its place only for the handler: it holds the transaction, which an early return must not lose.
     let own = core.as_mut().ok_or_else(lost_context)?;
     own.origin = Origin::of(message);
     let beginning = Beginning::of(own).await?;
     let span = telemetry::handle_span(&message.envelope.name, command.name, &own.origin);
     let own = core.take().ok_or_else(lost_context)?;
-    let (own, result) =
-        (command.call)(own, vec![message.envelope.data.as_str().into()]).instrument(span).await;
+    let (own, result) = (command.call)(own, vec![Payload::Message(message.clone())]).instrument(span).await;
     let own = core.insert(own);
     let carried = match result {
         Ok(output) => {

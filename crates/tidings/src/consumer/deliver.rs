@@ -14,7 +14,7 @@ use tracing::Instrument;
 use super::carry::carry_out;
 use crate::app::{Consumer, ConsumerWork, Shared};
 use crate::ctx::{CtxCore, Origin, TxSlot};
-use crate::handler::{Called, Erased};
+use crate::handler::{Called, Erased, Payload};
 use crate::telemetry;
 use crate::unit::{self, Access, Unit};
 
@@ -22,10 +22,20 @@ use crate::unit::{self, Access, Unit};
 pub(super) struct Attempt {
     pub(super) lease: Lease,
     pub(super) deliveries: Vec<Delivery>,
+    /// For messages that are new: the cursors behind each, counted from [`first`](Self::first).
+    pub(super) cursors: Arc<[Cursor]>,
+    pub(super) first: usize,
     pub(super) slice: Duration,
     /// The delivery that is running, or their number when all that were to run have ended; read when the attempt has
     /// failed.
     pub(super) at: AtomicUsize,
+}
+
+impl Attempt {
+    /// Where the consumer stands when so many deliveries of new messages are done.
+    pub(super) fn cursor_behind(&self, done: usize) -> Option<&Cursor> {
+        self.cursors.get((self.first + done).checked_sub(1)?)
+    }
 }
 
 pub(super) struct Delivery {
@@ -34,10 +44,10 @@ pub(super) struct Delivery {
 }
 
 pub(super) enum Task {
-    /// Handle a message from the log, then stand behind it.
-    Fresh(Cursor),
-    /// Its key is held: put it behind, then stand behind it.
-    PutBehind(Cursor, Parked),
+    /// Handle a message from the log.
+    Fresh,
+    /// Its key is held: put it behind.
+    PutBehind(Parked),
     /// Handle a message that was parked, this often tried before.
     Retry(u32),
 }
@@ -83,7 +93,7 @@ async fn deliver_all(core: &mut Core, consumer: &Consumer, attempt: &Attempt) ->
     while done < attempt.deliveries.len() {
         attempt.at.store(done, Ordering::Relaxed);
         let delivery = &attempt.deliveries[done];
-        if let Task::PutBehind(_, parked) = &delivery.task {
+        if let Task::PutBehind(parked) = &delivery.task {
             behind.push(parked.clone());
             done += 1;
             continue;
@@ -120,32 +130,33 @@ async fn deliver_next(core: &mut Core, consumer: &Consumer, next: &[Delivery]) -
     let same = |delivery: &&Delivery| {
         batched
             && delivery.message.envelope.name == message.envelope.name
-            && !matches!(delivery.task, Task::PutBehind(..))
+            && !matches!(delivery.task, Task::PutBehind(_))
     };
     let count = next.iter().take_while(same).count().max(1);
-    let messages: Vec<&Recorded> = next[..count].iter().map(|delivery| &*delivery.message).collect();
-    call_one(core, consumer, call, &messages).await.map(|()| count)
+    call_one(core, consumer, call, &next[..count]).await.map(|()| count)
 }
 
 async fn call_one(
     core: &mut Core,
     consumer: &Consumer,
     call: &Erased<()>,
-    messages: &[&Recorded],
+    deliveries: &[Delivery],
 ) -> Result<()> {
     let Some(mut own) = core.take() else { return Err(lost_context()) };
-    let origins: Vec<Origin> = messages.iter().map(|message| Origin::of(message)).collect();
-    let (name, handler) = (&messages[0].envelope.name, &consumer.spec.name);
-    let span = match &origins[..] {
-        [origin] => telemetry::handle_span(name, handler, origin),
-        several => telemetry::batch_span(name, handler, several),
+    let (name, handler) = (&deliveries[0].message.envelope.name, &consumer.spec.name);
+    let span = match deliveries {
+        [one] => {
+            (own.origin, own.batch) = (Origin::of(&one.message), Vec::new());
+            telemetry::handle_span(name, handler, &own.origin)
+        }
+        several => {
+            // Nobody can say which of them causes what the handler publishes; it may say so itself.
+            own.origin = Origin::nobody(TraceContext::root());
+            own.batch = several.iter().map(|delivery| Origin::of(&delivery.message)).collect();
+            telemetry::batch_span(name, handler, &own.batch)
+        }
     };
-    (own.origin, own.batch) = match <[Origin; 1]>::try_from(origins) {
-        Ok([origin]) => (origin, Vec::new()),
-        // Nobody can say which of them causes what the handler publishes; it may say so itself.
-        Err(several) => (Origin::nobody(TraceContext::root()), several),
-    };
-    let payloads = messages.iter().map(|message| message.envelope.data.as_str().into()).collect();
+    let payloads = deliveries.iter().map(|delivery| Payload::Message(delivery.message.clone())).collect();
     let called: Called<()> = call(own, payloads);
     let (own, result) = called.instrument(span).await;
     *core = Some(own);
@@ -167,22 +178,21 @@ async fn write_down(core: &mut CtxCore, attempt: &Attempt, behind: &[Parked], do
     if !behind.is_empty() {
         tx.park(&attempt.lease, behind).await?;
     }
-    let done = &attempt.deliveries[..done];
-    for delivery in done {
+    let deliveries = &attempt.deliveries[..done];
+    for delivery in deliveries {
         if let Task::Retry(attempts) = delivery.task {
             let how = Settled::Handled { at: now, attempts: attempts + 1 };
             tx.settle(&attempt.lease, delivery.message.position, &how).await?;
         }
     }
-    if let Some(Task::Fresh(cursor) | Task::PutBehind(cursor, _)) = done.last().map(|delivery| &delivery.task)
-    {
-        tx.advance(&attempt.lease, cursor, receipt(done, now).as_ref()).await?;
+    if let Some(cursor) = attempt.cursor_behind(done) {
+        tx.advance(&attempt.lease, cursor, receipt(deliveries, now).as_ref()).await?;
     }
     Ok(())
 }
 
 fn receipt(done: &[Delivery], at: Timestamp) -> Option<Receipt> {
-    let mut handled = done.iter().filter(|delivery| matches!(delivery.task, Task::Fresh(_)));
+    let mut handled = done.iter().filter(|delivery| matches!(delivery.task, Task::Fresh));
     let first: Position = handled.next()?.message.position;
     let (last, more) =
         handled.fold((first, 0), |(_, count), delivery| (delivery.message.position, count + 1));

@@ -70,6 +70,8 @@ impl Worker {
         Attempt {
             lease: self.lease.clone(),
             deliveries: chain.iter().map(retry).collect(),
+            cursors: Arc::default(),
+            first: 0,
             slice: Duration::from_millis(self.shared.config.listeners.slice_ms),
             at: AtomicUsize::new(0),
         }

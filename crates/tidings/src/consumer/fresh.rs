@@ -8,19 +8,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tidings_core::envelope::{Cursor, Position, Recorded};
 use tidings_core::error::{Error, Result};
-use tidings_core::store::{Batch, Parked, ParkedState};
+use tidings_core::store::{Parked, ParkedState};
 use tokio::sync::mpsc;
 
 use super::Control;
+use super::ahead::{Read, Waiting, read, read_ahead};
 use super::carry;
 use super::deliver::{Attempt, Delivery, Task, attempt};
 use super::failure::Failure;
 use super::narrow::{Ran, next_size};
 use super::worker::Worker;
-use crate::app::{Consumer, ConsumerWork, Shared};
+use crate::app::ConsumerWork;
 use crate::telemetry;
-
-type Waiting = VecDeque<(Arc<Recorded>, Cursor)>;
 
 impl Worker {
     fn batch(&self) -> usize {
@@ -29,25 +28,23 @@ impl Worker {
 
     /// Reads and handles what comes next. Returns whether the end of the log was reached with nothing to do.
     pub(super) async fn work_fresh(&mut self, control: &mpsc::Receiver<Control>) -> Result<bool> {
-        let batch = match self.ahead.take() {
-            Some(batch) => batch,
+        let Read { mut waiting, next, at_end } = match self.ahead.take() {
+            Some(read) => read,
             None => read(&self.shared, &self.consumer, &self.cursor, self.batch()).await?,
         };
-        if batch.messages.is_empty() {
-            self.cursor = batch.next;
-            if batch.at_end {
+        if waiting.messages.is_empty() {
+            self.cursor = next;
+            if at_end {
                 self.passed_everything();
             }
-            return Ok(batch.at_end);
+            return Ok(at_end);
         }
-        let messages = batch.messages.into_iter().map(Arc::new);
-        let mut waiting: Waiting = messages.zip(batch.cursors).collect();
         // While these are handled by the writer, a reader fetches the next ones.
-        let behind = (!batch.at_end).then_some(batch.next);
-        let ahead = read_ahead(self.shared.clone(), self.consumer.clone(), behind, self.batch());
+        let (after, spent) = ((!at_end).then_some(next), std::mem::take(&mut self.spent));
+        let ahead = read_ahead(self.shared.clone(), self.consumer.clone(), after, self.batch(), spent);
         let (handled, ahead) = futures_util::future::join(self.handle(&mut waiting, control), ahead).await;
         handled?;
-        if waiting.is_empty() {
+        if waiting.messages.is_empty() {
             self.ahead = ahead?;
         }
         Ok(false)
@@ -55,9 +52,9 @@ impl Worker {
 
     /// Handles what waits, attempt by attempt; what is left is for later.
     async fn handle(&mut self, waiting: &mut Waiting, control: &mpsc::Receiver<Control>) -> Result<()> {
-        while !waiting.is_empty() && !self.blocked && !self.is_called_away(control) {
+        while !waiting.messages.is_empty() && !self.blocked && !self.is_called_away(control) {
             let done = self.attempt_fresh(waiting).await?;
-            waiting.drain(..done);
+            waiting.pass(done);
         }
         Ok(())
     }
@@ -67,42 +64,46 @@ impl Worker {
         let shared = self.shared.clone();
         let _alone = if self.care.careful.is_some() { Some(shared.careful.lock().await) } else { None };
         let size = self.limit.min(self.careful_size().unwrap_or(usize::MAX));
-        let deliveries = self.deliveries(waiting, size);
-        let Some(first) = deliveries.first().map(|delivery| delivery.message.position) else {
+        let deliveries = self.deliveries(&waiting.messages, size);
+        let Some((message, cursor)) = waiting.first().filter(|_| !deliveries.is_empty()) else {
             return Ok(0);
         };
+        let first = message.position;
         self.mark_begun(first, deliveries.len()).await?;
         let run = Arc::new(Attempt {
             lease: self.lease.clone(),
             slice: Duration::from_millis(self.shared.config.listeners.slice_ms),
             at: AtomicUsize::new(0),
             deliveries,
+            cursors: waiting.cursors.clone(),
+            first: waiting.passed,
         });
         match attempt(&self.shared, &self.consumer, run.clone()).await {
             Ok(done) => {
-                self.note_done(&run.deliveries[..done]);
+                self.note_done(&run, done);
+                self.spent.push(run);
                 self.passed(first, done);
                 self.limit = (self.limit * 2).min(self.batch());
                 Ok(done)
             }
             Err(error) => {
                 self.unmark().await;
-                self.fresh_failed(error, &run, &waiting[0]).await
+                self.fresh_failed(error, &run, &message, cursor).await
             }
         }
     }
 
     /// Decides for each message whether it is handled or put behind a parked one of its key.
-    fn deliveries(&mut self, waiting: &Waiting, size: usize) -> Vec<Delivery> {
+    fn deliveries(&mut self, waiting: &VecDeque<Arc<Recorded>>, size: usize) -> Vec<Delivery> {
         let now = self.shared.clock.now();
         let mut deliveries = Vec::with_capacity(size.min(waiting.len()));
-        for (message, cursor) in waiting.iter().take(size) {
+        for message in waiting.iter().take(size) {
             let key = message.envelope.key.as_ref().filter(|key| self.parked_keys.contains_key(key));
             let task = match key {
-                None => Task::Fresh(cursor.clone()),
+                None => Task::Fresh,
                 Some(key) => {
                     let put = deliveries.iter().filter(|delivery: &&Delivery| {
-                        matches!(delivery.task, Task::PutBehind(..))
+                        matches!(delivery.task, Task::PutBehind(_))
                             && delivery.message.envelope.key.as_ref() == Some(key)
                     });
                     if self.parked_keys.get(key).copied().unwrap_or(0) + put.count() >= self.behind_max() {
@@ -113,7 +114,7 @@ impl Worker {
                         }
                         break;
                     }
-                    Task::PutBehind(cursor.clone(), behind(message, now))
+                    Task::PutBehind(behind(message, now))
                 }
             };
             deliveries.push(Delivery { message: message.clone(), task });
@@ -125,15 +126,13 @@ impl Worker {
         self.shared.config.listeners.behind_max.max(1)
     }
 
-    fn note_done(&mut self, done: &[Delivery]) {
-        for delivery in done {
-            if let (Task::PutBehind(..), Some(key)) = (&delivery.task, &delivery.message.envelope.key) {
+    fn note_done(&mut self, run: &Attempt, done: usize) {
+        for delivery in &run.deliveries[..done] {
+            if let (Task::PutBehind(_), Some(key)) = (&delivery.task, &delivery.message.envelope.key) {
                 *self.parked_keys.entry(key.clone()).or_default() += 1;
             }
         }
-        if let Some(Task::Fresh(cursor) | Task::PutBehind(cursor, _)) =
-            done.last().map(|delivery| &delivery.task)
-        {
+        if let Some(cursor) = run.cursor_behind(done) {
             self.note_written(cursor.clone());
         }
     }
@@ -143,25 +142,25 @@ impl Worker {
         &mut self,
         error: Error,
         run: &Attempt,
-        first: &(Arc<Recorded>, Cursor),
+        message: &Recorded,
+        cursor: Cursor,
     ) -> Result<usize> {
         let (at, count) = (run.at.load(Ordering::Relaxed), run.deliveries.len());
         let failure = Failure::of(error, self.shared.store.as_ref());
         if let Failure::Store(error) = failure {
             return Err(error);
         }
-        let ran = Ran { count, at, batched: self.is_batched(&first.0) };
+        let ran = Ran { count, at, batched: self.is_batched(message) };
         if let Some(size) = next_size(&ran, &failure) {
             self.limit = size;
             return Ok(0);
         }
-        if self.another_round(&first.0, &failure).await {
+        if self.another_round(message, &failure).await {
             self.limit = 1;
             return Ok(0);
         }
-        let (message, cursor) = first;
         if self.is_done_already(message).await? {
-            self.pass(cursor.clone()).await?;
+            self.pass(cursor).await?;
             self.passed(message.position, 1);
             return Ok(1);
         }
@@ -182,7 +181,7 @@ impl Worker {
             releases_key: self.consumer.continue_after_dead,
         };
         self.tell_parked(message, &parked);
-        self.park_and_pass(parked, cursor.clone()).await?;
+        self.park_and_pass(parked, cursor).await?;
         self.passed(message.position, 1);
         self.limit = self.batch();
         Ok(1)
@@ -263,23 +262,6 @@ impl Worker {
                 None => cursor = batch.next,
             }
         }
-    }
-}
-
-async fn read(shared: &Shared, consumer: &Consumer, after: &Cursor, limit: usize) -> Result<Batch> {
-    Ok(shared.store.read_after(after, &consumer.spec.filter, limit).await?)
-}
-
-/// Reads the batch behind the one that is being handled, unless that was the last.
-async fn read_ahead(
-    shared: Arc<Shared>,
-    consumer: Arc<Consumer>,
-    after: Option<Cursor>,
-    limit: usize,
-) -> Result<Option<Batch>> {
-    match after {
-        Some(after) => read(&shared, &consumer, &after, limit).await.map(Some),
-        None => Ok(None),
     }
 }
 

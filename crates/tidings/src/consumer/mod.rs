@@ -3,6 +3,7 @@
 //! A consumer runs what waits in batches, each in one transaction that also moves its cursor. Only failures get rows of
 //! their own: the message is parked, its key's later messages wait behind it, and the cursor goes on.
 
+mod ahead;
 mod careful;
 mod carry;
 mod deliver;

@@ -8,10 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 use tidings_core::envelope::{Cursor, Position};
 use tidings_core::error::{Error, Result};
 use tidings_core::key::Key;
-use tidings_core::store::{Batch, Holding, Lease, Settled, StoreError, Watch};
+use tidings_core::store::{Holding, Lease, Settled, StoreError, Watch};
 use tokio::sync::{mpsc, watch};
 
+use super::ahead::Read;
 use super::careful::Care;
+use super::deliver::Attempt;
 use super::{Control, Verdict};
 use crate::app::{Consumer, Shared};
 use crate::unit::{self, Access, Unit, UnitFuture};
@@ -29,8 +31,10 @@ pub(super) struct Worker {
     /// The cursor as it was last written.
     pub(super) written: Cursor,
     written_at: Timestamp,
-    /// What was read while the messages before it were handled. Messages of the log do not change.
-    pub(super) ahead: Option<Batch>,
+    /// What was read while the messages before it were handled.
+    pub(super) ahead: Option<Read>,
+    /// Attempts at the batch before, let go of while the writer is busy with the next.
+    pub(super) spent: Vec<Arc<Attempt>>,
     /// Keys that hold back later messages, with the number of their parked messages.
     pub(super) parked_keys: HashMap<Key, usize>,
     pub(super) next_due: Option<Timestamp>,
@@ -71,6 +75,7 @@ impl Worker {
             lease: holding.lease,
             written_at: shared.clock.now(),
             ahead: None,
+            spent: Vec::new(),
             blocked: false,
             limit: batch,
             transient: None,

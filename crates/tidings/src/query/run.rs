@@ -10,7 +10,7 @@ use crate::app::Shared;
 use crate::command::{Admission, Caller};
 use crate::ctx::{CtxCore, Origin, in_handler};
 use crate::deadline::Deadline;
-use crate::handler::CallRoute;
+use crate::handler::{CallRoute, Payload};
 use crate::module::ModuleFacts;
 use crate::telemetry;
 use crate::unit::{self, Access, Unit};
@@ -79,7 +79,7 @@ fn unit_of(
         driver: route.driver,
         start: Box::new(move |slot| {
             let core = CtxCore::new(shared.clone(), module.clone(), origin.clone(), slot);
-            let (called, admission) = (call(core, vec![payload.clone()]), admission.clone());
+            let (called, admission) = (call(core, vec![Payload::Text(payload.clone())]), admission.clone());
             // The span goes with the future, which moves to the store's thread.
             let future = async move {
                 let _admission = admission;
