@@ -1,8 +1,8 @@
 //! Which module may touch which table.
 //!
 //! SQLite asks its authorizer while it prepares a statement, and again when a schema change makes it prepare one anew.
-//! So a statement is cached per module (its text carries the module's name in a comment), and the module is named for
-//! as long as its statement runs.
+//! So a statement is cached per module (its text carries the module's name in a comment) where tables are guarded, and
+//! the module is named for as long as its statement runs.
 //!
 //! Whose table it is may be left unguarded; control of the transaction and of the connection never is a module's: both
 //! are shared.
@@ -109,10 +109,15 @@ impl Guard {
     /// Guards a module's statement.
     pub(crate) fn enter(&self, owners: &Owners, module: &str, sql: &str) -> Entered<'_> {
         let tables = owners.declared().map_or(Tables::Any, Tables::Own);
-        let generation = if let Tables::Own(declared) = &tables { declared.generation } else { 0 };
-        // A module's name is checked elsewhere; here it must merely not end the comment.
-        let name = module.replace('*', " ");
-        self.enter_scope(module, tables, format!("/* {name} {generation} */ {sql}"))
+        let text = match &tables {
+            // A module's name is checked elsewhere; here it must merely not end the comment.
+            Tables::Own(declared) => {
+                format!("/* {} {} */ {sql}", module.replace('*', " "), declared.generation)
+            }
+            // What is forbidden is so for all modules alike; only the store's own statements must not be found.
+            _ => ["/* of a module */ ", sql].concat(),
+        };
+        self.enter_scope(module, tables, text)
     }
 
     /// Guards a module's migration.
