@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tidings_core::envelope::Cursor;
@@ -148,6 +149,9 @@ impl Layer for EarlyAck {
     }
 }
 
+/// How much later than its answer a commit comes.
+const LINGERS: Duration = Duration::from_millis(3);
+
 /// Tells when a work has gone well.
 struct Telling {
     work: Arc<dyn Work>,
@@ -174,6 +178,8 @@ impl Work for Telling {
         if let Some(tell) = tell.filter(|_| result.is_ok()) {
             // Whoever asked may have stopped waiting.
             let _gone = tell.send(());
+            // Between the answer and the commit is where a kill must fall; without this only few do.
+            tokio::time::sleep(LINGERS).await;
         }
         (tx, result)
     }
