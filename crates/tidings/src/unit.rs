@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -62,7 +63,7 @@ pub(crate) async fn run<T: Send + 'static>(
 /// Like [`run`], for a caller with a deadline. Until it wants a transaction the future is polled by a task of its own: a
 /// handler that does not await then blocks that task, and not the caller, who is answered in time.
 pub(crate) async fn run_apart<T: Send + 'static>(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     unit: Unit<T>,
     budget: Duration,
     deadline: &Deadline,
@@ -70,25 +71,51 @@ pub(crate) async fn run_apart<T: Send + 'static>(
 ) -> Result<T> {
     let slot = TxSlot::default();
     let mut future = in_handler(&shared.underway, &unit.name, (unit.start)(slot.clone()));
-    let begun = deadline.left();
-    let first = Apart(tokio::spawn(async move {
-        let first = until_wanted(&mut future, &slot).await;
-        (first, slot, future)
-    }));
-    match tokio::time::timeout_at(deadline.ends(), first).await {
-        Ok(Ok((First::Ended(result), ..))) => result,
-        Ok(Ok((First::WantsTx, slot, future))) => {
-            let left = deadline.left();
-            let limits = Limits { budget: budget.min(left), wait: Some(left) };
-            in_transaction(shared, unit, (slot, future), limits, access).await
+    let (begun, name) = (deadline.left(), unit.name.clone());
+    let (shared, deadline) = (shared.clone(), *deadline);
+    // Whoever is first decides: the task that goes to the store, or the caller who has waited long enough.
+    let decided = Arc::new(AtomicBool::new(false));
+    let goes = decided.clone();
+    let late = timeout(&name, begun);
+    let mut apart = Apart(tokio::spawn(async move {
+        if let First::Ended(result) = until_wanted(&mut future, &slot).await {
+            return Begun::Ended(result);
         }
-        Ok(Err(error)) => Err(Error::failed(match error.try_into_panic() {
-            Ok(panic) => panicked(&unit.name, panic.as_ref()),
+        if goes.swap(true, Relaxed) {
+            return Begun::Ended(Err(late));
+        }
+        let left = deadline.left();
+        let limits = Limits { budget: budget.min(left), wait: Some(left) };
+        let mut rest: BoxFuture<Result<T>> =
+            Box::pin(async move { in_transaction(&shared, unit, (slot, future), limits, access).await });
+        // One poll puts it in the store's queue: that need not wait until the caller has its turn again.
+        match std::future::poll_fn(|cx| Poll::Ready(rest.as_mut().poll(cx))).await {
+            Poll::Ready(result) => Begun::Ended(result),
+            Poll::Pending => Begun::Queued(rest),
+        }
+    }));
+    let begun_in_time = match tokio::time::timeout_at(deadline.ends(), &mut apart).await {
+        Ok(begun) => begun,
+        Err(_elapsed) if !decided.swap(true, Relaxed) => return Err(timeout(&name, begun)),
+        // It is with the store, which has the deadline too; what becomes of it must be known.
+        Err(_elapsed) => apart.await,
+    };
+    match begun_in_time {
+        Ok(Begun::Ended(result)) => result,
+        Ok(Begun::Queued(rest)) => rest.await,
+        Err(error) => Err(Error::failed(match error.try_into_panic() {
+            Ok(panic) => panicked(&name, panic.as_ref()),
             // The async runtime is being torn down.
             Err(_cancelled) => StoreError::Closed,
         })),
-        Err(_elapsed) => Err(timeout(&unit.name, begun)),
     }
+}
+
+/// How far a unit has come that was begun for a caller.
+enum Begun<T> {
+    Ended(Result<T>),
+    /// With the store; the rest is to wait for it.
+    Queued(BoxFuture<Result<T>>),
 }
 
 async fn in_transaction<T: Send + 'static>(
