@@ -17,6 +17,9 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
     if is_link && !file.exists() {
         return Err(cannot_open(path, "it is a symbolic link to nothing; name the file itself".into()));
     }
+    if file.is_dir() {
+        return Err(cannot_open(path, "it is a folder; name a file in it".into()));
+    }
     let file = if is_link { file.canonicalize().map_err(unusable)? } else { file };
     check_names(&file)?;
     Ok(file)

@@ -4,8 +4,8 @@
 //! So a statement is cached per module (its text carries the module's name in a comment) where tables are guarded, and
 //! the module is named for as long as its statement runs.
 //!
-//! Whose table it is may be left unguarded; control of the transaction and of the connection never is a module's: both
-//! are shared.
+//! Which module's table it is may be left unguarded; Tidings' own tables, and control of the transaction and of the
+//! connection, never are a module's: all are shared.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -199,7 +199,7 @@ impl Scope {
         }
         let owner = self.declared().and_then(|declared| declared.owner_of(&table));
         match (&self.tables, owner) {
-            (Tables::Any, _) => Ok(()),
+            (Tables::Any, _) if !is_own(&table) => Ok(()),
             (_, Some(owner)) if *owner == self.module && !is_own(&table) => Ok(()),
             (Tables::Unowned(_), None) if !is_own(&table) => Ok(()),
             (_, owner) => Err(Denied::Table { owner: owner.cloned(), table }),

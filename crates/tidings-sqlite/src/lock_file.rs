@@ -49,7 +49,13 @@ fn open(path: &Path) -> Result<File, StoreError> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(|source| {
         match source.kind() {
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-                StoreError::ReadOnly { what: format!("`{}`", path.display()), source: Some(source.into()) }
+                StoreError::ReadOnly {
+                    what: format!(
+                        "the folder of the lock file `{}`, which is kept beside the database,",
+                        path.display()
+                    ),
+                    source: Some(source.into()),
+                }
             }
             _ => unusable(path, source),
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use tidings_core::store::StoreError;
 
 use crate::config::SqliteConfig;
@@ -40,6 +40,7 @@ pub(crate) fn open(config: &mut SqliteConfig) -> Result<Opened, StoreError> {
         .pragma_update(None, KEEP_SAVEPOINTS_IN_MEMORY.0, KEEP_SAVEPOINTS_IN_MEMORY.1)
         .map_err(|source| explain(&config.path, source))?;
     schema::migrate(&mut writer).map_err(|error| error.named(&config.path))?;
+    refuse_cursors_beyond_the_log(&writer, &config.path)?;
     let unclean = mark_open(&writer).map_err(|source| explain(&config.path, source))?;
     let readers = (0..config.readers.max(1)).map(|_| connect_reader(config)).collect::<Result<_, _>>()?;
     let asker = connect_reader(config)?;
@@ -117,6 +118,29 @@ fn mark_open(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(!clean)
 }
 
+/// Positions go on behind the newest message. If that was removed by hand they would begin anew, and consumers would take
+/// new messages for old ones.
+fn refuse_cursors_beyond_the_log(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let sql = include_str!("../queries/cursor_beyond_log.sql");
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+    };
+    let beyond = connection.query_row(sql, [], read).optional();
+    match beyond.map_err(|source| explain(path, source))? {
+        None => Ok(()),
+        Some((consumer, cursor, newest)) => Err(StoreError::Corrupt {
+            what: named(path),
+            source: Some(
+                format!(
+                    "consumer `{consumer}` has come to message {cursor}, but the newest one is {newest}: rows of \
+                     `tidings_log` were removed by something else than Tidings; restore the file from a backup"
+                )
+                .into(),
+            ),
+        }),
+    }
+}
+
 pub(crate) fn named(path: &Path) -> String {
     format!("`{}`", path.display())
 }
@@ -127,7 +151,7 @@ pub(crate) fn explain(path: &Path, source: rusqlite::Error) -> StoreError {
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             StoreError::ReadOnly { what, source: Some(source.into()) }
         }
-        Some(ErrorCode::CannotOpen) if path.exists() => {
+        Some(ErrorCode::CannotOpen) if path.is_file() => {
             StoreError::ReadOnly { what, source: Some(source.into()) }
         }
         _ => from_native(&path.display().to_string(), format!("opening the database {what}"), source),

@@ -81,7 +81,8 @@ pub(crate) async fn run_apart<T: Send + 'static>(
         if let First::Ended(result) = until_wanted(&mut future, &slot).await {
             return Begun::Ended(result);
         }
-        if goes.swap(true, Relaxed) {
+        // A handler that did not await may be late without the caller having had a turn to notice.
+        if goes.swap(true, Relaxed) || deadline.is_over() {
             return Begun::Ended(Err(late));
         }
         let left = deadline.left();

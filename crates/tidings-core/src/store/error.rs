@@ -39,7 +39,7 @@ pub enum StoreError {
     /// The work held the transaction longer than its budget and was interrupted.
     #[error(
         "{work} held the write transaction for more than {budget:?} and was interrupted; move slow work into a job, \
-         or raise `store.write_budget`"
+         or raise `store.write_budget_ms`"
     )]
     Budget {
         /// The name of the work.

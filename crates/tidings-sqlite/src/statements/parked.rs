@@ -76,7 +76,10 @@ pub(crate) async fn settle<E: Exec>(
         }
         // The person who asked is told, and the consumer goes on: it is no trouble of the store's.
         Settled::Discarded { reason, .. } if reason.trim().is_empty() => {
-            let what = format!("the reason to discard message {} of `{}`", position.0, lease.consumer);
+            let what = format!(
+                "a reason to discard message {} of `{}` (none was given, and one must be)",
+                position.0, lease.consumer
+            );
             Err(StoreError::NotFound { what })
         }
         Settled::Discarded { .. } if !row.dead => Err(not_found(lease, position, "is no dead letter")),
@@ -130,6 +133,6 @@ async fn update<E: Exec>(
 }
 
 fn not_found(lease: &Lease, position: Position, why: &str) -> StoreError {
-    let what = format!("message {} parked for `{}` that can be settled ({why})", position.0, lease.consumer);
+    let what = format!("message {} of `{}` as one to be settled (it {why})", position.0, lease.consumer);
     StoreError::NotFound { what }
 }

@@ -1,6 +1,6 @@
 //! Appending through a transaction that the user began on a pool of their own.
 
-use sqlx::SqliteConnection;
+use sqlx::{Connection, SqliteConnection};
 use tidings_core::envelope::Envelope;
 use tidings_core::store::StoreError;
 
@@ -22,13 +22,15 @@ impl SqliteStore {
     /// with the runtime's own.
     ///
     /// # Errors
-    /// [`StoreError::LogFull`], [`StoreError::Busy`], or what else the database says.
+    /// [`StoreError::Sql`] if no transaction is open, [`StoreError::LogFull`], [`StoreError::Busy`], or what else the
+    /// database says.
     pub async fn append_on(
         &self,
         connection: &mut SqliteConnection,
         messages: &[Envelope],
     ) -> Result<(), StoreError> {
         let env = &self.shared.env;
+        refuse_without_transaction(connection, &env.database).await?;
         fullness::check_on(env, connection).await?;
         let done = append(connection, messages).await;
         let newest = done.map_err(|source| {
@@ -43,4 +45,24 @@ impl SqliteStore {
         }
         Ok(())
     }
+}
+
+/// Outside a transaction each statement would be its own, and the messages would be out before the caller has committed
+/// anything. sqlx knows of the transactions that it began; whether there is another only SQLite can tell.
+async fn refuse_without_transaction(
+    connection: &mut SqliteConnection,
+    database: &str,
+) -> Result<(), StoreError> {
+    if connection.is_in_transaction() || sqlx::query("BEGIN").execute(&mut *connection).await.is_err() {
+        return Ok(());
+    }
+    let undone = sqlx::query("ROLLBACK").execute(connection).await;
+    undone.map_err(|source| {
+        from_sqlx(database, "ending a transaction that was begun to look for one", source)
+    })?;
+    Err(StoreError::Sql {
+        context: "no transaction is open on the connection that messages are to be appended on".to_owned(),
+        source: "begin one with BEGIN IMMEDIATE (in sqlx `pool.begin_with(\"BEGIN IMMEDIATE\")`), or use `outbox.begin()`"
+            .into(),
+    })
 }

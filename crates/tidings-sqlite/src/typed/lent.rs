@@ -18,10 +18,10 @@ use crate::native::{lost, note};
 use crate::store::SqliteStore;
 use crate::writer::Turn;
 
-const NAME: &str = "a transaction begun with `SqliteStore::begin`";
+const NAME: &str = "a transaction begun outside of handlers (`outbox.begin()`)";
 /// The same when it is over and cannot be taken back.
 const NAME_HELD: &str =
-    "a transaction begun with `SqliteStore::begin`, whose holder has kept its `LentConnection`,";
+    "a transaction begun outside of handlers (`outbox.begin()`), whose holder has kept its `LentConnection`,";
 
 /// A read-write transaction in the caller's hands. While it lives nobody else writes, so it has a budget: when that is
 /// used up, the transaction is rolled back and every later use fails with [`StoreError::Budget`].

@@ -149,6 +149,12 @@ async fn refuses_control(temp: &Temp) {
         }
         assert!(temp.store.check_tables("shop", sql).is_err(), "{sql}");
     }
+    for sql in ["DELETE FROM tidings_log", "UPDATE tidings_consumers SET cursor = 0"] {
+        for driver in ["native", "sqlx"] {
+            let (_, remedy) = refused(temp.run(as_module(driver, "shop", sql)).await);
+            assert!(remedy.contains("belongs to Tidings"), "{driver}: {sql}: {remedy}");
+        }
+    }
     temp.run(append_work("x")).await.unwrap();
 }
 

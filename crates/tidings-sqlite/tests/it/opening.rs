@@ -68,6 +68,26 @@ async fn a_newer_schema_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_log_whose_newest_rows_were_removed_is_refused() {
+    let temp = open().await;
+    temp.run(append_work("a")).await.unwrap();
+    temp.store.register(&listener("shop.l", "a"), NOW).await.unwrap();
+    temp.store.close().await.unwrap();
+    temp.outside().execute("DELETE FROM tidings_log", []).unwrap();
+    let error = open_error(config(&temp.folder)).await;
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
+    assert!(tidings_core::error::chain(&error).contains("`shop.l` has come to message 1"), "{error}");
+}
+
+#[tokio::test]
+async fn a_folder_is_no_database() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("shop.db")).unwrap();
+    let error = open_error(config(&folder)).await;
+    assert!(tidings_core::error::chain(&error).contains("it is a folder"), "{error}");
+}
+
+#[tokio::test]
 async fn a_holder_learns_whether_the_last_runtime_ended_in_order() {
     let temp = open().await;
     temp.store.register(&listener("shop.l", "a"), NOW).await.unwrap();

@@ -203,3 +203,18 @@ async fn one_task_looks_for_all_foreign_commits_and_ends() {
     assert!(started.elapsed() < Duration::from_secs(4), "only the fallback woke it");
     until("the task ends", || alive() <= before).await;
 }
+
+#[tokio::test]
+async fn without_a_transaction_nothing_is_appended() {
+    let temp = with_table().await;
+    let pool = pool(&temp).await;
+    let mut connection = pool.acquire().await.unwrap();
+    let error = temp.store.append_on(&mut connection, &[event("x")]).await.unwrap_err();
+    assert!(tidings_core::error::chain(&error).contains("BEGIN IMMEDIATE"), "{error}");
+    assert_eq!(temp.log("x").await.len(), 0);
+    // One that was begun without sqlx's knowledge is one all the same.
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await.unwrap();
+    temp.store.append_on(&mut connection, &[event("x")]).await.unwrap();
+    sqlx::query("COMMIT").execute(&mut *connection).await.unwrap();
+    assert_eq!(temp.log("x").await.len(), 1);
+}

@@ -27,8 +27,18 @@ pub enum Contradiction {
         /// The name.
         name: String,
     },
+    /// Two handlers of one listener take the same event.
+    #[error("listener `{listener}` has two handlers for `{event}`; make one of them a listener of its own")]
+    EventTwice {
+        /// The listener.
+        listener: String,
+        /// The event.
+        event: String,
+    },
     /// Two owners of one event.
-    #[error("event `{event}` is owned by both `{first}` and `{second}`; an event has one writer")]
+    #[error(
+        "event `{event}` is owned by both `{first}` and `{second}`; an event has one writer, and declares it once"
+    )]
     EventOwners {
         /// The event.
         event: String,
@@ -49,7 +59,7 @@ pub enum Contradiction {
     },
     /// Two owners of one table.
     #[error(
-        "table `{table}` is owned by both `{first}` and `{second}`; share facts by events, not by tables"
+        "table `{table}` is owned by both `{first}` and `{second}`; a table is declared once, and facts are shared by events"
     )]
     TableOwners {
         /// The table.
@@ -282,9 +292,9 @@ fn readers(modules: &[Module], contracts: &[ContractInfo], found: &mut Vec<Contr
             let mut events = HashSet::new();
             for route in &listener.routes {
                 if !events.insert(route.event) {
-                    found.push(Contradiction::Duplicate {
-                        what: "event of one listener",
-                        name: format!("{full} <- {}", route.event),
+                    found.push(Contradiction::EventTwice {
+                        listener: full.clone(),
+                        event: route.event.to_owned(),
                     });
                 }
                 match owned.get(route.event) {

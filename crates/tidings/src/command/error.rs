@@ -32,7 +32,7 @@ pub enum SendError {
     },
     /// The deadline passed during the commit: the command may or may not have completed.
     #[error(
-        "the outcome of command `{command}` is unknown: the deadline passed during the commit; ask again with the same idempotency key"
+        "the outcome of command `{command}` is unknown: the deadline passed during the commit; ask again with the same idempotency key if it had one, else look whether it happened"
     )]
     Unknown {
         /// The command.

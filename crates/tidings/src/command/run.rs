@@ -56,12 +56,29 @@ pub(crate) async fn run(
         return Err(SendError::InsideHandler { handler, call: "send" });
     }
     let (module, route) = find(shared, name)?;
+    if let Some(problem) = caller.idempotency_key.as_deref().and_then(unusable_key) {
+        return Err(SendError::Invalid { command: name.to_owned(), problem });
+    }
     let place = shared.gate.enter().map_err(|refusal| refused(name, &refusal))?;
     let deadline = Deadline::after(shared.config.commands.deadline(caller.deadline));
     let call = Call { shared, module, route, payload, caller: &caller, deadline };
     match &caller.idempotency_key {
         Some(key) => keyed::run(&call, key, place).await,
         None => call.carry_out(Admission::new(place, None), None).await.map_err(|error| call.error(error)),
+    }
+}
+
+/// The longest idempotency key, in bytes: it is stored and indexed.
+const KEY_BYTES_MAX: usize = 255;
+
+/// An empty key is a mistake, not a key: all callers who make it would share one.
+fn unusable_key(key: &str) -> Option<String> {
+    match key.len() {
+        0 => Some("its idempotency key is empty; leave it out, or make one up per request".to_owned()),
+        length if length > KEY_BYTES_MAX => {
+            Some(format!("its idempotency key has {length} bytes, more than {KEY_BYTES_MAX}"))
+        }
+        _ => None,
     }
 }
 

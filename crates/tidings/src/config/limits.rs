@@ -24,6 +24,18 @@ pub(super) fn unusable(config: &Config) -> Option<(&'static str, String)> {
             return Some((name, "must be at least 1: with 0 nothing would ever run".to_owned()));
         }
     }
+    for (name, milliseconds) in
+        [("store.write_budget_ms", store.write_budget_ms), ("commands.deadline_ms", commands.deadline_ms)]
+    {
+        if milliseconds == 0 {
+            return Some((name, "must be at least 1: with 0 everything would be too late".to_owned()));
+        }
+    }
+    if retention.messages_hard_max < retention.messages_max {
+        let problem =
+            "is less than `retention.messages_max`: publishing would be refused before anything is deleted";
+        return Some(("retention.messages_hard_max", problem.to_owned()));
+    }
     if listeners.jitter_percent > 100 {
         return Some(("listeners.jitter_percent", "is more than 100".to_owned()));
     }

@@ -3,6 +3,7 @@
 use tidings_core::error::{Error, ErrorKind};
 use tidings_core::store::{Store, StoreError};
 
+use crate::SendError;
 use crate::unit::HandlerTimeout;
 
 /// Sorted by what is to be done.
@@ -39,7 +40,12 @@ impl Failure {
             Some(
                 StoreError::Budget { .. } | StoreError::Panicked { .. } | StoreError::TransactionLost { .. },
             ) => return Self::Suspect(error),
+            // It would do the same next time.
+            Some(StoreError::ForeignTable { .. }) => return Self::Permanent(error),
             _ => {}
+        }
+        if matches!(error.find(), Some(SendError::InsideHandler { .. })) {
+            return Self::Permanent(error);
         }
         if error.find::<HandlerTimeout>().is_some() {
             // It may have been late because of those before it in the batch.

@@ -149,7 +149,11 @@ impl Worker {
     /// Waits until there may be something to do.
     async fn rest(&mut self, watch: &mut dyn Watch, control: &mut mpsc::Receiver<Control>) -> Result<()> {
         let now = self.shared.clock.now();
-        if self.cursor != self.written && now.duration_since(self.written_at) >= IDLE_CURSOR_EVERY {
+        // Maintenance must not find an idle consumer in its way.
+        let maintained =
+            SignedDuration::try_from(Duration::from_secs(self.shared.config.retention.every_seconds));
+        let every = IDLE_CURSOR_EVERY.min(maintained.unwrap_or(IDLE_CURSOR_EVERY));
+        if self.cursor != self.written && now.duration_since(self.written_at) >= every {
             self.write_cursor().await?;
         }
         let due = self.next_due.unwrap_or(Timestamp::MAX);

@@ -128,3 +128,27 @@ async fn a_key_is_in_flight_until_the_store_has_answered() {
     }
     assert_eq!(RUNS.load(Ordering::SeqCst), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_none_or_too_long_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = App::builder().modules([counters(), audit()]).config(config(&dir)).build().await.unwrap();
+    for key in [String::new(), "k".repeat(256)] {
+        let error = app.send(bump("a", 1)).idempotency_key(key).await.unwrap_err();
+        assert!(matches!(&error, SendError::Invalid { problem, .. } if problem.contains("key")), "{error}");
+    }
+    assert_eq!(app.send(bump("a", 1)).idempotency_key("k".repeat(255)).await.unwrap(), 1);
+    app.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_that_is_over_lets_nothing_begin() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = App::builder().modules([counters(), audit()]).config(config(&dir)).build().await.unwrap();
+    for _ in 0..20 {
+        let error = app.send(bump("a", 1)).deadline(std::time::Duration::ZERO).await.unwrap_err();
+        assert!(matches!(error, SendError::DeadlineExceeded { .. }), "{error}");
+    }
+    assert_eq!(app.ask(Total { counter: "a".into() }).await.unwrap(), None);
+    app.shutdown().await.unwrap();
+}
