@@ -79,7 +79,11 @@ impl PostgresStore {
         };
         let begun = begun.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         begun.map_err(|error| match error {
-            sqlx::Error::PoolTimedOut => StoreError::Timeout { work: work.name(), waited: started.elapsed() },
+            sqlx::Error::PoolTimedOut => StoreError::Timeout {
+                work: work.name(),
+                waited: started.elapsed(),
+                waited_for: Some("a connection, of which all are busy".to_owned()),
+            },
             other => meaning(format!("beginning {}", work.name()), other),
         })
     }

@@ -57,30 +57,40 @@ impl Job {
 }
 
 impl Ticket {
-    /// Waits for the answer within the caller's limits.
-    pub(crate) async fn answer(mut self, work: &dyn Work, limits: Limits) -> Result<(), StoreError> {
+    /// Waits for the answer within the caller's limits. `awaited` says what a work without a turn waits for.
+    pub(crate) async fn answer(
+        mut self,
+        work: &dyn Work,
+        limits: Limits,
+        awaited: impl Fn() -> String,
+    ) -> Result<(), StoreError> {
         let Some(wait) = limits.wait else {
             return (&mut self.reply).await.unwrap_or(Err(StoreError::Closed));
         };
         let started = Instant::now();
         match tokio::time::timeout(wait, &mut self.reply).await {
             Ok(answer) => answer.unwrap_or(Err(StoreError::Closed)),
-            Err(_) if self.cancel() => {
-                Err(StoreError::Timeout { work: work.name(), waited: started.elapsed() })
-            }
-            Err(_) => Err(StoreError::Unknown { work: work.name() }),
+            Err(_) => match self.cancel() {
+                Ok(state) => Err(StoreError::Timeout {
+                    work: work.name(),
+                    waited: started.elapsed(),
+                    waited_for: (state == WAITING).then(awaited),
+                }),
+                Err(_settled) => Err(StoreError::Unknown { work: work.name() }),
+            },
         }
     }
 
-    /// Cancels what can still be cancelled; false if the commit is under way.
-    fn cancel(&self) -> bool {
+    /// Cancels what can still be cancelled, and says what it was; an error if the commit is under way.
+    fn cancel(&self) -> Result<u8, u8> {
         let cancel = |state| (state != SETTLED).then_some(CANCELLED);
-        self.state.fetch_update(AcqRel, Acquire, cancel).is_ok()
+        self.state.fetch_update(AcqRel, Acquire, cancel)
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.cancel();
+        // Too late is too late: then the commit happens without anybody waiting for it.
+        let _too_late = self.cancel();
     }
 }

@@ -237,6 +237,16 @@ impl SqliteStore {
     }
 }
 
+impl Shared {
+    /// What waits for the writer waits for whatever the writer does now.
+    pub(crate) fn writer_awaited(&self) -> String {
+        match self.writer_slot.name() {
+            Some(holder) => format!("the writer, which {holder} held"),
+            None => "the writer".to_owned(),
+        }
+    }
+}
+
 fn refusal(refused: Refused) -> StoreError {
     match refused {
         Refused::Full { waiting } => StoreError::Overloaded { waiting },
@@ -266,7 +276,7 @@ impl Store for SqliteStore {
             "sqlx" => self.queue_write(Turn::Typed(job))?,
             other => return Err(unknown_driver(other)),
         }
-        ticket.answer(&*work, limits).await
+        ticket.answer(&*work, limits, || self.shared.writer_awaited()).await
     }
 
     async fn read(&self, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError> {
@@ -276,7 +286,7 @@ impl Store for SqliteStore {
             "sqlx" => self.queue_read(ReadTurn::Typed(job))?,
             other => return Err(unknown_driver(other)),
         }
-        ticket.answer(&*work, limits).await
+        ticket.answer(&*work, limits, || "a reader, of which all are busy".to_owned()).await
     }
 
     async fn migrate(

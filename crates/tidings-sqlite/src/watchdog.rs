@@ -81,6 +81,11 @@ impl Slot {
         }
     }
 
+    /// The work that runs now.
+    pub(crate) fn name(&self) -> Option<String> {
+        self.lock().as_ref().map(|current| current.work.name())
+    }
+
     /// The error for those who come while the work cannot be stopped.
     fn blocked_error(&self, grace: Duration) -> Option<StoreError> {
         let current = self.lock();

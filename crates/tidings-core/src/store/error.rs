@@ -47,13 +47,15 @@ pub enum StoreError {
         /// Its budget.
         budget: Duration,
     },
-    /// The work waits for its turn longer than it may; nothing was written.
-    #[error("{work} did not get its turn to write within {waited:?}; nothing was written")]
+    /// The work was not done within the time that its caller had; nothing was written.
+    #[error("{work} did not end within {waited:?}{}; nothing was written", waiting(.waited_for))]
     Timeout {
         /// The name of the work.
         work: String,
-        /// How long it waited.
+        /// How long its caller waited.
         waited: Duration,
+        /// What it was waiting for itself, if it had no turn yet.
+        waited_for: Option<String>,
     },
     /// The time ran out during the commit: it may or may not have happened.
     #[error(
@@ -221,6 +223,11 @@ pub enum StoreError {
     /// The work ended with an error of its own, and what it wrote was undone; the error is with whoever started it.
     #[error("the work failed and was undone")]
     Undone,
+}
+
+/// Says in an error what was waited for.
+fn waiting(waited_for: &Option<String>) -> String {
+    waited_for.as_ref().map(|what| format!(": it waited for {what}")).unwrap_or_default()
 }
 
 impl StoreError {

@@ -86,7 +86,11 @@ impl SqliteStore {
         self.queue_write(Turn::Lend(LendJob { reply, limits }))?;
         let lent = async { lent.await.unwrap_or(Err(StoreError::Closed)) };
         let Some(wait) = limits.wait else { return lent.await };
-        let timeout = |_| StoreError::Timeout { work: NAME.to_owned(), waited: wait };
+        let timeout = |_| StoreError::Timeout {
+            work: NAME.to_owned(),
+            waited: wait,
+            waited_for: Some(self.shared.writer_awaited()),
+        };
         tokio::time::timeout(wait, lent).await.map_err(timeout)?
     }
 }

@@ -39,12 +39,17 @@ pub enum SendError {
         command: String,
     },
     /// The deadline passed before the commit. Nothing was written.
-    #[error("command `{command}` did not complete within {deadline:?}; nothing was written")]
+    #[error(
+        "command `{command}` did not complete within {deadline:?}{}; nothing was written",
+        waiting(.waited_for)
+    )]
     DeadlineExceeded {
         /// The command.
         command: String,
         /// The deadline.
         deadline: Duration,
+        /// What it was waiting for, if its turn had not come: who held the writer, for example.
+        waited_for: Option<String>,
     },
     /// The idempotency key was used with another payload.
     #[error(
@@ -132,6 +137,10 @@ pub enum SendError {
     },
 }
 
+fn waiting(waited_for: &Option<String>) -> String {
+    waited_for.as_ref().map(|what| format!(": it waited for {what}")).unwrap_or_default()
+}
+
 impl SendError {
     /// The rejection, if the handler refused.
     #[must_use]
@@ -149,16 +158,16 @@ impl SendError {
             return Self::Rejected { command, rejection: rejection.clone() };
         }
         if error.find::<HandlerTimeout>().is_some() {
-            return Self::DeadlineExceeded { command, deadline: deadline.given() };
+            return Self::DeadlineExceeded { command, deadline: deadline.given(), waited_for: None };
         }
         match error.find::<StoreError>() {
             Some(StoreError::Unknown { .. }) => Self::Unknown { command },
-            Some(StoreError::Timeout { .. }) => {
-                Self::DeadlineExceeded { command, deadline: deadline.given() }
+            Some(StoreError::Timeout { waited_for, .. }) => {
+                Self::DeadlineExceeded { command, deadline: deadline.given(), waited_for: waited_for.clone() }
             }
             // Its budget ended with the deadline.
             Some(StoreError::Budget { .. }) if deadline.is_over() => {
-                Self::DeadlineExceeded { command, deadline: deadline.given() }
+                Self::DeadlineExceeded { command, deadline: deadline.given(), waited_for: None }
             }
             Some(
                 busy @ (StoreError::Overloaded { .. }

@@ -52,7 +52,7 @@ async fn stored(call: &Call<'_>, scope: &IdempotencyScope) -> Result<Option<Outc
         Ok(found) => Ok(found?),
         Err(_elapsed) => {
             let work = format!("the look-up of an idempotency key of command `{}`", scope.command);
-            Err(StoreError::Timeout { work, waited: call.deadline.given() }.into())
+            Err(StoreError::Timeout { work, waited: call.deadline.given(), waited_for: None }.into())
         }
     }
 }

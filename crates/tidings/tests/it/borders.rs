@@ -78,7 +78,10 @@ async fn contradictions_are_told() {
             "listener `other.x` reads `audit.noted`, which no module here owns",
         ),
         (vec![counters(), other().on("x", on_old)], "missing field `amount`"),
-        (vec![counters(), other().on("x", (note_bumped, note_bumped))], "has two handlers for `counters.bumped`"),
+        (
+            vec![counters(), other().on("x", (note_bumped, note_bumped))],
+            "has two handlers for `counters.bumped`",
+        ),
         (vec![other().sends::<Bump>()], "which no module handles"),
         (vec![counters(), other().sends::<Bump>()], "between contexts only events travel"),
         (vec![Module::new("Other One")], "module `Other One`: names are lower-case"),

@@ -152,3 +152,33 @@ async fn a_deadline_that_is_over_lets_nothing_begin() {
     assert_eq!(app.ask(Total { counter: "a".into() }).await.unwrap(), None);
     app.shutdown().await.unwrap();
 }
+
+#[derive(Debug, Command, Serialize, Deserialize)]
+#[command("hog.hold")]
+struct Hold {}
+
+/// Holds the writer until a task that it has started has tried to get it, too.
+async fn hold(ctx: &mut Ctx, _command: Hold) -> Outcome<()> {
+    sql("INSERT INTO held VALUES (1)").execute(ctx.tx()).await?;
+    let app = APP.get().expect("it is started").clone();
+    let inner = tokio::spawn(async move {
+        app.send(bump("a", 1)).deadline(std::time::Duration::from_millis(50)).await.unwrap_err().to_string()
+    });
+    tidings::reject("told", inner.await?)
+}
+
+static APP: std::sync::OnceLock<App> = std::sync::OnceLock::new();
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_waits_in_vain_says_who_held_the_writer() {
+    let dir = tempfile::tempdir().unwrap();
+    let migration = tidings::Migration { version: 1, name: "held", sql: "CREATE TABLE held (x bigint)" };
+    let hog = Module::new("hog").tables(["held"]).migrations(&[migration]).command(hold);
+    let app = App::builder().modules([counters(), audit(), hog]).config(config(&dir)).build().await.unwrap();
+    APP.set(app.clone()).ok().unwrap();
+    let error = app.send(Hold {}).await.unwrap_err();
+    let SendError::Rejected { rejection, .. } = &error else { panic!("{error}") };
+    let told = "it waited for the writer, which command `hog.hold` held; nothing was written";
+    assert!(rejection.message.contains(told), "{}", rejection.message);
+    app.shutdown().await.unwrap();
+}
