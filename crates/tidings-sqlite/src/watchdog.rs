@@ -17,7 +17,7 @@ use tidings_core::store::{StoreError, Work};
 const TICK: Duration = Duration::from_millis(10);
 /// After this many ticks without work the thread sleeps until it is woken.
 const IDLE_TICKS_MAX: u32 = 100;
-const LOG_EVERY: Duration = Duration::from_secs(1);
+const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// What one thread runs now.
 pub(crate) struct Slot {
@@ -109,7 +109,13 @@ impl Slot {
         {
             current.logged = Some(Instant::now());
             let (work, budget) = (current.work.name(), current.budget);
-            tracing::error!(work, ?held, ?budget, "a work blocks its thread and cannot be interrupted");
+            tracing::error!(
+                work,
+                ?held,
+                ?budget,
+                "a work blocks its thread and cannot be interrupted (it does not await): find what it does there and move \
+                 it into a job"
+            );
         }
         true
     }

@@ -20,7 +20,7 @@ pub enum StoreError {
         source: Option<Source>,
     },
     /// Too much work waits already.
-    #[error("the store is overloaded: {waiting} transactions wait; try again later, or shed load earlier")]
+    #[error("the store is overloaded: {waiting} transactions wait; shed load earlier")]
     Overloaded {
         /// How many wait.
         waiting: usize,

@@ -27,6 +27,16 @@ pub enum Contradiction {
         /// The name.
         name: String,
     },
+    /// A table whose name is not plain.
+    #[error(
+        "module `{module}` declares table `{table}`; write its name without quotes and without the database's name"
+    )]
+    TableName {
+        /// The module.
+        module: String,
+        /// The table.
+        table: String,
+    },
     /// Two handlers of one listener take the same event.
     #[error("listener `{listener}` has two handlers for `{event}`; make one of them a listener of its own")]
     EventTwice {
@@ -246,6 +256,12 @@ fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(rest)
 }
 
+/// A plain name, without quotes and without the database's name: two spellings of one table would have two owners.
+fn is_table_name(table: &str) -> bool {
+    let rest = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
+    table.starts_with(|c: char| c.is_alphabetic() || c == '_') && table.chars().all(rest)
+}
+
 fn ownership(modules: &[Module], found: &mut Vec<Contradiction>) {
     let mut events: BTreeMap<&str, &str> = BTreeMap::new();
     let mut tables: BTreeMap<String, &str> = BTreeMap::new();
@@ -267,6 +283,9 @@ fn ownership(modules: &[Module], found: &mut Vec<Contradiction>) {
             }
         }
         for table in &module.tables {
+            if !is_table_name(table) {
+                found.push(Contradiction::TableName { module: module.name.clone(), table: table.clone() });
+            }
             // Table names are not case-sensitive in SQL, so neither is this.
             if let Some(first) = tables.insert(table.to_lowercase(), &module.name) {
                 found.push(Contradiction::TableOwners {

@@ -43,6 +43,11 @@ pub(super) async fn refuse_orphans(
         .filter(|status| is_orphan(status, consumers, retired, &on_record))
         .map(Orphan::of)
         .collect();
+    // On an empty store there is nothing to retire, which is as it should be.
+    let is_unknown = |name: &String| on_record.iter().all(|status| *status.name != **name);
+    for (name, _) in retired.iter().filter(|(name, _)| !on_record.is_empty() && is_unknown(name)) {
+        tracing::warn!(consumer = %name, "`{name}` is declared retired, but no such consumer is on record: is it spelt right?");
+    }
     let (with_work, idle): (Vec<_>, Vec<_>) = orphans.into_iter().partition(Orphan::has_work);
     for orphan in &idle {
         tracing::warn!(

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_core::envelope::Position;
+use tidings_core::error::Error;
 use tidings_core::store::StoreError;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -71,6 +72,9 @@ pub(crate) async fn run(
             Ended::Fenced => {
                 tracing::warn!(consumer = %name, "another holder took over; taking the consumer again")
             }
+            Ended::Trouble(error) if is_busy(&error) => {
+                tracing::warn!(consumer = %name, error = %error, pause_ms = pause.as_millis(), "the store is busy; waiting");
+            }
             Ended::Trouble(error) => {
                 tracing::error!(consumer = %name, error = %error, pause_ms = pause.as_millis(), "the store fails; waiting");
             }
@@ -81,4 +85,11 @@ pub(crate) async fn run(
         }
         pause = (pause * 2).min(PAUSE_MAX);
     }
+}
+
+fn is_busy(error: &Error) -> bool {
+    matches!(
+        error.find(),
+        Some(StoreError::Overloaded { .. } | StoreError::Busy { .. } | StoreError::Timeout { .. })
+    )
 }

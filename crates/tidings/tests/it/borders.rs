@@ -78,6 +78,8 @@ async fn contradictions_are_told() {
             "listener `other.x` reads `audit.noted`, which no module here owns",
         ),
         (vec![counters(), other().on("x", on_old)], "missing field `amount`"),
+        (vec![other().tables(["main.sales"])], "module `other` declares table `main.sales`"),
+        (vec![other().tables(["\"sales\""])], "without quotes"),
         (
             vec![counters(), other().on("x", (note_bumped, note_bumped))],
             "has two handlers for `counters.bumped`",
