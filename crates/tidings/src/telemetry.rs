@@ -4,11 +4,15 @@
 use sha2::{Digest, Sha256};
 use tidings_core::key::Key;
 use tracing::Span;
+use tracing::level_filters::LevelFilter;
 
 use crate::ctx::Origin;
 
 /// The span of handling one message: `handle orders.placed`.
 pub(crate) fn handle_span(message_name: &str, handler: &str, origin: &Origin) -> Span {
+    if is_nobody_listening() {
+        return Span::none();
+    }
     tracing::info_span!(
         "handle",
         otel.name = format_args!("handle {message_name}"),
@@ -24,11 +28,20 @@ pub(crate) fn handle_span(message_name: &str, handler: &str, origin: &Origin) ->
     )
 }
 
+/// Whether no subscriber wants such spans. With tracing's `log` feature, which sqlx turns on, each would be built and
+/// offered to a logger all the same, for every message.
+fn is_nobody_listening() -> bool {
+    LevelFilter::current() < LevelFilter::INFO
+}
+
 /// A span has at most this many links, which is the limit that OpenTelemetry's exporters have by default.
 const LINKS_MAX: usize = 128;
 
 /// The span of handling several messages in one call. It belongs to none of their traces, and links to all of them.
 pub(crate) fn batch_span(message_name: &str, handler: &str, origins: &[Origin]) -> Span {
+    if is_nobody_listening() {
+        return Span::none();
+    }
     tracing::info_span!(
         "handle",
         otel.name = format_args!("handle {message_name}"),
