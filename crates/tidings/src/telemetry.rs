@@ -8,30 +8,37 @@ use tracing::level_filters::LevelFilter;
 
 use crate::ctx::Origin;
 
+/// A span with what all handling has in common, unless no subscriber wants such spans: with tracing's `log` feature, which
+/// sqlx turns on, each would be built and offered to a logger all the same, for every message.
+macro_rules! handling {
+    ($message_name:expr, $handler:expr, $($more:tt)+) => {
+        if LevelFilter::current() < LevelFilter::INFO {
+            Span::none()
+        } else {
+            tracing::info_span!(
+                "handle",
+                otel.name = format_args!("handle {}", $message_name),
+                otel.kind = "consumer",
+                messaging.system = "tidings",
+                messaging.operation.name = "handle",
+                messaging.operation.type = "process",
+                messaging.destination.name = $message_name,
+                messaging.consumer.group.name = $handler,
+                $($more)+
+            )
+        }
+    };
+}
+
 /// The span of handling one message: `handle orders.placed`.
 pub(crate) fn handle_span(message_name: &str, handler: &str, origin: &Origin) -> Span {
-    if is_nobody_listening() {
-        return Span::none();
-    }
-    tracing::info_span!(
-        "handle",
-        otel.name = format_args!("handle {message_name}"),
-        otel.kind = "consumer",
-        messaging.system = "tidings",
-        messaging.operation.name = "handle",
-        messaging.operation.type = "process",
-        messaging.destination.name = message_name,
-        messaging.consumer.group.name = handler,
+    handling!(
+        message_name,
+        handler,
         messaging.message.id = %origin.id,
         messaging.message.conversation_id = %origin.correlation_id,
         traceparent = origin.trace.parent.as_ref().map(tracing::field::display),
     )
-}
-
-/// Whether no subscriber wants such spans. With tracing's `log` feature, which sqlx turns on, each would be built and
-/// offered to a logger all the same, for every message.
-fn is_nobody_listening() -> bool {
-    LevelFilter::current() < LevelFilter::INFO
 }
 
 /// A span has at most this many links, which is the limit that OpenTelemetry's exporters have by default.
@@ -39,21 +46,7 @@ const LINKS_MAX: usize = 128;
 
 /// The span of handling several messages in one call. It belongs to none of their traces, and links to all of them.
 pub(crate) fn batch_span(message_name: &str, handler: &str, origins: &[Origin]) -> Span {
-    if is_nobody_listening() {
-        return Span::none();
-    }
-    tracing::info_span!(
-        "handle",
-        otel.name = format_args!("handle {message_name}"),
-        otel.kind = "consumer",
-        messaging.system = "tidings",
-        messaging.operation.name = "handle",
-        messaging.operation.type = "process",
-        messaging.destination.name = message_name,
-        messaging.consumer.group.name = handler,
-        messaging.batch.message_count = origins.len(),
-        links = links(origins),
-    )
+    handling!(message_name, handler, messaging.batch.message_count = origins.len(), links = links(origins),)
 }
 
 fn links(origins: &[Origin]) -> String {

@@ -152,6 +152,30 @@ async fn a_module_keeps_to_what_is_its_own() {
     harness.app.send(Try { what: "INSERT INTO own VALUES (1)".to_owned() }).await.unwrap();
 }
 
+async fn trespass(ctx: &mut Ctx, event: crate::app::SomeBumped) -> Result<()> {
+    sql("UPDATE counters SET total = $1").bind(event.total).execute(ctx.tx()).await?;
+    Ok(())
+}
+
+static CALLED: std::sync::OnceLock<App> = std::sync::OnceLock::new();
+
+async fn call_back(_ctx: &mut Ctx, event: crate::app::SomeBumped) -> Result<()> {
+    let Some(app) = CALLED.get() else { return Err(tidings::Error::failed("it comes too early")) };
+    app.send(bump("b", event.total)).await?;
+    Ok(())
+}
+
+/// It would do the same at the next attempt, and at every one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_that_crosses_a_border_is_not_tried_again() {
+    let other = Module::new("other").on("trespass", trespass).on("call-back", call_back);
+    let harness = Harness::with([counters(), other]).await;
+    CALLED.set(harness.app.clone()).ok().unwrap();
+    harness.app.send(bump("a", 1)).await.unwrap();
+    harness.until_parked("other.trespass", 0, 0, 1).await;
+    harness.until_parked("other.call-back", 0, 0, 1).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_owner_of_an_event_is_named_even_if_it_runs_elsewhere() {
     let harness = Harness::with([Module::new("other").command(try_it)]).await;
