@@ -7,8 +7,8 @@ use tidings_core::envelope::{Position, Recorded};
 use tidings_core::ids::MessageId;
 use tidings_core::key::Key;
 use tidings_core::store::{
-    CommandCount, ConsumerKind, ConsumerStatus, EventCount, FlowSize, IdempotencyScope, Inspect,
-    OutcomeRecord, ParkedRow, ParkedState, Receipt, StoreError,
+    AttemptRow, CommandCount, ConsumerKind, ConsumerStatus, EventCount, FlowSize, IdempotencyScope, Inspect,
+    JobFilter, JobRow, OutcomeRecord, ParkedRow, ParkedState, QueueStatus, Receipt, StoreError,
 };
 
 use crate::PostgresStore;
@@ -17,6 +17,26 @@ use crate::rows::{column, number, recorded, text, time, wide};
 
 #[async_trait]
 impl Inspect for PostgresStore {
+    async fn jobs(&self, _filter: &JobFilter, _limit: usize) -> Result<Vec<JobRow>, StoreError> {
+        Err(not_in_the_spike("jobs"))
+    }
+
+    async fn job(&self, _id: MessageId) -> Result<Option<JobRow>, StoreError> {
+        Err(not_in_the_spike("jobs"))
+    }
+
+    async fn attempts(&self, _id: MessageId) -> Result<Vec<AttemptRow>, StoreError> {
+        Err(not_in_the_spike("jobs"))
+    }
+
+    async fn queues(&self) -> Result<Vec<QueueStatus>, StoreError> {
+        Err(not_in_the_spike("jobs"))
+    }
+
+    async fn flow_jobs(&self, _correlation_id: MessageId) -> Result<Vec<JobRow>, StoreError> {
+        Err(not_in_the_spike("jobs"))
+    }
+
     async fn consumers(&self) -> Result<Vec<ConsumerStatus>, StoreError> {
         let rows = sqlx::query(include_str!("../queries/consumers_list.sql"))
             .fetch_all(self.pool())

@@ -34,6 +34,7 @@ mod consumers;
 pub mod cursor;
 mod error;
 mod inspect;
+mod jobs;
 mod log;
 mod migrate;
 mod parking;

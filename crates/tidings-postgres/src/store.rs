@@ -110,6 +110,12 @@ impl PostgresStore {
     }
 }
 
+impl PostgresStore {
+    pub(crate) fn waiter(&self) -> Box<dyn Watch> {
+        Box::new(Waiter { commits: self.commits.subscribe(), poll_interval: self.config.poll_interval })
+    }
+}
+
 #[async_trait]
 impl Store for PostgresStore {
     fn kind(&self) -> &'static str {
@@ -185,7 +191,7 @@ impl Store for PostgresStore {
     }
 
     fn watch(&self, _filter: &Filter) -> Box<dyn Watch> {
-        Box::new(Waiter { commits: self.commits.subscribe(), poll_interval: self.config.poll_interval })
+        self.waiter()
     }
 
     async fn acknowledge_rejection(&self, _id: MessageId) -> Result<(), StoreError> {

@@ -1,13 +1,16 @@
 //! One transaction on a connection of its own.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use sqlx::postgres::PgTransaction;
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 use tidings_core::envelope::{Cursor, Envelope, Position};
 use tidings_core::store::{
-    Begun, Lease, OutcomeRecord, Parked, Receipt, Savepoint, Settled, StoreError, TableScope, Tx,
+    Begun, Claim, Claimed, ClaimedJob, Enqueued, JobEnd, JobLease, Lease, NewJob, OutcomeRecord, Parked,
+    Receipt, Savepoint, Settled, StoreError, TableScope, Tx, WorkerId,
 };
 use tidings_core::value::{Row, Value};
 
@@ -131,6 +134,40 @@ impl Tx for PgTx {
 
     async fn record_outcome(&mut self, _outcome: &OutcomeRecord) -> Result<(), StoreError> {
         Err(not_in_the_spike("outcomes of commands"))
+    }
+
+    async fn enqueue(&mut self, _jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
+        Err(not_in_the_spike("jobs"))
+    }
+
+    async fn claim_jobs(&mut self, _claim: &Claim<'_>) -> Result<Claimed, StoreError> {
+        Err(not_in_the_spike("jobs"))
+    }
+
+    async fn claim_suspect(
+        &mut self,
+        _worker: WorkerId,
+        _queues: &[Arc<str>],
+        _names: &[Arc<str>],
+        _now: Timestamp,
+    ) -> Result<Option<ClaimedJob>, StoreError> {
+        Err(not_in_the_spike("jobs"))
+    }
+
+    async fn end_attempts(
+        &mut self,
+        _ends: &[(JobLease, JobEnd)],
+        _at: Timestamp,
+    ) -> Result<Vec<bool>, StoreError> {
+        Err(not_in_the_spike("jobs"))
+    }
+
+    async fn report_progress(&mut self, _lease: &JobLease, _progress: &str) -> Result<(), StoreError> {
+        Err(not_in_the_spike("jobs"))
+    }
+
+    async fn move_cron(&mut self, _name: &str, _from: Timestamp, _to: Timestamp) -> Result<bool, StoreError> {
+        Err(not_in_the_spike("jobs"))
     }
 
     async fn execute(

@@ -1,3 +1,3 @@
-SELECT id, command, correlation_id, caller, key, payload_hash, status, body, at, expires, unhandled
+SELECT id, command, correlation_id, caller, key, payload_hash, status, body, at, expires, unhandled, causation_id
 FROM tidings_outcomes
 WHERE id = ?1

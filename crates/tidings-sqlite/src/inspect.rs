@@ -10,8 +10,9 @@ use tidings_core::envelope::{Position, Recorded};
 use tidings_core::ids::MessageId;
 use tidings_core::key::Key;
 use tidings_core::store::{
-    CommandCount, ConsumerKind, ConsumerStatus, EventCount, FlowSize, IdempotencyScope, Inspect,
-    OutcomeRecord, OutcomeStatus, ParkedRow, ParkedState, Receipt, StoreError,
+    AttemptRow, CommandCount, ConsumerKind, ConsumerStatus, EventCount, FlowSize, IdempotencyScope, Inspect,
+    JobFilter, JobRow, OutcomeRecord, OutcomeStatus, ParkedRow, ParkedState, QueueStatus, Receipt,
+    StoreError,
 };
 
 use crate::rows::{LOG_COLUMNS, message_id, parsed, recorded, time, time_or_null, unreadable};
@@ -22,6 +23,26 @@ const MESSAGES_PER_FLOW: i64 = 200;
 
 #[async_trait]
 impl Inspect for SqliteStore {
+    async fn jobs(&self, _filter: &JobFilter, _limit: usize) -> Result<Vec<JobRow>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn job(&self, _id: MessageId) -> Result<Option<JobRow>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn attempts(&self, _id: MessageId) -> Result<Vec<AttemptRow>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn queues(&self) -> Result<Vec<QueueStatus>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn flow_jobs(&self, _correlation_id: MessageId) -> Result<Vec<JobRow>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
     async fn consumers(&self) -> Result<Vec<ConsumerStatus>, StoreError> {
         self.look("reading the consumers", consumers).await
     }
@@ -221,5 +242,6 @@ fn outcome(row: &Row<'_>) -> rusqlite::Result<OutcomeRecord> {
         at: time(row, 8)?,
         expires: time(row, 9)?,
         unhandled: row.get(10)?,
+        causation_id: row.get::<_, Option<[u8; 16]>>(11)?.map(|id| MessageId(uuid::Uuid::from_bytes(id))),
     })
 }

@@ -88,6 +88,7 @@ mod guard;
 mod inspect;
 mod internal;
 mod job;
+mod jobs;
 mod lock_file;
 mod migrate;
 mod module_sql;

@@ -16,7 +16,10 @@ struct Step {
     sql: &'static str,
 }
 
-const STEPS: [Step; 1] = [Step { version: 1, name: "log", sql: include_str!("../migrations/0001_log.sql") }];
+const STEPS: [Step; 2] = [
+    Step { version: 1, name: "log", sql: include_str!("../migrations/0001_log.sql") },
+    Step { version: 2, name: "jobs", sql: include_str!("../migrations/0002_jobs.sql") },
+];
 
 /// Why the schema could not be brought up to date.
 pub(crate) enum Problem {

@@ -1,11 +1,14 @@
 //! The transaction port over either driver.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tidings_core::envelope::{Cursor, Envelope, Position};
 use tidings_core::store::{
-    Begun, Lease, OutcomeRecord, Parked, Receipt, Savepoint, Settled, StoreError, TableScope, Tx,
+    Begun, Claim, Claimed, ClaimedJob, Enqueued, JobEnd, JobLease, Lease, NewJob, OutcomeRecord, Parked,
+    Receipt, Savepoint, Settled, StoreError, TableScope, Tx, WorkerId,
 };
 use tidings_core::value::{Row, Value};
 
@@ -65,6 +68,40 @@ impl<E: Exec + 'static> Tx for SqliteTx<E> {
     async fn conclude(&mut self, messages: &[Envelope], outcome: &OutcomeRecord) -> Result<(), StoreError> {
         check_room(self, messages).await?;
         statements::conclude(&mut self.exec, messages, outcome).await
+    }
+
+    async fn enqueue(&mut self, _jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn claim_jobs(&mut self, _claim: &Claim<'_>) -> Result<Claimed, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn claim_suspect(
+        &mut self,
+        _worker: WorkerId,
+        _queues: &[Arc<str>],
+        _names: &[Arc<str>],
+        _now: Timestamp,
+    ) -> Result<Option<ClaimedJob>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn end_attempts(
+        &mut self,
+        _ends: &[(JobLease, JobEnd)],
+        _at: Timestamp,
+    ) -> Result<Vec<bool>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn report_progress(&mut self, _lease: &JobLease, _progress: &str) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn move_cron(&mut self, _name: &str, _from: Timestamp, _to: Timestamp) -> Result<bool, StoreError> {
+        Err(StoreError::Closed)
     }
 
     async fn execute(

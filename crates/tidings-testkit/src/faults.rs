@@ -45,6 +45,16 @@ pub enum Step {
     BeginBatch,
     /// `Tx::record_outcome`.
     RecordOutcome,
+    /// `Tx::enqueue`.
+    Enqueue,
+    /// `Tx::claim_jobs` or `Tx::claim_suspect`.
+    ClaimJobs,
+    /// `Tx::end_attempts`.
+    EndAttempts,
+    /// `Tx::report_progress`.
+    ReportProgress,
+    /// `Tx::move_cron`.
+    MoveCron,
     /// `Tx::execute`.
     Execute,
     /// `Tx::fetch`.
@@ -67,6 +77,10 @@ pub enum Step {
     ReadAfter,
     /// `Store::due`.
     Due,
+    /// `JobStore::heartbeat`.
+    Heartbeat,
+    /// `JobStore::take_over`.
+    TakeOver,
 }
 
 /// On which side of its step a fault strikes.

@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -12,10 +13,11 @@ use tidings_core::envelope::{Cursor, Envelope, Position, Recorded};
 use tidings_core::error::Error;
 use tidings_core::ids::MessageId;
 use tidings_core::store::{
-    Batch, Begun, CommandCount, ConsumerSpec, ConsumerStatus, EventCount, Filter, FlowSize, Holding,
-    IdempotencyScope, Inspect, Lease, Limits, Maintenance, Migration, OutcomeRecord, Parked, ParkedKeys,
-    ParkedMessage, ParkedRow, ParkedState, Receipt, Retention, Savepoint, Settled, Store, StoreError,
-    TableScope, Tx, Watch, Work,
+    AttemptRow, Batch, Begun, Cancelled, Claim, Claimed, ClaimedJob, CommandCount, ConsumerSpec,
+    ConsumerStatus, CronSpec, CronTick, Enqueued, EventCount, Filter, FlowSize, Heartbeat, Holding,
+    IdempotencyScope, Inspect, JobEnd, JobFilter, JobLease, JobRow, JobStore, Lease, Limits, Maintenance,
+    Migration, NewJob, OutcomeRecord, Parked, ParkedKeys, ParkedMessage, ParkedRow, ParkedState, QueueStatus,
+    Receipt, Retention, Savepoint, Settled, Store, StoreError, TableScope, Tx, Watch, Work, WorkerId,
 };
 use tidings_core::value::{Row, Value};
 
@@ -63,6 +65,16 @@ pub trait Layer: Send + Sync + 'static {
     /// Parks messages.
     async fn park(&self, tx: &mut dyn Tx, lease: &Lease, parked: &[Parked]) -> Result<(), StoreError> {
         tx.park(lease, parked).await
+    }
+
+    /// Ends attempts of jobs.
+    async fn end_attempts(
+        &self,
+        tx: &mut dyn Tx,
+        ends: &[(JobLease, JobEnd)],
+        at: Timestamp,
+    ) -> Result<Vec<bool>, StoreError> {
+        tx.end_attempts(ends, at).await
     }
 
     /// The lease that the store inside is shown.
@@ -194,7 +206,78 @@ impl Store for Layered {
 }
 
 #[async_trait]
+impl JobStore for Layered {
+    async fn enlist(&self, about: &str, lease: Duration) -> Result<WorkerId, StoreError> {
+        self.inner.enlist(about, lease).await
+    }
+
+    async fn heartbeat(&self, worker: WorkerId) -> Result<Heartbeat, StoreError> {
+        self.stepped(Step::Heartbeat, self.inner.heartbeat(worker)).await
+    }
+
+    async fn take_over(&self, worker: WorkerId, now: Timestamp) -> Result<u64, StoreError> {
+        self.stepped(Step::TakeOver, self.inner.take_over(worker, now)).await
+    }
+
+    async fn dismiss(&self, worker: WorkerId, now: Timestamp) -> Result<(), StoreError> {
+        self.inner.dismiss(worker, now).await
+    }
+
+    async fn place_jobs(&self, queues: &[(Arc<str>, Arc<str>)]) -> Result<Vec<(Arc<str>, u64)>, StoreError> {
+        self.inner.place_jobs(queues).await
+    }
+
+    async fn cancel_job(&self, id: MessageId, reason: &str, now: Timestamp) -> Result<Cancelled, StoreError> {
+        self.inner.cancel_job(id, reason, now).await
+    }
+
+    async fn revive_job(&self, id: MessageId, now: Timestamp) -> Result<(), StoreError> {
+        self.inner.revive_job(id, now).await
+    }
+
+    async fn discard_job(&self, id: MessageId, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+        self.inner.discard_job(id, reason, now).await
+    }
+
+    async fn pause_queue(&self, queue: &str, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+        self.inner.pause_queue(queue, reason, now).await
+    }
+
+    async fn resume_queue(&self, queue: &str, now: Timestamp) -> Result<(), StoreError> {
+        self.inner.resume_queue(queue, now).await
+    }
+
+    async fn register_crons(&self, crons: &[CronSpec], now: Timestamp) -> Result<Vec<CronTick>, StoreError> {
+        self.inner.register_crons(crons, now).await
+    }
+
+    fn watch_queue(&self, queue: &str) -> Box<dyn Watch> {
+        self.inner.watch_queue(queue)
+    }
+}
+
+#[async_trait]
 impl Inspect for Layered {
+    async fn jobs(&self, filter: &JobFilter, limit: usize) -> Result<Vec<JobRow>, StoreError> {
+        self.inner.jobs(filter, limit).await
+    }
+
+    async fn job(&self, id: MessageId) -> Result<Option<JobRow>, StoreError> {
+        self.inner.job(id).await
+    }
+
+    async fn attempts(&self, id: MessageId) -> Result<Vec<AttemptRow>, StoreError> {
+        self.inner.attempts(id).await
+    }
+
+    async fn queues(&self) -> Result<Vec<QueueStatus>, StoreError> {
+        self.inner.queues().await
+    }
+
+    async fn flow_jobs(&self, correlation_id: MessageId) -> Result<Vec<JobRow>, StoreError> {
+        self.inner.flow_jobs(correlation_id).await
+    }
+
     async fn consumers(&self) -> Result<Vec<ConsumerStatus>, StoreError> {
         self.inner.consumers().await
     }
@@ -349,6 +432,40 @@ impl Tx for LayeredTx {
 
     async fn record_outcome(&mut self, outcome: &OutcomeRecord) -> Result<(), StoreError> {
         step!(self, Step::RecordOutcome, self.inner().record_outcome(outcome))
+    }
+
+    async fn enqueue(&mut self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
+        step!(self, Step::Enqueue, self.inner().enqueue(jobs))
+    }
+
+    async fn claim_jobs(&mut self, claim: &Claim<'_>) -> Result<Claimed, StoreError> {
+        step!(self, Step::ClaimJobs, self.inner().claim_jobs(claim))
+    }
+
+    async fn claim_suspect(
+        &mut self,
+        worker: WorkerId,
+        queues: &[Arc<str>],
+        names: &[Arc<str>],
+        now: Timestamp,
+    ) -> Result<Option<ClaimedJob>, StoreError> {
+        step!(self, Step::ClaimJobs, self.inner().claim_suspect(worker, queues, names, now))
+    }
+
+    async fn end_attempts(
+        &mut self,
+        ends: &[(JobLease, JobEnd)],
+        at: Timestamp,
+    ) -> Result<Vec<bool>, StoreError> {
+        step!(self, Step::EndAttempts, self.layer.clone().end_attempts(self.inner(), ends, at))
+    }
+
+    async fn report_progress(&mut self, lease: &JobLease, progress: &str) -> Result<(), StoreError> {
+        step!(self, Step::ReportProgress, self.inner().report_progress(lease, progress))
+    }
+
+    async fn move_cron(&mut self, name: &str, from: Timestamp, to: Timestamp) -> Result<bool, StoreError> {
+        step!(self, Step::MoveCron, self.inner().move_cron(name, from, to))
     }
 
     /// Two steps, so that something can go wrong between them; but one call to the store inside, as in earnest.

@@ -99,6 +99,8 @@ pub struct RetentionConfig {
     pub messages_max: u64,
     pub messages_hard_max: u64,
     pub receipts_max: u64,
+    pub jobs_days: f64,
+    pub jobs_max: u64,
     pub every_seconds: u64,
 }
 
@@ -216,6 +218,8 @@ impl Config {
             messages_max: self.retention.messages_max,
             messages_hard_max: self.retention.messages_hard_max,
             receipts_max: self.retention.receipts_max,
+            jobs_age_max: limits::duration(self.retention.jobs_days * 86_400.0),
+            jobs_max: self.retention.jobs_max,
         }
     }
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{ConsumerKind, IdempotencyScope, OutcomeRecord, ParkedState, Receipt, StoreError};
+use super::{
+    AttemptRow, ConsumerKind, IdempotencyScope, JobFilter, JobRow, OutcomeRecord, ParkedState, QueueStatus,
+    Receipt, StoreError,
+};
 use crate::envelope::{Position, Recorded};
 use crate::ids::MessageId;
 use crate::key::Key;
@@ -130,4 +133,19 @@ pub trait Inspect {
 
     /// Rejections of durable commands that no handler was named for, oldest first.
     async fn unhandled_rejections(&self, limit: usize) -> Result<Vec<OutcomeRecord>, StoreError>;
+
+    /// Jobs on record, oldest first.
+    async fn jobs(&self, filter: &JobFilter, limit: usize) -> Result<Vec<JobRow>, StoreError>;
+
+    /// One job.
+    async fn job(&self, id: MessageId) -> Result<Option<JobRow>, StoreError>;
+
+    /// The attempts of a job that did not complete it, oldest first.
+    async fn attempts(&self, id: MessageId) -> Result<Vec<AttemptRow>, StoreError>;
+
+    /// The jobs of one flow, in the order of their enqueueing.
+    async fn flow_jobs(&self, correlation_id: MessageId) -> Result<Vec<JobRow>, StoreError>;
+
+    /// The queues on record, by name.
+    async fn queues(&self) -> Result<Vec<QueueStatus>, StoreError>;
 }

@@ -7,6 +7,7 @@
 mod consumers;
 mod error;
 mod inspect;
+mod jobs;
 mod outcomes;
 mod retention;
 mod tx;
@@ -24,6 +25,11 @@ pub use consumers::{
 };
 pub use error::StoreError;
 pub use inspect::{CommandCount, ConsumerStatus, EventCount, FlowSize, Inspect, ParkedRow};
+pub use jobs::{
+    AttemptEnd, AttemptRow, Cancelled, Claim, Claimed, ClaimedJob, CronSpec, CronTick, DeathReason, Enqueued,
+    Heartbeat, JobEnd, JobFilter, JobLease, JobRow, JobState, JobStore, NewJob, QueueStatus, RateLimit,
+    UniqueKey, WorkerId,
+};
 pub use outcomes::{IdempotencyScope, OutcomeRecord, OutcomeStatus};
 pub use retention::{Maintenance, Retention};
 pub use tx::{Migration, Savepoint, TableScope, Tx};
@@ -34,7 +40,7 @@ use crate::ids::MessageId;
 
 /// A database with a log in it.
 #[async_trait]
-pub trait Store: Inspect + Send + Sync + 'static {
+pub trait Store: Inspect + JobStore + Send + Sync + 'static {
     /// The kind of store, as configuration names it: `sqlite`, `postgres`.
     fn kind(&self) -> &'static str;
 

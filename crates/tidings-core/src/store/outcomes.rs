@@ -52,6 +52,8 @@ pub struct OutcomeRecord {
     pub command: Arc<str>,
     /// The flow it belongs to.
     pub correlation_id: MessageId,
+    /// The job that called it, if it was called from one.
+    pub causation_id: Option<MessageId>,
     /// The caller's key, with the SHA-256 of the payload it came with.
     pub idempotency: Option<(IdempotencyScope, [u8; 32])>,
     /// How it ended.

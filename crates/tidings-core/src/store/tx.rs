@@ -1,10 +1,16 @@
 //! One transaction: tables, log, cursors and outcomes under one commit.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Begun, Lease, OutcomeRecord, Parked, Receipt, Settled, StoreError};
+use jiff::Timestamp;
+
+use super::{
+    Begun, Claim, Claimed, ClaimedJob, Enqueued, JobEnd, JobLease, Lease, NewJob, OutcomeRecord, Parked,
+    Receipt, Settled, StoreError, WorkerId,
+};
 use crate::envelope::{Cursor, Envelope, Position};
 use crate::value::{Row, Value};
 
@@ -68,6 +74,36 @@ pub trait Tx: Send {
         }
         self.record_outcome(outcome).await
     }
+
+    /// Enqueues jobs, in order. They can be claimed when the transaction commits.
+    async fn enqueue(&mut self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError>;
+
+    /// Claims jobs of one queue that may run now, lowest priority first and then in the order of their enqueueing. Each
+    /// begins an attempt. From a paused queue, and under a void worker's id, nothing is claimed.
+    async fn claim_jobs(&mut self, claim: &Claim<'_>) -> Result<Claimed, StoreError>;
+
+    /// Claims the oldest [suspect](super::JobState::Suspect) of these queues and names, to be run with no other suspect
+    /// beside it.
+    async fn claim_suspect(
+        &mut self,
+        worker: WorkerId,
+        queues: &[Arc<str>],
+        names: &[Arc<str>],
+        now: Timestamp,
+    ) -> Result<Option<ClaimedJob>, StoreError>;
+
+    /// Ends attempts. For each it says whether its lease was good; where it was not, nothing was written.
+    async fn end_attempts(
+        &mut self,
+        ends: &[(JobLease, JobEnd)],
+        at: Timestamp,
+    ) -> Result<Vec<bool>, StoreError>;
+
+    /// Keeps what a running job says of its progress, as JSON text. Fails with [`StoreError::Fenced`] if the lease is void.
+    async fn report_progress(&mut self, lease: &JobLease, progress: &str) -> Result<(), StoreError>;
+
+    /// Moves a recurring job from one time to the next; false if somebody else has done so.
+    async fn move_cron(&mut self, name: &str, from: Timestamp, to: Timestamp) -> Result<bool, StoreError>;
 
     /// Runs a statement of a module (`$1`, `$2` are parameters) and returns the number of rows changed.
     ///

@@ -44,6 +44,7 @@ pub(crate) async fn maintain(
         messages_deleted,
         outcomes_deleted,
         receipts_merged,
+        jobs_deleted: 0,
         messages: state.messages,
         held_by: state.held_by,
     })

@@ -9,7 +9,7 @@ use crate::exec::{Exec, Param};
 pub(crate) const OUTCOME_INSERT: &str = include_str!("../../queries/outcome_insert.sql");
 
 /// How many parameters [`OUTCOME_INSERT`] has.
-pub(crate) const OUTCOME_PARAMS: usize = 11;
+pub(crate) const OUTCOME_PARAMS: usize = 12;
 
 /// Appends a command's messages and stores its outcome.
 pub(crate) async fn conclude<E: Exec>(
@@ -31,6 +31,7 @@ pub(crate) async fn conclude<E: Exec>(
         Param::Int(outcome.at.as_microsecond()),
         Param::Int(outcome.expires.as_microsecond()),
         Param::Int(outcome.unhandled.into()),
+        outcome.causation_id.as_ref().map_or(Param::Null, id),
     ];
     let changed = exec.conclude(messages, &params).await?;
     if changed == 0 { Err(StoreError::IdempotencyKeyUsed) } else { Ok(()) }

@@ -228,6 +228,7 @@ fn outcome(key: &str, at_seconds: i64, expires_seconds: i64) -> OutcomeRecord {
         id: MessageId::new(),
         command: "shop.place".into(),
         correlation_id: MessageId::new(),
+        causation_id: None,
         idempotency: (!key.is_empty()).then_some((scope, [7; 32])),
         status: OutcomeStatus::Rejected,
         body: "{}".to_owned(),

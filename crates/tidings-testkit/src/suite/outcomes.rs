@@ -17,6 +17,7 @@ fn scope(caller: &str, command: &str, key: &str) -> IdempotencyScope {
 /// A completed command with a key, that expires 100 seconds after the start.
 fn outcome(scope: Option<IdempotencyScope>) -> OutcomeRecord {
     OutcomeRecord {
+        causation_id: None,
         id: MessageId::new(),
         command: scope.as_ref().map_or_else(|| "orders.place".into(), |scope| scope.command.clone()),
         correlation_id: MessageId::new(),

@@ -227,6 +227,7 @@ pub async fn expired_outcomes_go(factory: &dyn StoreFactory) {
         id: tidings_core::ids::MessageId::new(),
         command: "orders.place".into(),
         correlation_id: tidings_core::ids::MessageId::new(),
+        causation_id: None,
         idempotency: None,
         status: OutcomeStatus::Completed,
         body: "{}".to_owned(),

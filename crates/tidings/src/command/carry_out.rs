@@ -159,6 +159,7 @@ pub(crate) fn outcome_record(
         id: core.origin.id,
         command: command.into(),
         correlation_id: core.origin.correlation_id,
+        causation_id: None,
         idempotency: None,
         status,
         body,

@@ -46,6 +46,7 @@ pub(super) fn unusable(config: &Config) -> Option<(&'static str, String)> {
         ("commands.idempotency_hours", f64::from(commands.idempotency_hours) * 3_600.0),
         ("listeners.slice_ms", seconds(listeners.slice_ms)),
         ("retention.days", retention.days * 86_400.0),
+        ("retention.jobs_days", retention.jobs_days * 86_400.0),
         ("retention.every_seconds", Duration::from_secs(retention.every_seconds).as_secs_f64()),
     ];
     let tiers = listeners.retry_seconds.iter().map(|tier| ("listeners.retry_seconds", *tier));

@@ -1,0 +1,156 @@
+//! Jobs: queued work with effects outside the database.
+
+mod ends;
+mod listed;
+mod port;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+pub use ends::{DeathReason, JobEnd};
+pub use listed::{AttemptEnd, AttemptRow, JobFilter, JobRow, JobState, QueueStatus};
+pub use port::{Cancelled, CronSpec, CronTick, Heartbeat, JobStore};
+
+use crate::ids::MessageId;
+use crate::key::Key;
+use crate::trace::TraceContext;
+
+/// A job about to be enqueued.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewJob {
+    /// Its id, which is the dedupe key of all its attempts.
+    pub id: MessageId,
+    /// Its durable name, `<module>.<job>`.
+    pub name: Arc<str>,
+    /// The queue it waits in.
+    pub queue: Arc<str>,
+    /// The lower, the sooner; jobs of one priority run in the order of their enqueueing.
+    pub priority: i16,
+    /// Not to run before this.
+    pub due: Timestamp,
+    /// What it is ordered by, if anything: of the jobs of one queue and key only the oldest that has not ended may run.
+    pub key: Option<Key>,
+    /// What it is to be unique by, if anything.
+    pub unique: Option<UniqueKey>,
+    /// The module it belongs to.
+    pub source: Arc<str>,
+    /// The flow it belongs to.
+    pub correlation_id: MessageId,
+    /// The message, command or job whose handling enqueued it.
+    pub causation_id: Option<MessageId>,
+    /// Where it stands in a distributed trace.
+    pub trace: TraceContext,
+    /// Business time at which it was enqueued.
+    pub at: Timestamp,
+    /// The payload, as JSON text.
+    pub data: String,
+}
+
+/// Makes a job the only one of its name with this key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UniqueKey {
+    /// The key.
+    pub key: String,
+    /// The SHA-256 of the payload: the same key with another payload is a mistake.
+    pub hash: [u8; 32],
+    /// The key is taken until the job has ended (a dead one has not: it waits for a person), and in any case until this
+    /// time, or the record is deleted.
+    pub until: Option<Timestamp>,
+}
+
+/// What became of one job that was to be enqueued. A conflict concerns no other job of the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enqueued {
+    /// It is in its queue.
+    New,
+    /// A job with its unique key and payload is there already.
+    Existing(MessageId),
+    /// A job with its unique key and another payload is there; nothing was enqueued.
+    Conflict(MessageId),
+}
+
+/// How many jobs of a queue may start in which time, over all its workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// How many; as many may start at once after a quiet time.
+    pub count: u32,
+    /// In which time.
+    pub per: Duration,
+}
+
+/// One who works on jobs: a process, from its start to its end. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WorkerId(pub i64);
+
+/// The right to end one attempt of one job. It is void once the attempt has ended, in whatever way, or was taken over
+/// because the worker's own lease had lapsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct JobLease {
+    /// The job.
+    pub id: MessageId,
+    /// Where the store keeps it: unique, and in the order of enqueueing.
+    pub place: i64,
+    /// Whose attempt it is.
+    pub worker: WorkerId,
+    /// Which attempt it is, counted from 1.
+    pub attempt: u32,
+}
+
+/// What to claim.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    /// From which queue.
+    pub queue: &'a str,
+    /// For whom.
+    pub worker: WorkerId,
+    /// The jobs that the worker can do, by name; others stay where they are.
+    pub names: &'a [Arc<str>],
+    /// At most so many.
+    pub limit: usize,
+    /// Business time.
+    pub now: Timestamp,
+    /// The queue's limit, if it has one. It counts claims.
+    pub rate: Option<RateLimit>,
+}
+
+/// A job whose attempt begins.
+#[derive(Clone, Debug)]
+pub struct ClaimedJob {
+    /// The right to end the attempt.
+    pub lease: JobLease,
+    /// The job's name.
+    pub name: Arc<str>,
+    /// The queue it comes from.
+    pub queue: Arc<str>,
+    /// What it is ordered by.
+    pub key: Option<Key>,
+    /// Attempts so far that count on the retry schedule.
+    pub failures: u32,
+    /// How often its worker was lost while it was at it.
+    pub losses: u32,
+    /// When it was enqueued.
+    pub at: Timestamp,
+    /// The flow it belongs to.
+    pub correlation_id: MessageId,
+    /// What caused it.
+    pub causation_id: Option<MessageId>,
+    /// Where it stands in a distributed trace.
+    pub trace: TraceContext,
+    /// What an earlier attempt reported last, as JSON text.
+    pub progress: Option<String>,
+    /// The payload, as JSON text.
+    pub data: String,
+}
+
+/// What was claimed, and when to look again.
+#[derive(Clone, Debug, Default)]
+pub struct Claimed {
+    /// The jobs, in the order in which they should start.
+    pub jobs: Vec<ClaimedJob>,
+    /// There may be more to claim now.
+    pub more: bool,
+    /// When the next job of the queue is due, or the rate limit allows another, if a time for that is known.
+    pub next_at: Option<Timestamp>,
+}

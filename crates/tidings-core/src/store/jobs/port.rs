@@ -1,0 +1,94 @@
+//! What the runtime asks of a store about jobs, beside what happens in transactions ([`Tx`](crate::store::Tx)).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::WorkerId;
+use crate::ids::MessageId;
+use crate::store::{StoreError, Watch};
+
+/// What a heartbeat told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Of the worker's running jobs those that are to be cancelled, with the reason.
+    pub cancelled: Vec<(MessageId, String)>,
+}
+
+/// What became of the wish to cancel a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It is cancelled.
+    AtOnce,
+    /// It is running; its worker hears of it with the next heartbeat. It may yet be done first.
+    Asked,
+}
+
+/// A recurring job as the application declares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CronSpec {
+    /// Its durable name, `<module>.<name>`.
+    pub name: Arc<str>,
+    /// The expression with its time zone, as people wrote it: when it changes, the next time is computed anew.
+    pub expression: String,
+    /// The next time after now.
+    pub next: Timestamp,
+}
+
+/// When a recurring job is due next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CronTick {
+    /// Its durable name.
+    pub name: Arc<str>,
+    /// When. In the past if no process was there at that time.
+    pub due: Timestamp,
+}
+
+/// Jobs, their workers and their queues.
+#[async_trait]
+pub trait JobStore {
+    /// Enters a worker. Its lease lasts for `lease` after each [`heartbeat`](Self::heartbeat); when it has lapsed, others may
+    /// take over what the worker had claimed. `about` tells people who it is.
+    async fn enlist(&self, about: &str, lease: Duration) -> Result<WorkerId, StoreError>;
+
+    /// Renews a worker's lease, also one that has lapsed but was not taken over. Fails with [`StoreError::Fenced`] once it
+    /// was: all attempts of the worker are void then.
+    async fn heartbeat(&self, worker: WorkerId) -> Result<Heartbeat, StoreError>;
+
+    /// Takes over what lost workers had claimed: those of ended processes, and those whose lease has lapsed, other than
+    /// `worker` itself. Each such attempt is [lost](super::AttemptEnd::Lost), its job becomes a
+    /// [suspect](super::JobState::Suspect), and the workers' ids are void. Returns how many jobs that were.
+    async fn take_over(&self, worker: WorkerId, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// Strikes a worker off that stops in order. What it has claimed and not ended is given back.
+    async fn dismiss(&self, worker: WorkerId, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Makes jobs of these names (the first of each pair) wait in these queues, wherever they waited before. Returns the
+    /// names that it was told before and is not told now, each with how many of its jobs have not ended.
+    async fn place_jobs(&self, queues: &[(Arc<str>, Arc<str>)]) -> Result<Vec<(Arc<str>, u64)>, StoreError>;
+
+    /// Cancels a job that has not ended. Fails with [`StoreError::NotFound`] if there is none.
+    async fn cancel_job(&self, id: MessageId, reason: &str, now: Timestamp) -> Result<Cancelled, StoreError>;
+
+    /// Lets a dead, scheduled or cancelled job run now, with all its retries before it. Fails with
+    /// [`StoreError::NotFound`] if there is no such job in such a state.
+    async fn revive_job(&self, id: MessageId, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Gives a dead job up for good. Fails with [`StoreError::NotFound`] if there is no dead job of that id.
+    async fn discard_job(&self, id: MessageId, reason: &str, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Stops claims from a queue, until it is resumed; what runs goes on.
+    async fn pause_queue(&self, queue: &str, reason: &str, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Lets a queue go on.
+    async fn resume_queue(&self, queue: &str, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Enters recurring jobs, and drops those that are not named any more. One that is on record with the same expression
+    /// keeps its time.
+    async fn register_crons(&self, crons: &[CronSpec], now: Timestamp) -> Result<Vec<CronTick>, StoreError>;
+
+    /// Returns when there may be something to claim from a queue: see [`Store::watch`](crate::store::Store::watch).
+    fn watch_queue(&self, queue: &str) -> Box<dyn Watch>;
+}

@@ -1,0 +1,90 @@
+-- A command that a job calls belongs to the job's flow.
+ALTER TABLE tidings_outcomes ADD COLUMN causation_id BLOB;
+CREATE INDEX tidings_outcomes_flow ON tidings_outcomes (correlation_id) WHERE causation_id IS NOT NULL;
+
+-- Jobs, those that have ended among them until retention takes them. What is found by something else than its place has a
+-- partial index, so that the many that have ended cost those that wait nothing.
+CREATE TABLE tidings_jobs (
+    place          INTEGER PRIMARY KEY, -- in the order of enqueueing
+    id             BLOB NOT NULL UNIQUE,
+    name           TEXT NOT NULL,
+    queue          TEXT NOT NULL,
+    state          TEXT NOT NULL CHECK (state IN ('scheduled', 'ready', 'suspect', 'behind', 'running', 'completed',
+                                                  'dead', 'cancelled', 'discarded')),
+    priority       INTEGER NOT NULL,
+    due            INTEGER NOT NULL,
+    at             INTEGER NOT NULL,
+    key            TEXT,
+    holds          INTEGER NOT NULL, -- 1 while it holds back later jobs of its queue and key
+    unique_key     TEXT, -- while it is taken
+    unique_hash    BLOB,
+    unique_until   INTEGER,
+    source         TEXT NOT NULL,
+    correlation_id BLOB NOT NULL,
+    causation_id   BLOB,
+    traceparent    TEXT,
+    tracestate     TEXT,
+    baggage        TEXT,
+    attempts       INTEGER NOT NULL DEFAULT 0,
+    failures       INTEGER NOT NULL DEFAULT 0,
+    losses         INTEGER NOT NULL DEFAULT 0,
+    worker         INTEGER, -- whose attempt is under way
+    started_at     INTEGER,
+    ended_at       INTEGER,
+    death          TEXT,
+    error          TEXT,
+    reason         TEXT, -- why it was, or is to be, cancelled or discarded
+    progress       TEXT,
+    data           TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX tidings_jobs_ready ON tidings_jobs (queue, priority) WHERE state = 'ready';
+CREATE INDEX tidings_jobs_scheduled ON tidings_jobs (queue, due) WHERE state = 'scheduled';
+CREATE INDEX tidings_jobs_suspect ON tidings_jobs (queue) WHERE state = 'suspect';
+CREATE INDEX tidings_jobs_running ON tidings_jobs (worker) WHERE state = 'running';
+CREATE INDEX tidings_jobs_dead ON tidings_jobs (queue) WHERE state = 'dead';
+CREATE INDEX tidings_jobs_ended ON tidings_jobs (ended_at) WHERE state IN ('completed', 'cancelled', 'discarded');
+CREATE INDEX tidings_jobs_key ON tidings_jobs (queue, key) WHERE holds = 1;
+CREATE UNIQUE INDEX tidings_jobs_unique ON tidings_jobs (name, unique_key) WHERE unique_key IS NOT NULL;
+CREATE INDEX tidings_jobs_flow ON tidings_jobs (correlation_id);
+
+-- Attempts that did not complete their job.
+CREATE TABLE tidings_attempts (
+    job        INTEGER NOT NULL, -- its place
+    attempt    INTEGER NOT NULL,
+    worker     INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    ended_at   INTEGER NOT NULL,
+    ending     TEXT NOT NULL,
+    error      TEXT NOT NULL,
+    PRIMARY KEY (job, attempt)
+) STRICT, WITHOUT ROWID;
+
+-- In which queue the jobs of a name wait.
+CREATE TABLE tidings_job_names (
+    name  TEXT NOT NULL PRIMARY KEY,
+    queue TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Queues of which there is more to know than their jobs say. `next_free` is the time at which a queue with a limited rate
+-- would have started all that it has, one by one at an even pace: the theoretical arrival time of GCRA (ATM Forum, Traffic
+-- Management Specification 4.1).
+CREATE TABLE tidings_queues (
+    name          TEXT NOT NULL PRIMARY KEY,
+    paused_at     INTEGER,
+    paused_reason TEXT,
+    next_free     INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tidings_crons (
+    name       TEXT NOT NULL PRIMARY KEY,
+    expression TEXT NOT NULL,
+    due        INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Those who work on jobs. An id is never used twice, so that what an ended worker claimed is seen to be its own.
+CREATE TABLE tidings_workers (
+    id    INTEGER PRIMARY KEY AUTOINCREMENT,
+    about TEXT NOT NULL,
+    since INTEGER NOT NULL
+) STRICT;

@@ -1,0 +1,71 @@
+//! Jobs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tidings_core::ids::MessageId;
+use tidings_core::store::{Cancelled, CronSpec, CronTick, Heartbeat, JobStore, StoreError, Watch, WorkerId};
+
+use crate::store::SqliteStore;
+
+#[async_trait]
+impl JobStore for SqliteStore {
+    async fn enlist(&self, _about: &str, _lease: Duration) -> Result<WorkerId, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn heartbeat(&self, _worker: WorkerId) -> Result<Heartbeat, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn take_over(&self, _worker: WorkerId, _now: Timestamp) -> Result<u64, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn dismiss(&self, _worker: WorkerId, _now: Timestamp) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn place_jobs(&self, _queues: &[(Arc<str>, Arc<str>)]) -> Result<Vec<(Arc<str>, u64)>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn cancel_job(
+        &self,
+        _id: MessageId,
+        _reason: &str,
+        _now: Timestamp,
+    ) -> Result<Cancelled, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn revive_job(&self, _id: MessageId, _now: Timestamp) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn discard_job(&self, _id: MessageId, _reason: &str, _now: Timestamp) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn pause_queue(&self, _queue: &str, _reason: &str, _now: Timestamp) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn resume_queue(&self, _queue: &str, _now: Timestamp) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn register_crons(
+        &self,
+        _crons: &[CronSpec],
+        _now: Timestamp,
+    ) -> Result<Vec<CronTick>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    fn watch_queue(&self, _queue: &str) -> Box<dyn Watch> {
+        todo!()
+    }
+}
