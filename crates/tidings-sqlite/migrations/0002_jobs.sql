@@ -85,6 +85,5 @@ CREATE TABLE tidings_crons (
 -- Those who work on jobs. An id is never used twice, so that what an ended worker claimed is seen to be its own.
 CREATE TABLE tidings_workers (
     id    INTEGER PRIMARY KEY AUTOINCREMENT,
-    about TEXT NOT NULL,
-    since INTEGER NOT NULL
+    about TEXT NOT NULL
 ) STRICT;

@@ -1,7 +1,9 @@
 //! What a user can set.
 
+use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// How hard a commit is pressed onto the disk: SQLite's `PRAGMA synchronous`, in WAL mode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +60,26 @@ pub struct SqliteConfig {
     pub wal_bytes_max: u64,
     /// The SQLite VFS to open the file with, by its registered name; the default VFS if `None`.
     pub vfs: Option<String>,
+    /// The time by which workers' leases lapse: how much has passed since some moment, never going back. For tests; by
+    /// default the machine's monotonic clock.
+    pub lease_clock: LeaseClock,
+}
+
+/// A source of lease time; see [`SqliteConfig::lease_clock`].
+#[derive(Clone)]
+pub struct LeaseClock(pub Arc<dyn Fn() -> Duration + Send + Sync>);
+
+impl Default for LeaseClock {
+    fn default() -> Self {
+        let start = Instant::now();
+        Self(Arc::new(move || start.elapsed()))
+    }
+}
+
+impl fmt::Debug for LeaseClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LeaseClock").field(&(self.0)()).finish()
+    }
 }
 
 impl SqliteConfig {
@@ -79,6 +101,7 @@ impl SqliteConfig {
             pages_max: None,
             wal_bytes_max: 64 << 20,
             vfs: None,
+            lease_clock: LeaseClock::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::checker::Checker;
 use crate::fullness::Fullness;
 use crate::guard::Owners;
+use crate::jobs::Workers;
 use crate::stats::Counters;
 use crate::wake::Watchers;
 
@@ -14,4 +15,5 @@ pub(crate) struct Env {
     pub(crate) fullness: Fullness,
     pub(crate) watchers: Watchers,
     pub(crate) counters: Counters,
+    pub(crate) workers: Workers,
 }

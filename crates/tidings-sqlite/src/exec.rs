@@ -55,6 +55,9 @@ pub(crate) trait Exec: Send {
         outcome: &[Param<'_>],
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
+    /// Remembers to wake, after the commit, those who work on a queue.
+    fn wake_queue(&mut self, queue: &str);
+
     /// Runs a module's statement.
     fn module_execute(
         &mut self,

@@ -15,7 +15,10 @@ use tidings_core::store::{
     StoreError,
 };
 
-use crate::rows::{LOG_COLUMNS, message_id, parsed, recorded, time, time_or_null, unreadable};
+use crate::jobs;
+use crate::rows::{
+    LOG_COLUMNS, message_id, message_id_or_null, parsed, recorded, time, time_or_null, unreadable,
+};
 use crate::store::SqliteStore;
 
 /// How many of the newest messages are searched for flows, for each flow wanted.
@@ -23,24 +26,26 @@ const MESSAGES_PER_FLOW: i64 = 200;
 
 #[async_trait]
 impl Inspect for SqliteStore {
-    async fn jobs(&self, _filter: &JobFilter, _limit: usize) -> Result<Vec<JobRow>, StoreError> {
-        Err(StoreError::Closed)
+    async fn jobs(&self, filter: &JobFilter, limit: usize) -> Result<Vec<JobRow>, StoreError> {
+        let filter = filter.clone();
+        self.look("reading jobs", move |connection| jobs::jobs(connection, &filter, rows_max(limit))).await
     }
 
-    async fn job(&self, _id: MessageId) -> Result<Option<JobRow>, StoreError> {
-        Err(StoreError::Closed)
+    async fn job(&self, id: MessageId) -> Result<Option<JobRow>, StoreError> {
+        self.ask("reading a job", move |connection| jobs::job(connection, id)).await
     }
 
-    async fn attempts(&self, _id: MessageId) -> Result<Vec<AttemptRow>, StoreError> {
-        Err(StoreError::Closed)
+    async fn attempts(&self, id: MessageId) -> Result<Vec<AttemptRow>, StoreError> {
+        self.look("reading a job's attempts", move |connection| jobs::attempts(connection, id)).await
+    }
+
+    async fn flow_jobs(&self, correlation_id: MessageId) -> Result<Vec<JobRow>, StoreError> {
+        self.look("reading a flow's jobs", move |connection| jobs::flow_jobs(connection, correlation_id))
+            .await
     }
 
     async fn queues(&self) -> Result<Vec<QueueStatus>, StoreError> {
-        Err(StoreError::Closed)
-    }
-
-    async fn flow_jobs(&self, _correlation_id: MessageId) -> Result<Vec<JobRow>, StoreError> {
-        Err(StoreError::Closed)
+        self.look("reading the queues", jobs::queues).await
     }
 
     async fn consumers(&self) -> Result<Vec<ConsumerStatus>, StoreError> {
@@ -242,6 +247,6 @@ fn outcome(row: &Row<'_>) -> rusqlite::Result<OutcomeRecord> {
         at: time(row, 8)?,
         expires: time(row, 9)?,
         unhandled: row.get(10)?,
-        causation_id: row.get::<_, Option<[u8; 16]>>(11)?.map(|id| MessageId(uuid::Uuid::from_bytes(id))),
+        causation_id: message_id_or_null(row, 11)?,
     })
 }

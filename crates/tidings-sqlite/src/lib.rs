@@ -109,7 +109,7 @@ mod wake;
 mod watchdog;
 mod writer;
 
-pub use config::{SqliteConfig, Synchronous};
+pub use config::{LeaseClock, SqliteConfig, Synchronous};
 pub use native::{NativeDriver, NativeTx};
 pub use stats::Stats;
 pub use store::SqliteStore;

@@ -21,7 +21,7 @@ use crate::internal::Inside;
 use crate::module_sql;
 use crate::statements::{APPEND, OUTCOME_INSERT, append_params};
 use crate::tx::SqliteTx;
-use crate::wake::Topic;
+use crate::wake::{Topic, note_message, note_queue};
 use crate::watchdog::Slot;
 
 /// Virtual machine steps between two looks at the clock's verdict: well under a millisecond.
@@ -54,7 +54,7 @@ struct Inner {
     /// The work's writes are enclosed in a savepoint of their own.
     nested: bool,
     /// Whom to wake after the commit.
-    appended: Vec<Topic>,
+    topics: Vec<Topic>,
     /// The trouble of the database that ended the lent transaction.
     ended_by: Option<EndedBy>,
 }
@@ -71,7 +71,7 @@ impl Native {
         hook(&connection, &slot, &guard, &committing)
             .map_err(|source| from_native(&env.database, "setting the connection's hooks", source))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
-        let inner = Inner { connection, turn: 0, nested: false, appended: Vec::new(), ended_by: None };
+        let inner = Inner { connection, turn: 0, nested: false, topics: Vec::new(), ended_by: None };
         Ok(Arc::new(Self { env, slot, inner: Mutex::new(inner), guard, committing, read_only }))
     }
 
@@ -124,8 +124,8 @@ impl Native {
         self.lock().connection.is_autocommit()
     }
 
-    pub(crate) fn take_appended(&self) -> Vec<Topic> {
-        std::mem::take(&mut self.lock().appended)
+    pub(crate) fn take_topics(&self) -> Vec<Topic> {
+        std::mem::take(&mut self.lock().topics)
     }
 
     /// The trouble of the database that ended the transaction of the last work, if that was it.
@@ -314,6 +314,10 @@ impl Exec for NativeDriver {
         std::future::ready(done)
     }
 
+    fn wake_queue(&mut self, queue: &str) {
+        note_queue(&mut self.native.lock().topics, queue);
+    }
+
     fn module_execute(
         &mut self,
         scope: TableScope<'_>,
@@ -363,16 +367,9 @@ fn append(inner: &mut Inner, messages: &[Envelope]) -> rusqlite::Result<()> {
         let traceparent = message.trace.traceparent();
         bind(&mut statement, &append_params(message, traceparent.as_deref()))?;
         statement.raw_execute()?;
-        note(&mut inner.appended, message);
+        note_message(&mut inner.topics, message);
     }
     Ok(())
-}
-
-/// Remembers whom to wake. The list is short: the distinct names of one group.
-pub(crate) fn note(appended: &mut Vec<Topic>, message: &Envelope) {
-    if !appended.iter().any(|(kind, name)| *kind == message.kind && *name == message.name) {
-        appended.push((message.kind, message.name.clone()));
-    }
 }
 
 pub(crate) fn run(connection: &Connection, sql: &str, params: &[Param<'_>]) -> rusqlite::Result<u64> {

@@ -32,7 +32,7 @@ pub(crate) fn recorded_as(row: &Row<'_>, name: Arc<str>, source: Arc<str>) -> ru
             key: row.get::<_, Option<String>>(6)?.map(Key::from_stored),
             time: time(row, 7)?,
             correlation_id: message_id(row, 8)?,
-            causation_id: row.get_ref(9)?.as_blob_or_null()?.map(|bytes| uuid(bytes, 9)).transpose()?,
+            causation_id: message_id_or_null(row, 9)?,
             trace: TraceContext {
                 parent: traceparent.and_then(TraceParent::parse),
                 tracestate: row.get(11)?,
@@ -47,6 +47,11 @@ pub(crate) fn recorded_as(row: &Row<'_>, name: Arc<str>, source: Arc<str>) -> ru
 /// A column of 16 bytes as an id.
 pub(crate) fn message_id(row: &Row<'_>, column: usize) -> rusqlite::Result<MessageId> {
     uuid(row.get_ref(column)?.as_blob()?, column)
+}
+
+/// As [`message_id`], for a column that may be NULL.
+pub(crate) fn message_id_or_null(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<MessageId>> {
+    row.get_ref(column)?.as_blob_or_null()?.map(|bytes| uuid(bytes, column)).transpose()
 }
 
 /// A column of microseconds as a time.
@@ -67,6 +72,18 @@ pub(crate) fn parsed<T>(
 ) -> rusqlite::Result<T> {
     let text = row.get_ref(column)?.as_str()?;
     parse(text).ok_or_else(|| unreadable(column, Type::Text, format!("`{text}` is not a known word").into()))
+}
+
+/// As [`parsed`], for a column that may be NULL.
+pub(crate) fn parsed_or_null<T>(
+    row: &Row<'_>,
+    column: usize,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> rusqlite::Result<Option<T>> {
+    if row.get_ref(column)?.as_str_or_null()?.is_none() {
+        return Ok(None);
+    }
+    parsed(row, column, parse).map(Some)
 }
 
 fn uuid(bytes: &[u8], column: usize) -> rusqlite::Result<MessageId> {

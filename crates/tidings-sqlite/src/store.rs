@@ -27,6 +27,7 @@ use crate::fullness::Fullness;
 use crate::guard::Owners;
 use crate::internal::{Inside, Internal};
 use crate::job::job;
+use crate::jobs::Workers;
 use crate::native::Native;
 use crate::open::{Opened, open};
 use crate::queue::{Queue, Refused};
@@ -34,7 +35,7 @@ use crate::reader::{Question, ReadTurn, Reader};
 use crate::retention::Wal;
 use crate::stats::{Counters, Stats};
 use crate::typed::{Awaited, Typed};
-use crate::wake::Watchers;
+use crate::wake::{Topic, Watchers};
 use crate::watchdog::{Slot, Watchdog};
 use crate::writer::{Ending, Turn, Writer};
 use crate::{consumers, migrate, outcomes, retention};
@@ -95,6 +96,7 @@ impl SqliteStore {
             fullness: Fullness::default(),
             watchers: Watchers::default(),
             counters: Counters::default(),
+            workers: Workers::new(config.lease_clock.clone()),
         });
         let watchdog = Watchdog::start(config.block_grace).map_err(thread_error)?;
         let writes = Arc::new(Queue::new(config.queue_max));
@@ -336,7 +338,8 @@ impl Store for SqliteStore {
     }
 
     fn watch(&self, filter: &Filter) -> Box<dyn Watch> {
-        self.shared.env.watchers.watch(filter)
+        let topic = |name: &Arc<str>| Topic::Messages(filter.kind, name.clone());
+        self.shared.env.watchers.watch(filter.names.iter().map(topic))
     }
 
     async fn acknowledge_rejection(&self, id: MessageId) -> Result<(), StoreError> {

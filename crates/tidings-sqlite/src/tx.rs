@@ -13,6 +13,7 @@ use tidings_core::store::{
 use tidings_core::value::{Row, Value};
 
 use crate::exec::Exec;
+use crate::statements::jobs;
 use crate::{fullness, statements};
 
 /// A transaction lent to a work. It is void once the work has ended: kept for longer, it refuses every call.
@@ -70,38 +71,38 @@ impl<E: Exec + 'static> Tx for SqliteTx<E> {
         statements::conclude(&mut self.exec, messages, outcome).await
     }
 
-    async fn enqueue(&mut self, _jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
-        Err(StoreError::Closed)
+    async fn enqueue(&mut self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
+        jobs::enqueue(&mut self.exec, jobs).await
     }
 
-    async fn claim_jobs(&mut self, _claim: &Claim<'_>) -> Result<Claimed, StoreError> {
-        Err(StoreError::Closed)
+    async fn claim_jobs(&mut self, claim: &Claim<'_>) -> Result<Claimed, StoreError> {
+        jobs::claim(&mut self.exec, claim).await
     }
 
     async fn claim_suspect(
         &mut self,
-        _worker: WorkerId,
-        _queues: &[Arc<str>],
-        _names: &[Arc<str>],
-        _now: Timestamp,
+        worker: WorkerId,
+        queues: &[Arc<str>],
+        names: &[Arc<str>],
+        now: Timestamp,
     ) -> Result<Option<ClaimedJob>, StoreError> {
-        Err(StoreError::Closed)
+        jobs::claim_suspect(&mut self.exec, worker, queues, names, now).await
     }
 
     async fn end_attempts(
         &mut self,
-        _ends: &[(JobLease, JobEnd)],
-        _at: Timestamp,
+        ends: &[(JobLease, JobEnd)],
+        at: Timestamp,
     ) -> Result<Vec<bool>, StoreError> {
-        Err(StoreError::Closed)
+        jobs::end(&mut self.exec, ends, at).await
     }
 
-    async fn report_progress(&mut self, _lease: &JobLease, _progress: &str) -> Result<(), StoreError> {
-        Err(StoreError::Closed)
+    async fn report_progress(&mut self, lease: &JobLease, progress: &str) -> Result<(), StoreError> {
+        jobs::report_progress(&mut self.exec, lease, progress).await
     }
 
-    async fn move_cron(&mut self, _name: &str, _from: Timestamp, _to: Timestamp) -> Result<bool, StoreError> {
-        Err(StoreError::Closed)
+    async fn move_cron(&mut self, name: &str, from: Timestamp, to: Timestamp) -> Result<bool, StoreError> {
+        jobs::move_cron(&mut self.exec, name, from, to).await
     }
 
     async fn execute(

@@ -5,15 +5,36 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tidings_core::envelope::MessageKind;
-use tidings_core::store::{Filter, Watch};
+use tidings_core::envelope::{Envelope, MessageKind};
+use tidings_core::store::Watch;
 use tokio::sync::Notify;
 
 /// How long a waiter relies on being woken: a commit of another process to the same file is found at the latest then.
 const FALLBACK: Duration = Duration::from_secs(5);
 
-/// The kind and name of messages.
-pub(crate) type Topic = (MessageKind, Arc<str>);
+/// What there may be news of.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Topic {
+    /// Messages of a kind and name.
+    Messages(MessageKind, Arc<str>),
+    /// Jobs of a queue.
+    Queue(Arc<str>),
+}
+
+/// Remembers whom to wake because of a message. The list is short: the distinct names of one group.
+pub(crate) fn note_message(topics: &mut Vec<Topic>, message: &Envelope) {
+    let is_noted = |topic: &Topic| matches!(topic, Topic::Messages(kind, name) if *kind == message.kind && *name == message.name);
+    if !topics.iter().any(is_noted) {
+        topics.push(Topic::Messages(message.kind, message.name.clone()));
+    }
+}
+
+/// As [`note_message`], because of a job.
+pub(crate) fn note_queue(topics: &mut Vec<Topic>, queue: &str) {
+    if !topics.iter().any(|topic| matches!(topic, Topic::Queue(noted) if **noted == *queue)) {
+        topics.push(Topic::Queue(queue.into()));
+    }
+}
 
 /// Who waits for what.
 #[derive(Default)]
@@ -36,11 +57,11 @@ impl Watchers {
         }
     }
 
-    pub(crate) fn watch(&self, filter: &Filter) -> Box<dyn Watch> {
+    pub(crate) fn watch(&self, topics: impl IntoIterator<Item = Topic>) -> Box<dyn Watch> {
         let notify = Arc::new(Notify::new());
         let mut waiting = self.lock();
-        for name in &filter.names {
-            let waiters = waiting.entry((filter.kind, name.clone())).or_default();
+        for topic in topics {
+            let waiters = waiting.entry(topic).or_default();
             waiters.retain(|waiter| waiter.strong_count() > 0);
             waiters.push(Arc::downgrade(&notify));
         }

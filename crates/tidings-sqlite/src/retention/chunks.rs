@@ -86,7 +86,7 @@ pub(super) async fn count_again(store: &SqliteStore) -> Result<(), StoreError> {
     in_transaction(store, "counting the log", run).await.map(drop)
 }
 
-async fn in_transaction<T: Send + 'static>(
+pub(super) async fn in_transaction<T: Send + 'static>(
     store: &SqliteStore,
     name: &'static str,
     run: impl Fn(&Connection) -> rusqlite::Result<T> + Send + Sync + 'static,

@@ -2,8 +2,11 @@
 
 mod bounds;
 mod chunks;
+mod jobs;
 mod receipts;
 mod wal;
+
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tidings_core::store::{Maintenance, Retention, StoreError};
@@ -20,7 +23,8 @@ pub(crate) async fn maintain(
     now: Timestamp,
 ) -> Result<Maintenance, StoreError> {
     store.shared.env.fullness.limit_to(retention.messages_hard_max);
-    let cutoff = cutoff(retention, now);
+    let jobs_cutoff = cutoff(retention.jobs_age_max, now);
+    let cutoff = cutoff(retention.age_max, now);
     let messages_max = retention.messages_max;
     let through = store
         .ask("measuring the log", move |connection| bounds::through(connection, cutoff, messages_max))
@@ -32,6 +36,7 @@ pub(crate) async fn maintain(
     let outcomes_deleted = chunks::delete_outcomes(store, now).await?;
     chunks::delete_discarded(store, cutoff).await?;
     let receipts_merged = receipts::merge(store, retention.receipts_max).await?;
+    let jobs_deleted = jobs::delete(store, jobs_cutoff, retention.jobs_max).await?;
     let state = store
         .ask("measuring the log", move |connection| bounds::state(connection, cutoff, messages_max))
         .await?;
@@ -44,14 +49,14 @@ pub(crate) async fn maintain(
         messages_deleted,
         outcomes_deleted,
         receipts_merged,
-        jobs_deleted: 0,
+        jobs_deleted,
         messages: state.messages,
         held_by: state.held_by,
     })
 }
 
-/// The microsecond before which a message is old.
-fn cutoff(retention: &Retention, now: Timestamp) -> i64 {
-    let age = SignedDuration::try_from(retention.age_max).unwrap_or(SignedDuration::MAX);
+/// The microsecond before which something is old.
+fn cutoff(age_max: Duration, now: Timestamp) -> i64 {
+    let age = SignedDuration::try_from(age_max).unwrap_or(SignedDuration::MAX);
     now.checked_sub(age).map_or(i64::MIN, Timestamp::as_microsecond)
 }

@@ -1,6 +1,7 @@
 //! The store's own statements inside a work's transaction: one implementation for both drivers.
 
 mod consumers;
+pub(crate) mod jobs;
 mod log;
 mod outcomes;
 mod parked;

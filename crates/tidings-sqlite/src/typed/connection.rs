@@ -37,7 +37,7 @@ pub(crate) struct Inner {
     /// Present while a transaction is lent.
     pub(crate) connection: Option<SqliteConnection>,
     pub(crate) nested: bool,
-    pub(crate) appended: Vec<Topic>,
+    pub(crate) topics: Vec<Topic>,
     /// The trouble of the database that ended the lent transaction.
     pub(crate) ended_by: Option<EndedBy>,
 }
@@ -66,7 +66,7 @@ impl Flags {
 
 impl Typed {
     pub(crate) fn new(config: &SqliteConfig, env: Arc<Env>, slot: Arc<Slot>, read_only: bool) -> Self {
-        let inner = Inner { connection: None, nested: false, appended: Vec::new(), ended_by: None };
+        let inner = Inner { connection: None, nested: false, topics: Vec::new(), ended_by: None };
         Self {
             env,
             slot,
@@ -125,7 +125,7 @@ impl Typed {
         self.settle().await?;
         self.commit().await.map_err(|error| commit_error(name.to_owned(), error))?;
         self.env.counters.committed(1);
-        let appended = std::mem::take(&mut self.lock().await.appended);
+        let appended = std::mem::take(&mut self.lock().await.topics);
         self.env.watchers.notify(&appended);
         Ok(())
     }
@@ -133,7 +133,7 @@ impl Typed {
     /// Ends the transaction. A connection that lost it is replaced: sqlx still counts itself inside one.
     pub(crate) async fn rollback(&self) -> Result<(), StoreError> {
         let mut inner = self.lock().await;
-        inner.appended.clear();
+        inner.topics.clear();
         let Some(mut connection) = inner.connection.take() else { return Ok(()) };
         if self.flags.is_lost() {
             return Ok(());
@@ -313,8 +313,8 @@ impl Driver for TypedControl {
         self.typed.lock().await.ended_by.take().map(|ended| ended.error(&self.typed.env.database))
     }
 
-    async fn take_appended(&mut self) -> Vec<Topic> {
-        std::mem::take(&mut self.typed.lock().await.appended)
+    async fn take_topics(&mut self) -> Vec<Topic> {
+        std::mem::take(&mut self.typed.lock().await.topics)
     }
 
     fn next(&self, writer: &Writer) -> Option<Job> {

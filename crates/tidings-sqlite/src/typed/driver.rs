@@ -14,8 +14,9 @@ use super::{nesting, values};
 use crate::env::Env;
 use crate::error::{EndedBy, from_sqlx, shorten, sqlx_code};
 use crate::exec::{Exec, Param};
-use crate::native::{lost, note};
+use crate::native::lost;
 use crate::tx::SqliteTx;
+use crate::wake::{note_message, note_queue};
 
 /// A transaction of the typed driver: reach its connection with [`SqlxTx::connection`].
 pub type SqlxTx = SqliteTx<SqlxDriver>;
@@ -71,7 +72,7 @@ impl SqlxDriver {
     }
 
     fn note(&mut self, messages: &[Envelope], newest: Option<i64>) {
-        messages.iter().for_each(|message| note(&mut self.inner.appended, message));
+        messages.iter().for_each(|message| note_message(&mut self.inner.topics, message));
         newest.into_iter().for_each(|newest| self.typed.env.fullness.appended(newest));
     }
 
@@ -126,6 +127,10 @@ impl Exec for SqlxDriver {
         let (changed, newest) = done.map_err(|source| self.explain(context(), source))?;
         self.note(messages, newest);
         Ok(changed)
+    }
+
+    fn wake_queue(&mut self, queue: &str) {
+        note_queue(&mut self.inner.topics, queue);
     }
 
     async fn module_execute(

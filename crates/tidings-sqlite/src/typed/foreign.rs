@@ -8,8 +8,8 @@ use super::append::append;
 use super::awaited;
 use crate::error::from_sqlx;
 use crate::fullness;
-use crate::native::note;
 use crate::store::SqliteStore;
+use crate::wake::note_message;
 
 impl SqliteStore {
     /// Appends messages in a transaction that the caller began on a connection of their own to the same file, and will
@@ -40,7 +40,7 @@ impl SqliteStore {
         newest.into_iter().for_each(|newest| env.fullness.appended(newest));
         if let Some(last) = messages.last() {
             let mut topics = Vec::new();
-            messages.iter().for_each(|message| note(&mut topics, message));
+            messages.iter().for_each(|message| note_message(&mut topics, message));
             awaited::watch_for(&self.shared, last.id, topics);
         }
         Ok(())

@@ -14,8 +14,9 @@ use super::append::append;
 use super::connection::{Inner, Typed, connected};
 use crate::fullness;
 use crate::internal::Named;
-use crate::native::{lost, note};
+use crate::native::lost;
 use crate::store::SqliteStore;
+use crate::wake::note_message;
 use crate::writer::Turn;
 
 const NAME: &str = "a transaction begun outside of handlers (`outbox.begin()`)";
@@ -122,7 +123,7 @@ impl OwnedSqliteTx {
         let newest =
             done.map_err(|source| self.lent.typed.explain("appending to a lent transaction", source))?;
         newest.into_iter().for_each(|newest| env.fullness.appended(newest));
-        messages.iter().for_each(|message| note(&mut inner.appended, message));
+        messages.iter().for_each(|message| note_message(&mut inner.topics, message));
         Ok(())
     }
 

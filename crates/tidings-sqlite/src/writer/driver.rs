@@ -29,7 +29,7 @@ pub(crate) trait Driver {
     async fn take_back(&mut self, ended_enclosed: bool);
     /// The trouble of the database that ended the last work's transaction, if that was it.
     async fn ended_by(&mut self) -> Option<StoreError>;
-    async fn take_appended(&mut self) -> Vec<Topic>;
+    async fn take_topics(&mut self) -> Vec<Topic>;
     /// The next waiting work, if it is of this driver.
     fn next(&self, writer: &Writer) -> Option<Job>;
 }
@@ -90,8 +90,8 @@ impl Driver for NativeControl {
         self.native.ended_by()
     }
 
-    async fn take_appended(&mut self) -> Vec<Topic> {
-        self.native.take_appended()
+    async fn take_topics(&mut self) -> Vec<Topic> {
+        self.native.take_topics()
     }
 
     fn next(&self, writer: &Writer) -> Option<Job> {

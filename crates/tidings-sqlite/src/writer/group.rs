@@ -63,7 +63,7 @@ impl Writer {
         }
         match self.commit_group(driver, &group).await {
             Ok(()) => {
-                self.env.watchers.notify(&driver.take_appended().await);
+                self.env.watchers.notify(&driver.take_topics().await);
                 self.answer(group);
             }
             Err(error) => self.commit_failed(driver, group, error).await,
@@ -172,7 +172,7 @@ impl Writer {
         match &result {
             Ok(()) => {
                 self.env.counters.committed(1);
-                self.env.watchers.notify(&driver.take_appended().await);
+                self.env.watchers.notify(&driver.take_topics().await);
             }
             Err(_) => {
                 self.env.counters.undone();
@@ -186,7 +186,7 @@ impl Writer {
         if let Err(error) = driver.rollback().await {
             tracing::error!(%error, "a transaction could not be rolled back");
         }
-        drop(driver.take_appended().await);
+        drop(driver.take_topics().await);
     }
 }
 

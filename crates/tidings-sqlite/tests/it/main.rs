@@ -9,6 +9,7 @@
 mod basics;
 mod borders;
 mod groups;
+mod jobs;
 mod modules;
 mod opening;
 mod outbox;

@@ -1,0 +1,1 @@
+DELETE FROM tidings_crons WHERE name NOT IN (SELECT value FROM json_each(?1))

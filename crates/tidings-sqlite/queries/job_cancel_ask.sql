@@ -1,0 +1,1 @@
+UPDATE tidings_jobs SET reason = ?2 WHERE place = ?1

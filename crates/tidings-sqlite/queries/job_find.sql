@@ -1,0 +1,1 @@
+SELECT place, state FROM tidings_jobs WHERE id = ?1

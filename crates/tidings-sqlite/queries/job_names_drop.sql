@@ -1,0 +1,1 @@
+DELETE FROM tidings_job_names WHERE name = ?1

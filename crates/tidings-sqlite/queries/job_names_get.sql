@@ -1,0 +1,1 @@
+SELECT name, queue FROM tidings_job_names

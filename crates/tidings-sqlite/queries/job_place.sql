@@ -1,0 +1,2 @@
+UPDATE tidings_jobs SET queue = ?2
+WHERE name = ?1 AND queue <> ?2 AND state NOT IN ('completed', 'cancelled', 'discarded')

@@ -1,0 +1,1 @@
+SELECT count(*) FROM tidings_jobs WHERE state IN ('completed', 'cancelled', 'discarded')

@@ -1,0 +1,1 @@
+DELETE FROM tidings_jobs WHERE place = ?1

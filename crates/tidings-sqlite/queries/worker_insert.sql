@@ -1,0 +1,1 @@
+INSERT INTO tidings_workers (about) VALUES (?1) RETURNING id

@@ -1,0 +1,73 @@
+//! Attempts whose worker has gone.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+use tidings_core::store::{AttemptEnd, JobState, StoreError, WorkerId};
+
+use super::change_one;
+use crate::store::SqliteStore;
+
+const LOST: &str = "its worker was lost: the process ended, or did not renew its lease";
+
+/// An attempt that is under way: place, worker, attempt.
+type Attempt = (i64, i64, i64);
+
+pub(super) async fn take_over(
+    store: &SqliteStore,
+    worker: WorkerId,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let alive = json(&store.shared.env.workers.strike_lapsed(worker));
+    let run = move |connection: &Connection| {
+        let lost = attempts(connection, include_str!("../../queries/job_lost.sql"), &alive)?;
+        connection.execute(include_str!("../../queries/workers_keep.sql"), [&alive])?;
+        let suspend = |attempt: &Attempt| {
+            note(connection, attempt, AttemptEnd::Lost, LOST, now)?;
+            let sql = include_str!("../../queries/job_suspend.sql");
+            change_one(connection, sql, params![attempt.0, LOST, now.as_microsecond()], now)
+        };
+        lost.iter().map(suspend).collect::<rusqlite::Result<Vec<_>>>()
+    };
+    let queues = store.change("taking over from lost workers", run).await?;
+    store.wake_queues(queues.iter().map(String::as_str));
+    Ok(queues.len() as u64)
+}
+
+pub(super) async fn dismiss(store: &SqliteStore, worker: WorkerId, now: Timestamp) -> Result<(), StoreError> {
+    let alive = json(&store.shared.env.workers.strike(worker));
+    let run = move |connection: &Connection| {
+        let left = attempts(connection, include_str!("../../queries/job_of_worker.sql"), &worker.0)?;
+        connection.execute(include_str!("../../queries/workers_keep.sql"), [&alive])?;
+        let give_back = |attempt: &Attempt| {
+            note(connection, attempt, AttemptEnd::GivenBack, "", now)?;
+            let micros = now.as_microsecond();
+            let (state, nothing) = (JobState::Ready.as_str(), None::<String>);
+            let params = params![attempt.0, state, micros, 0, nothing, micros];
+            change_one(connection, include_str!("../../queries/job_again.sql"), params, now)
+        };
+        left.iter().map(give_back).collect::<rusqlite::Result<Vec<_>>>()
+    };
+    let queues = store.change("giving back what a worker had claimed", run).await?;
+    store.wake_queues(queues.iter().map(String::as_str));
+    Ok(())
+}
+
+fn attempts(connection: &Connection, sql: &str, of: &dyn rusqlite::ToSql) -> rusqlite::Result<Vec<Attempt>> {
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    connection.prepare_cached(sql)?.query_map([of], read)?.collect()
+}
+
+fn note(
+    connection: &Connection,
+    (place, worker, attempt): &Attempt,
+    end: AttemptEnd,
+    error: &str,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let params = params![place, worker, attempt, now.as_microsecond(), end.as_str(), error];
+    connection.prepare_cached(include_str!("../../queries/job_attempt_insert.sql"))?.execute(params).map(drop)
+}
+
+fn json(workers: &[i64]) -> String {
+    serde_json::Value::from(workers).to_string()
+}

@@ -1,0 +1,143 @@
+//! Claiming.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tidings_core::key::Key;
+use tidings_core::store::{Claim, Claimed, ClaimedJob, JobLease, StoreError, WorkerId};
+use tidings_core::trace::{TraceContext, TraceParent};
+
+use super::rate::Rate;
+use super::{Columns, time};
+use crate::exec::{Exec, Param};
+
+/// So many delayed jobs become ready in one transaction at most; the next claim goes on.
+const STAGED_MAX: u32 = 10_000;
+
+pub(crate) async fn claim<E: Exec>(exec: &mut E, claim: &Claim<'_>) -> Result<Claimed, StoreError> {
+    if !exec.env().workers.is_alive(claim.worker) {
+        return Ok(Claimed::default());
+    }
+    let queue = Param::Text(claim.queue);
+    let (is_paused, next_free) = queue_state(exec, claim.queue).await?;
+    if is_paused {
+        return Ok(Claimed::default());
+    }
+    let params = [queue, time(claim.now), Param::Int(STAGED_MAX.into())];
+    let staged = exec.execute(include_str!("../../../queries/job_stage.sql"), &params).await?;
+    let mut rate = claim.rate.map(|limit| Rate::new(limit, next_free, claim.now));
+    let limit = rate.as_ref().map_or(claim.limit, |rate| rate.allowed().min(claim.limit));
+    let jobs = begin_ready(exec, claim, limit).await?;
+    let is_full = jobs.len() == limit;
+    if let Some(rate) = &mut rate
+        && !jobs.is_empty()
+    {
+        let params = [queue, Param::Int(rate.start(jobs.len()))];
+        exec.execute(include_str!("../../../queries/job_queue_move.sql"), &params).await?;
+    }
+    let next_due = next_due(exec, claim.queue).await?;
+    // Where the rate is the bound, what is left has to wait for it.
+    let held_until = rate.filter(|_| is_full && limit < claim.limit).map(|rate| rate.next_at());
+    Ok(Claimed {
+        more: held_until.is_none() && (is_full || staged == u64::from(STAGED_MAX)),
+        next_at: [held_until, next_due].into_iter().flatten().min(),
+        jobs,
+    })
+}
+
+/// Whether the queue is paused, and its next free time.
+async fn queue_state<E: Exec>(exec: &mut E, queue: &str) -> Result<(bool, Option<i64>), StoreError> {
+    let rows = exec.query(include_str!("../../../queries/job_queue_get.sql"), &[Param::Text(queue)]).await?;
+    let Some(row) = rows.into_iter().next() else { return Ok((false, None)) };
+    let mut columns = Columns::new(row, "tidings_queues");
+    Ok((columns.int()? == 1, columns.int_or_null()?))
+}
+
+async fn next_due<E: Exec>(exec: &mut E, queue: &str) -> Result<Option<Timestamp>, StoreError> {
+    let rows = exec.query(include_str!("../../../queries/job_next_due.sql"), &[Param::Text(queue)]).await?;
+    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let due = Columns::new(row, "tidings_jobs").int_or_null()?;
+    Ok(due.and_then(|due| Timestamp::from_microsecond(due).ok()))
+}
+
+async fn begin_ready<E: Exec>(
+    exec: &mut E,
+    claim: &Claim<'_>,
+    limit: usize,
+) -> Result<Vec<ClaimedJob>, StoreError> {
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    let names = json_array(claim.names);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let params = [Param::Text(claim.queue), Param::Text(&names), Param::Int(limit)];
+    let rows = exec.query(include_str!("../../../queries/job_ready.sql"), &params).await?;
+    let queue: Arc<str> = claim.queue.into();
+    let mut jobs = Vec::with_capacity(rows.len());
+    for row in rows {
+        let mut columns = Columns::new(row, "tidings_jobs");
+        let job = claimed(&mut columns, claim.names, claim.worker, |_| Ok(queue.clone()))?;
+        begin(exec, &job, claim.now).await?;
+        jobs.push(job);
+    }
+    Ok(jobs)
+}
+
+pub(crate) async fn claim_suspect<E: Exec>(
+    exec: &mut E,
+    worker: WorkerId,
+    queues: &[Arc<str>],
+    names: &[Arc<str>],
+    now: Timestamp,
+) -> Result<Option<ClaimedJob>, StoreError> {
+    if !exec.env().workers.is_alive(worker) {
+        return Ok(None);
+    }
+    let (of_queues, of_names) = (json_array(queues), json_array(names));
+    let params = [Param::Text(&of_queues), Param::Text(&of_names)];
+    let rows = exec.query(include_str!("../../../queries/job_suspect.sql"), &params).await?;
+    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let mut columns = Columns::new(row, "tidings_jobs");
+    let job = claimed(&mut columns, names, worker, |columns| Ok(columns.text()?.into()))?;
+    begin(exec, &job, now).await?;
+    Ok(Some(job))
+}
+
+async fn begin<E: Exec>(exec: &mut E, job: &ClaimedJob, now: Timestamp) -> Result<(), StoreError> {
+    let params = [Param::Int(job.lease.place), Param::Int(job.lease.worker.0), time(now)];
+    exec.execute(include_str!("../../../queries/job_begin.sql"), &params).await.map(drop)
+}
+
+fn claimed(
+    columns: &mut Columns<'_>,
+    names: &[Arc<str>],
+    worker: WorkerId,
+    queue: impl FnOnce(&mut Columns<'_>) -> Result<Arc<str>, StoreError>,
+) -> Result<ClaimedJob, StoreError> {
+    let place = columns.int()?;
+    let id = columns.id()?;
+    let name = columns.text()?;
+    Ok(ClaimedJob {
+        // Many jobs share a name, and the caller has it already.
+        name: names.iter().find(|known| ***known == *name).cloned().unwrap_or_else(|| name.into()),
+        key: columns.text_or_null()?.map(Key::from_stored),
+        lease: JobLease { id, place, worker, attempt: columns.count()?.saturating_add(1) },
+        failures: columns.count()?,
+        losses: columns.count()?,
+        at: columns.time()?,
+        correlation_id: columns.id()?,
+        causation_id: columns.id_or_null()?,
+        trace: TraceContext {
+            parent: columns.text_or_null()?.as_deref().and_then(TraceParent::parse),
+            tracestate: columns.text_or_null()?,
+            baggage: columns.text_or_null()?,
+        },
+        progress: columns.text_or_null()?,
+        data: columns.text()?,
+        queue: queue(columns)?,
+    })
+}
+
+fn json_array(names: &[Arc<str>]) -> String {
+    serde_json::Value::from_iter(names.iter().map(|name| &**name)).to_string()
+}

@@ -1,0 +1,126 @@
+//! Ending attempts.
+
+use jiff::Timestamp;
+use tidings_core::store::{AttemptEnd, JobEnd, JobLease, JobState, StoreError};
+use tidings_core::value::Value;
+
+use super::{Columns, lease_params, promote, time};
+use crate::exec::{Exec, Param};
+
+/// Ends attempts; says of each whether its lease was good.
+pub(crate) async fn end<E: Exec>(
+    exec: &mut E,
+    ends: &[(JobLease, JobEnd)],
+    at: Timestamp,
+) -> Result<Vec<bool>, StoreError> {
+    let mut ended = Vec::with_capacity(ends.len());
+    for (lease, end) in ends {
+        ended.push(end_one(exec, lease, end, at).await?);
+    }
+    Ok(ended)
+}
+
+async fn end_one<E: Exec>(
+    exec: &mut E,
+    lease: &JobLease,
+    end: &JobEnd,
+    at: Timestamp,
+) -> Result<bool, StoreError> {
+    let [place, worker, attempt] = lease_params(lease);
+    let rows = if *end == JobEnd::Completed {
+        // What nearly all attempts come to is one statement.
+        let params = [place, worker, attempt, time(at)];
+        exec.query(include_str!("../../../queries/job_complete.sql"), &params).await?
+    } else {
+        if !note_attempt(exec, lease, end, at).await? {
+            return Ok(false);
+        }
+        leave(exec, place, end, at).await?
+    };
+    let Some(row) = rows.into_iter().next() else { return Ok(false) };
+    after(exec, row, end, at).await?;
+    Ok(true)
+}
+
+/// Lists an attempt that did not complete its job, if its lease is good.
+async fn note_attempt<E: Exec>(
+    exec: &mut E,
+    lease: &JobLease,
+    end: &JobEnd,
+    at: Timestamp,
+) -> Result<bool, StoreError> {
+    let [place, worker, attempt] = lease_params(lease);
+    let (ending, error) = match end {
+        JobEnd::Completed | JobEnd::Retry { .. } | JobEnd::Dead { .. } => (AttemptEnd::Failed, error_of(end)),
+        JobEnd::Snoozed { .. } => (AttemptEnd::Snoozed, ""),
+        JobEnd::Cancelled { .. } => (AttemptEnd::Cancelled, ""),
+        JobEnd::GivenBack => (AttemptEnd::GivenBack, ""),
+    };
+    let params = [place, worker, attempt, time(at), Param::Text(ending.as_str()), Param::Text(error)];
+    Ok(exec.execute(include_str!("../../../queries/job_attempt_insert.sql"), &params).await? == 1)
+}
+
+fn error_of(end: &JobEnd) -> &str {
+    match end {
+        JobEnd::Retry { error, .. } | JobEnd::Dead { error, .. } => error,
+        _ => "",
+    }
+}
+
+/// Gives the job the state that follows; answers with its queue and key.
+async fn leave<E: Exec>(
+    exec: &mut E,
+    place: Param<'_>,
+    end: &JobEnd,
+    at: Timestamp,
+) -> Result<Vec<Vec<Value>>, StoreError> {
+    let again = include_str!("../../../queries/job_again.sql");
+    let state = |state: JobState| Param::Text(state.as_str());
+    match end {
+        JobEnd::Retry { due, error } => {
+            let params =
+                [place, state(JobState::Scheduled), time(*due), Param::Int(1), Param::Text(error), time(at)];
+            exec.query(again, &params).await
+        }
+        JobEnd::Snoozed { due } => {
+            let params =
+                [place, state(JobState::Scheduled), time(*due), Param::Int(0), Param::Null, time(at)];
+            exec.query(again, &params).await
+        }
+        JobEnd::GivenBack => {
+            let params = [place, state(JobState::Ready), time(at), Param::Int(0), Param::Null, time(at)];
+            exec.query(again, &params).await
+        }
+        JobEnd::Dead { reason, error, releases_key } => {
+            let params = [
+                place,
+                Param::Text(reason.as_str()),
+                Param::Text(error),
+                Param::Int((*releases_key).into()),
+                time(at),
+            ];
+            exec.query(include_str!("../../../queries/job_die.sql"), &params).await
+        }
+        JobEnd::Cancelled { reason } => {
+            let params = [place, Param::Text(reason), time(at)];
+            exec.query(include_str!("../../../queries/job_cancel.sql"), &params).await
+        }
+        JobEnd::Completed => Ok(Vec::new()),
+    }
+}
+
+async fn after<E: Exec>(
+    exec: &mut E,
+    row: Vec<Value>,
+    end: &JobEnd,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let mut columns = Columns::new(row, "tidings_jobs");
+    let (queue, key) = (columns.text()?, columns.text_or_null()?);
+    if let Some(key) = key {
+        promote(exec, &queue, &key, at).await?;
+    } else if *end != JobEnd::Completed {
+        exec.wake_queue(&queue);
+    }
+    Ok(())
+}

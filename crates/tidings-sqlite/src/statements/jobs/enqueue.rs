@@ -1,0 +1,67 @@
+//! Enqueueing.
+
+use tidings_core::store::{Enqueued, NewJob, StoreError, UniqueKey};
+
+use super::{Columns, time};
+use crate::exec::{Exec, Param};
+use crate::statements::log::id;
+
+pub(crate) async fn enqueue<E: Exec>(exec: &mut E, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
+    let mut enqueued = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let done = match &job.unique {
+            Some(unique) => enqueue_unique(exec, job, unique).await?,
+            None => insert(exec, job).await.map(|_| Enqueued::New)?,
+        };
+        enqueued.push(done);
+    }
+    Ok(enqueued)
+}
+
+async fn enqueue_unique<E: Exec>(
+    exec: &mut E,
+    job: &NewJob,
+    unique: &UniqueKey,
+) -> Result<Enqueued, StoreError> {
+    let params = [Param::Text(&job.name), Param::Text(&unique.key), time(job.at)];
+    exec.execute(include_str!("../../../queries/job_unique_free.sql"), &params).await?;
+    if insert(exec, job).await? == 1 {
+        return Ok(Enqueued::New);
+    }
+    let rows = exec.query(include_str!("../../../queries/job_unique_get.sql"), &params[..2]).await?;
+    let Some(row) = rows.into_iter().next() else {
+        // Nothing else than the key can be in the way, and within the one write transaction it stays there.
+        return Err(StoreError::Corrupt { what: "the index of unique jobs".to_owned(), source: None });
+    };
+    let mut columns = Columns::new(row, "tidings_jobs");
+    let there = columns.id()?;
+    let is_same = columns.bytes_or_null()?.is_some_and(|hash| hash == unique.hash);
+    Ok(if is_same { Enqueued::Existing(there) } else { Enqueued::Conflict(there) })
+}
+
+async fn insert<E: Exec>(exec: &mut E, job: &NewJob) -> Result<u64, StoreError> {
+    let unique = job.unique.as_ref();
+    let traceparent = job.trace.traceparent();
+    let params = [
+        id(&job.id),
+        Param::Text(&job.name),
+        Param::Text(&job.queue),
+        Param::Int(job.priority.into()),
+        time(job.due),
+        time(job.at),
+        Param::text(job.key.as_ref().map(|key| key.as_str())),
+        Param::text(unique.map(|unique| unique.key.as_str())),
+        unique.map_or(Param::Null, |unique| Param::Blob(&unique.hash)),
+        unique.and_then(|unique| unique.until).map_or(Param::Null, time),
+        Param::Text(&job.source),
+        id(&job.correlation_id),
+        job.causation_id.as_ref().map_or(Param::Null, id),
+        Param::text(traceparent.as_deref()),
+        Param::text(job.trace.tracestate.as_deref()),
+        Param::text(job.trace.baggage.as_deref()),
+        Param::Text(&job.data),
+    ];
+    let inserted = exec.execute(include_str!("../../../queries/job_enqueue.sql"), &params).await?;
+    exec.wake_queue(&job.queue);
+    Ok(inserted)
+}
