@@ -117,11 +117,14 @@ fn claimed(
     let place = columns.int()?;
     let id = columns.id()?;
     let name = columns.text()?;
+    let key = columns.text_or_null()?.map(Key::from_stored);
+    let attempt = columns.count()?.saturating_add(1);
+    let is_plain = columns.int()? == 0 && key.is_none();
     Ok(ClaimedJob {
         // Many jobs share a name, and the caller has it already.
         name: names.iter().find(|known| ***known == *name).cloned().unwrap_or_else(|| name.into()),
-        key: columns.text_or_null()?.map(Key::from_stored),
-        lease: JobLease { id, place, worker, attempt: columns.count()?.saturating_add(1) },
+        lease: JobLease { id, place, worker, attempt, is_plain },
+        key,
         failures: columns.count()?,
         losses: columns.count()?,
         at: columns.time()?,
