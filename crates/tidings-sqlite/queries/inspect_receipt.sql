@@ -8,5 +8,5 @@ WHERE r.consumer = ?1 AND r.first <= ?2 AND r.last >= ?2
   AND EXISTS (SELECT 1 FROM tidings_reads AS w
               WHERE w.consumer = ?1 AND w.first <= ?2 AND coalesce(w.last, ?2) >= ?2
                 AND w.name = coalesce((SELECT l.name FROM tidings_log AS l WHERE l.position = ?2), w.name))
-ORDER BY r.first DESC
+ORDER BY r.first DESC, r.last
 LIMIT 1

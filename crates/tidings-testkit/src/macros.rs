@@ -40,6 +40,7 @@ macro_rules! conformance {
             parking::parking_commits_or_vanishes_with_its_work,
             parking::due_messages_come_in_order_and_within_the_limit,
             receipts::receipts_cover_exactly_what_was_handled,
+            receipts::a_settled_message_has_its_own_receipt,
             receipts::receipts_go_with_their_transaction,
             holding::a_clean_end_is_told_from_a_crash,
             holding::what_was_begun_is_found_after_a_crash,
