@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use sqlx::SqliteConnection;
 use tidings_core::envelope::Envelope;
-use tidings_core::store::{Limits, StoreError};
+use tidings_core::store::{Enqueued, Limits, NewJob, StoreError};
 use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 use super::append::append;
 use super::connection::{Inner, Typed, connected};
-use crate::fullness;
+use super::driver::SqlxDriver;
 use crate::internal::Named;
 use crate::native::lost;
 use crate::store::SqliteStore;
 use crate::wake::note_message;
 use crate::writer::Turn;
+use crate::{fullness, statements};
 
 const NAME: &str = "a transaction begun outside of handlers (`outbox.begin()`)";
 /// The same when it is over and cannot be taken back.
@@ -125,6 +126,16 @@ impl OwnedSqliteTx {
         newest.into_iter().for_each(|newest| env.fullness.appended(newest));
         messages.iter().for_each(|message| note_message(&mut inner.topics, message));
         Ok(())
+    }
+
+    /// Enqueues jobs. They exist if and only if the transaction commits.
+    ///
+    /// # Errors
+    /// [`StoreError::Budget`], or what the database says.
+    pub async fn enqueue(&mut self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
+        let inner = self.lent.inner.clone().lock_owned().await;
+        self.lent.check()?;
+        statements::jobs::enqueue(&mut SqlxDriver::new(inner, self.lent.typed.clone()), jobs).await
     }
 
     /// Commits; returns when that is durable.

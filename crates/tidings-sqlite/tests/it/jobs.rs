@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_core::ids::MessageId;
-use tidings_core::store::{
-    Claim, Inspect, JobEnd, JobFilter, JobState, JobStore, NewJob, WorkerId,
-};
+use tidings_core::store::{Claim, Inspect, JobEnd, JobFilter, JobState, JobStore, NewJob, WorkerId};
 use tidings_core::trace::TraceContext;
 
 use crate::support::{NOW, Temp, open, work};
@@ -31,7 +29,12 @@ fn job(name: &str) -> NewJob {
 }
 
 /// Ends what was claimed before and claims the next, in one transaction; answers with how many were claimed.
-async fn turn(temp: &Temp, worker: WorkerId, before: &mut Vec<tidings_core::store::ClaimedJob>, limit: usize) -> usize {
+async fn turn(
+    temp: &Temp,
+    worker: WorkerId,
+    before: &mut Vec<tidings_core::store::ClaimedJob>,
+    limit: usize,
+) -> usize {
     let ends: Arc<Vec<_>> = Arc::new(before.drain(..).map(|job| (job.lease, JobEnd::Completed)).collect());
     let claimed = Arc::new(std::sync::Mutex::new(Vec::new()));
     let found = claimed.clone();
