@@ -2,8 +2,9 @@
 ALTER TABLE tidings_outcomes ADD COLUMN causation_id BLOB;
 CREATE INDEX tidings_outcomes_flow ON tidings_outcomes (correlation_id) WHERE causation_id IS NOT NULL;
 
--- Jobs, those that have ended among them until retention takes them. What is found by something else than its place has a
--- partial index, so that the many that have ended cost those that wait nothing.
+-- Jobs, those that have ended among them until retention takes them. Beginning an attempt and completing the job change one
+-- index each, and one more: an index whose condition names a changed column costs an update even where nothing in it
+-- changes. So what is indexed are columns of their own, that are NULL where they do not matter, and not `state`.
 CREATE TABLE tidings_jobs (
     place          INTEGER PRIMARY KEY, -- in the order of enqueueing
     id             BLOB NOT NULL UNIQUE,
@@ -12,6 +13,8 @@ CREATE TABLE tidings_jobs (
     state          TEXT NOT NULL CHECK (state IN ('scheduled', 'ready', 'suspect', 'behind', 'running', 'completed',
                                                   'dead', 'cancelled', 'discarded')),
     priority       INTEGER NOT NULL,
+    turn           INTEGER, -- ready: its priority; 100000: suspect, 100001: running, 100002: dead; else NULL
+    waits_until    INTEGER, -- when it is due, while it is scheduled
     due            INTEGER NOT NULL,
     at             INTEGER NOT NULL,
     key            TEXT,
@@ -30,7 +33,8 @@ CREATE TABLE tidings_jobs (
     losses         INTEGER NOT NULL DEFAULT 0,
     worker         INTEGER, -- whose attempt is under way
     started_at     INTEGER,
-    ended_at       INTEGER,
+    died_at        INTEGER,
+    ended_at       INTEGER, -- when it came to a state that it will not leave
     death          TEXT,
     error          TEXT,
     reason         TEXT, -- why it was, or is to be, cancelled or discarded
@@ -38,12 +42,9 @@ CREATE TABLE tidings_jobs (
     data           TEXT NOT NULL
 ) STRICT;
 
-CREATE INDEX tidings_jobs_ready ON tidings_jobs (queue, priority) WHERE state = 'ready';
-CREATE INDEX tidings_jobs_scheduled ON tidings_jobs (queue, due) WHERE state = 'scheduled';
-CREATE INDEX tidings_jobs_suspect ON tidings_jobs (queue) WHERE state = 'suspect';
-CREATE INDEX tidings_jobs_running ON tidings_jobs (worker) WHERE state = 'running';
-CREATE INDEX tidings_jobs_dead ON tidings_jobs (queue) WHERE state = 'dead';
-CREATE INDEX tidings_jobs_ended ON tidings_jobs (ended_at) WHERE state IN ('completed', 'cancelled', 'discarded');
+CREATE INDEX tidings_jobs_turn ON tidings_jobs (queue, turn) WHERE turn IS NOT NULL;
+CREATE INDEX tidings_jobs_waiting ON tidings_jobs (queue, waits_until) WHERE waits_until IS NOT NULL;
+CREATE INDEX tidings_jobs_ended ON tidings_jobs (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX tidings_jobs_key ON tidings_jobs (queue, key) WHERE holds = 1;
 CREATE UNIQUE INDEX tidings_jobs_unique ON tidings_jobs (name, unique_key) WHERE unique_key IS NOT NULL;
 CREATE INDEX tidings_jobs_flow ON tidings_jobs (correlation_id);

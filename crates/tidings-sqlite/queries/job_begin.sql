@@ -1,1 +1,2 @@
-UPDATE tidings_jobs SET state = 'running', worker = ?2, attempts = attempts + 1, started_at = ?3 WHERE place = ?1
+UPDATE tidings_jobs SET state = 'running', turn = 100001, worker = ?2, attempts = attempts + 1, started_at = ?3
+WHERE place = ?1

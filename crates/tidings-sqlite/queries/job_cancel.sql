@@ -1,5 +1,5 @@
 UPDATE tidings_jobs
-SET state = 'cancelled', reason = ?2, ended_at = ?3, worker = NULL, holds = 0,
+SET state = 'cancelled', turn = NULL, waits_until = NULL, reason = ?2, ended_at = ?3, worker = NULL, holds = 0,
     unique_key = CASE WHEN unique_until > ?3 THEN unique_key END
 WHERE place = ?1
 RETURNING queue, key

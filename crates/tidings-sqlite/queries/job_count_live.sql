@@ -1,1 +1,1 @@
-SELECT count(*) FROM tidings_jobs WHERE name = ?1 AND state NOT IN ('completed', 'cancelled', 'discarded')
+SELECT count(*) FROM tidings_jobs WHERE name = ?1 AND ended_at IS NULL

@@ -1,1 +1,1 @@
-SELECT min(due) FROM tidings_jobs WHERE queue = ?1 AND state = 'scheduled'
+SELECT min(waits_until) FROM tidings_jobs WHERE queue = ?1 AND waits_until IS NOT NULL

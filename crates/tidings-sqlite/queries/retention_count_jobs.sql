@@ -1,1 +1,1 @@
-SELECT count(*) FROM tidings_jobs WHERE state IN ('completed', 'cancelled', 'discarded')
+SELECT count(*) FROM tidings_jobs WHERE ended_at IS NOT NULL

@@ -27,8 +27,8 @@ impl<'a> Param<'a> {
     }
 }
 
-/// A connection with an open transaction.
-pub(crate) trait Exec: Send {
+/// Runs the store's own statements in an open transaction.
+pub(crate) trait Statements: Send {
     fn env(&self) -> &Env;
 
     /// Runs one of the store's own statements, with parameters `?1`, `?2` and so on.
@@ -45,6 +45,12 @@ pub(crate) trait Exec: Send {
         params: &[Param<'_>],
     ) -> impl Future<Output = Result<Vec<Vec<Value>>, StoreError>> + Send;
 
+    /// Remembers to wake, after the commit, those who work on a queue.
+    fn wake_queue(&mut self, queue: &str);
+}
+
+/// All that a work's transaction offers, on either driver.
+pub(crate) trait Exec: Statements {
     /// Inserts messages into the log and remembers whom to wake after the commit.
     fn append(&mut self, messages: &[Envelope]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
@@ -54,9 +60,6 @@ pub(crate) trait Exec: Send {
         messages: &[Envelope],
         outcome: &[Param<'_>],
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
-
-    /// Remembers to wake, after the commit, those who work on a queue.
-    fn wake_queue(&mut self, queue: &str);
 
     /// Runs a module's statement.
     fn module_execute(

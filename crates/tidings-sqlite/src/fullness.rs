@@ -13,7 +13,7 @@ use tidings_core::value::Value;
 
 use crate::env::Env;
 use crate::error::from_sqlx;
-use crate::exec::Exec;
+use crate::exec::Statements;
 use crate::typed;
 
 const ROOM: &str = include_str!("../queries/log_room.sql");
@@ -72,7 +72,7 @@ impl Fullness {
 }
 
 /// Refuses an append while the log is full.
-pub(crate) async fn check<E: Exec>(exec: &mut E) -> Result<(), StoreError> {
+pub(crate) async fn check<E: Statements>(exec: &mut E) -> Result<(), StoreError> {
     if exec.env().fullness.has_room() {
         return Ok(());
     }

@@ -15,7 +15,7 @@ use tidings_core::value::{Row, Value};
 
 use crate::env::Env;
 use crate::error::{EndedBy, from_native, shorten};
-use crate::exec::{Exec, Param};
+use crate::exec::{Exec, Param, Statements};
 use crate::guard::Guard;
 use crate::internal::Inside;
 use crate::module_sql;
@@ -262,7 +262,7 @@ pub(crate) fn lost(context: &str, source: Option<Box<dyn std::error::Error + Sen
 }
 
 // Nothing here ever waits, so the futures are ready when they are made and cost no allocation.
-impl Exec for NativeDriver {
+impl Statements for NativeDriver {
     fn env(&self) -> &Env {
         &self.native.env
     }
@@ -292,6 +292,12 @@ impl Exec for NativeDriver {
         std::future::ready(rows)
     }
 
+    fn wake_queue(&mut self, queue: &str) {
+        note_queue(&mut self.native.lock().topics, queue);
+    }
+}
+
+impl Exec for NativeDriver {
     fn append(&mut self, messages: &[Envelope]) -> impl Future<Output = Result<(), StoreError>> + Send {
         std::future::ready(self.with(
             || format!("appending {} messages", messages.len()),
@@ -312,10 +318,6 @@ impl Exec for NativeDriver {
             },
         );
         std::future::ready(done)
-    }
-
-    fn wake_queue(&mut self, queue: &str) {
-        note_queue(&mut self.native.lock().topics, queue);
     }
 
     fn module_execute(

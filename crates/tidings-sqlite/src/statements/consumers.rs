@@ -4,9 +4,9 @@ use tidings_core::envelope::Cursor;
 use tidings_core::store::{Begun, Lease, Receipt, StoreError};
 
 use super::{fenced_unless, lease_params};
-use crate::exec::{Exec, Param};
+use crate::exec::{Param, Statements};
 
-pub(crate) async fn advance<E: Exec>(
+pub(crate) async fn advance<E: Statements>(
     exec: &mut E,
     lease: &Lease,
     to: &Cursor,
@@ -22,7 +22,7 @@ pub(crate) async fn advance<E: Exec>(
     }
 }
 
-pub(crate) async fn write_receipt<E: Exec>(
+pub(crate) async fn write_receipt<E: Statements>(
     exec: &mut E,
     lease: &Lease,
     receipt: &Receipt,
@@ -37,7 +37,7 @@ pub(crate) async fn write_receipt<E: Exec>(
     exec.execute(include_str!("../../queries/receipt_insert.sql"), &params).await.map(drop)
 }
 
-pub(crate) async fn begin_batch<E: Exec>(
+pub(crate) async fn begin_batch<E: Statements>(
     exec: &mut E,
     lease: &Lease,
     begun: &Begun,

@@ -13,10 +13,10 @@ pub(crate) use parked::{park, settle};
 
 use tidings_core::store::{Lease, StoreError};
 
-use crate::exec::{Exec, Param};
+use crate::exec::{Param, Statements};
 
 /// Fails unless the lease is the newest of its consumer. Within the one write transaction nothing can change that.
-async fn check_fence<E: Exec>(exec: &mut E, lease: &Lease) -> Result<(), StoreError> {
+async fn check_fence<E: Statements>(exec: &mut E, lease: &Lease) -> Result<(), StoreError> {
     let rows = exec.query(include_str!("../../queries/fence_check.sql"), &lease_params(lease)).await?;
     if rows.is_empty() { Err(fenced(lease)) } else { Ok(()) }
 }

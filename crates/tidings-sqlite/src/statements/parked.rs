@@ -7,9 +7,13 @@ use tidings_core::value::Value;
 
 use super::consumers::write_receipt;
 use super::{check_fence, fenced_unless, lease_params};
-use crate::exec::{Exec, Param};
+use crate::exec::{Param, Statements};
 
-pub(crate) async fn park<E: Exec>(exec: &mut E, lease: &Lease, parked: &[Parked]) -> Result<(), StoreError> {
+pub(crate) async fn park<E: Statements>(
+    exec: &mut E,
+    lease: &Lease,
+    parked: &[Parked],
+) -> Result<(), StoreError> {
     check_fence(exec, lease).await?;
     for message in parked {
         let key = if message.releases_key && message.state == ParkedState::Dead {
@@ -41,7 +45,7 @@ struct Row {
     dead: bool,
 }
 
-pub(crate) async fn settle<E: Exec>(
+pub(crate) async fn settle<E: Statements>(
     exec: &mut E,
     lease: &Lease,
     position: Position,
@@ -91,7 +95,7 @@ pub(crate) async fn settle<E: Exec>(
     }
 }
 
-async fn find<E: Exec>(exec: &mut E, lease: &Lease, position: Position) -> Result<Row, StoreError> {
+async fn find<E: Statements>(exec: &mut E, lease: &Lease, position: Position) -> Result<Row, StoreError> {
     let params = [Param::Text(&lease.consumer), Param::Int(position.0)];
     let rows = exec.query(include_str!("../../queries/parked_get.sql"), &params).await?;
     match rows.into_iter().next().as_deref() {
@@ -105,13 +109,18 @@ async fn find<E: Exec>(exec: &mut E, lease: &Lease, position: Position) -> Resul
 }
 
 /// Makes the next message of the key its head, if the settled one was the head and no longer holds the key.
-async fn promote<E: Exec>(exec: &mut E, lease: &Lease, settled: &Row, due: i64) -> Result<(), StoreError> {
+async fn promote<E: Statements>(
+    exec: &mut E,
+    lease: &Lease,
+    settled: &Row,
+    due: i64,
+) -> Result<(), StoreError> {
     let Some(key) = &settled.key else { return Ok(()) };
     let params = [Param::Text(&lease.consumer), Param::Text(key), Param::Int(due)];
     exec.execute(include_str!("../../queries/parked_promote.sql"), &params).await.map(drop)
 }
 
-async fn update<E: Exec>(
+async fn update<E: Statements>(
     exec: &mut E,
     [consumer, position]: [Param<'_>; 2],
     state: &str,

@@ -13,7 +13,7 @@ use super::connection::{Inner, Typed, connected};
 use super::{nesting, values};
 use crate::env::Env;
 use crate::error::{EndedBy, from_sqlx, shorten, sqlx_code};
-use crate::exec::{Exec, Param};
+use crate::exec::{Exec, Param, Statements};
 use crate::native::lost;
 use crate::tx::SqliteTx;
 use crate::wake::{note_message, note_queue};
@@ -91,7 +91,7 @@ impl SqlxDriver {
     }
 }
 
-impl Exec for SqlxDriver {
+impl Statements for SqlxDriver {
     fn env(&self) -> &Env {
         &self.typed.env
     }
@@ -113,6 +113,12 @@ impl Exec for SqlxDriver {
         rows.map_err(|source| self.explain(shorten(sql), source))
     }
 
+    fn wake_queue(&mut self, queue: &str) {
+        note_queue(&mut self.inner.topics, queue);
+    }
+}
+
+impl Exec for SqlxDriver {
     async fn append(&mut self, messages: &[Envelope]) -> Result<(), StoreError> {
         let done = append(self.enter()?, messages).await;
         let newest =
@@ -127,10 +133,6 @@ impl Exec for SqlxDriver {
         let (changed, newest) = done.map_err(|source| self.explain(context(), source))?;
         self.note(messages, newest);
         Ok(changed)
-    }
-
-    fn wake_queue(&mut self, queue: &str) {
-        note_queue(&mut self.inner.topics, queue);
     }
 
     async fn module_execute(

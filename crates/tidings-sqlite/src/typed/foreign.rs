@@ -2,12 +2,14 @@
 
 use sqlx::{Connection, SqliteConnection};
 use tidings_core::envelope::Envelope;
-use tidings_core::store::StoreError;
+use tidings_core::store::{Enqueued, NewJob, StoreError};
 
 use super::append::append;
 use super::awaited;
+use super::bare::Bare;
 use crate::error::from_sqlx;
 use crate::fullness;
+use crate::statements::jobs::enqueue;
 use crate::store::SqliteStore;
 use crate::wake::note_message;
 
@@ -44,6 +46,26 @@ impl SqliteStore {
             awaited::watch_for(&self.shared, last.id, topics);
         }
         Ok(())
+    }
+
+    /// Enqueues jobs in a transaction that the caller began on a connection of their own; as [`append_on`](Self::append_on).
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if no transaction is open, [`StoreError::Busy`], or what else the database says.
+    pub async fn enqueue_on(
+        &self,
+        connection: &mut SqliteConnection,
+        jobs: &[NewJob],
+    ) -> Result<Vec<Enqueued>, StoreError> {
+        let env = &self.shared.env;
+        refuse_without_transaction(connection, &env.database).await?;
+        let mut topics = Vec::new();
+        let enqueued = enqueue(&mut Bare { connection, env, topics: &mut topics }, jobs).await?;
+        let mut outcomes = jobs.iter().zip(&enqueued).rev();
+        if let Some((last, _)) = outcomes.find(|(_, enqueued)| **enqueued == Enqueued::New) {
+            awaited::watch_for(&self.shared, last.id, topics);
+        }
+        Ok(enqueued)
     }
 }
 

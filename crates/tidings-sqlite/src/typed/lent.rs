@@ -5,20 +5,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use sqlx::SqliteConnection;
 use tidings_core::envelope::Envelope;
-use tidings_core::store::{Enqueued, Limits, NewJob, StoreError};
+use tidings_core::store::{Enqueued, JobEnd, JobLease, Limits, NewJob, StoreError};
 use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 use super::append::append;
+use super::bare::Bare;
 use super::connection::{Inner, Typed, connected};
-use super::driver::SqlxDriver;
+use crate::fullness;
 use crate::internal::Named;
 use crate::native::lost;
+use crate::statements::jobs::{end, enqueue};
 use crate::store::SqliteStore;
 use crate::wake::note_message;
 use crate::writer::Turn;
-use crate::{fullness, statements};
 
 const NAME: &str = "a transaction begun outside of handlers (`outbox.begin()`)";
 /// The same when it is over and cannot be taken back.
@@ -133,9 +135,21 @@ impl OwnedSqliteTx {
     /// # Errors
     /// [`StoreError::Budget`], or what the database says.
     pub async fn enqueue(&mut self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
-        let inner = self.lent.inner.clone().lock_owned().await;
-        self.lent.check()?;
-        statements::jobs::enqueue(&mut SqlxDriver::new(inner, self.lent.typed.clone()), jobs).await
+        let mut inner = self.lent.inner.lock().await;
+        enqueue(&mut self.lent.bare(&mut inner)?, jobs).await
+    }
+
+    /// Ends attempts of jobs; says of each whether its lease was good.
+    ///
+    /// # Errors
+    /// [`StoreError::Budget`], or what the database says.
+    pub async fn end_attempts(
+        &mut self,
+        ends: &[(JobLease, JobEnd)],
+        at: Timestamp,
+    ) -> Result<Vec<bool>, StoreError> {
+        let mut inner = self.lent.inner.lock().await;
+        end(&mut self.lent.bare(&mut inner)?, ends, at).await
     }
 
     /// Commits; returns when that is durable.
@@ -170,6 +184,14 @@ impl OwnedSqliteTx {
 }
 
 impl Lent {
+    /// The connection for the store's own statements, unless the transaction was taken back.
+    fn bare<'l>(&'l self, inner: &'l mut Inner) -> Result<Bare<'l>, StoreError> {
+        self.check()?;
+        let Inner { connection, topics, .. } = inner;
+        let connection = connection.as_mut().ok_or_else(|| lost(NAME, None))?;
+        Ok(Bare { connection, env: &self.typed.env, topics })
+    }
+
     fn check(&self) -> Result<(), StoreError> {
         if self.over.load(Acquire) {
             return Err(StoreError::Budget { work: NAME.to_owned(), budget: self.budget });

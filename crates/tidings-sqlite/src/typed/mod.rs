@@ -5,6 +5,7 @@
 
 mod append;
 mod awaited;
+mod bare;
 mod connection;
 mod driver;
 mod foreign;

@@ -1,85 +1,79 @@
-//! Jobs: the plans of their statements, which a test of behaviour does not see.
+//! The plans of the statements that each job costs: a wrong one is right on a small table, and slow on a large one.
 
-use std::sync::Arc;
-use std::time::Duration;
+use crate::support::open;
 
-use tidings_core::ids::MessageId;
-use tidings_core::store::{Claim, Inspect, JobEnd, JobFilter, JobState, JobStore, NewJob, WorkerId};
-use tidings_core::trace::TraceContext;
+/// Statement, and what its plan must say. Nothing may look at all jobs.
+const PLANS: &[(&str, &str, &[&str])] = &[
+    (
+        "job_ready",
+        include_str!("../../queries/job_ready.sql"),
+        &["USING INDEX tidings_jobs_turn (queue=? AND turn<?)"],
+    ),
+    ("job_begin", include_str!("../../queries/job_begin.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
+    ("job_complete", include_str!("../../queries/job_complete.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
+    ("job_again", include_str!("../../queries/job_again.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
+    (
+        "job_stage",
+        include_str!("../../queries/job_stage.sql"),
+        &[
+            "USING COVERING INDEX tidings_jobs_waiting (queue=? AND waits_until<?)",
+            "INTEGER PRIMARY KEY (rowid=?)",
+        ],
+    ),
+    ("job_next_due", include_str!("../../queries/job_next_due.sql"), &["tidings_jobs_waiting (queue=?"]),
+    (
+        "job_key_held",
+        include_str!("../../queries/job_key_held.sql"),
+        &["tidings_jobs_key (queue=? AND key=?)"],
+    ),
+    ("job_promote", include_str!("../../queries/job_promote.sql"), &["tidings_jobs_key (queue=? AND key=?)"]),
+    (
+        "job_unique_get",
+        include_str!("../../queries/job_unique_get.sql"),
+        &["tidings_jobs_unique (name=? AND unique_key=?)"],
+    ),
+    (
+        "job_unique_free",
+        include_str!("../../queries/job_unique_free.sql"),
+        &["tidings_jobs_unique (name=? AND unique_key=?)"],
+    ),
+    (
+        "job_suspect",
+        include_str!("../../queries/job_suspect.sql"),
+        &["tidings_jobs_turn (queue=? AND turn=?)"],
+    ),
+    ("job_lost", include_str!("../../queries/job_lost.sql"), &["tidings_jobs_turn (queue=? AND turn=?)"]),
+    (
+        "job_cancelled_of_worker",
+        include_str!("../../queries/job_cancelled_of_worker.sql"),
+        &["tidings_jobs_turn (queue=? AND turn=?)"],
+    ),
+    (
+        "retention_old_jobs",
+        include_str!("../../queries/retention_old_jobs.sql"),
+        &["tidings_jobs_ended (ended_at<?)"],
+    ),
+    (
+        "inspect_flow_jobs",
+        include_str!("../../queries/inspect_flow_jobs.sql"),
+        &["tidings_jobs_flow (correlation_id=?)"],
+    ),
+];
 
-use crate::support::{NOW, Temp, open, work};
-
-fn job(name: &str) -> NewJob {
-    let id = MessageId::new();
-    NewJob {
-        id,
-        name: name.into(),
-        queue: "mail".into(),
-        priority: 0,
-        due: NOW,
-        key: None,
-        unique: None,
-        source: "shop".into(),
-        correlation_id: id,
-        causation_id: None,
-        trace: TraceContext::default(),
-        at: NOW,
-        data: "{}".to_owned(),
-    }
-}
-
-/// Ends what was claimed before and claims the next, in one transaction; answers with how many were claimed.
-async fn turn(
-    temp: &Temp,
-    worker: WorkerId,
-    before: &mut Vec<tidings_core::store::ClaimedJob>,
-    limit: usize,
-) -> usize {
-    let ends: Arc<Vec<_>> = Arc::new(before.drain(..).map(|job| (job.lease, JobEnd::Completed)).collect());
-    let claimed = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let found = claimed.clone();
-    let names: Arc<[Arc<str>]> = Arc::new(["shop.mail".into()]);
-    temp.run(work("turn", move |tx| {
-        let (ends, names, found) = (ends.clone(), names.clone(), found.clone());
-        Box::pin(async move {
-            assert!(tx.end_attempts(&ends, NOW).await?.iter().all(|good| *good));
-            let claim = Claim { queue: "mail", worker, names: &names, limit, now: NOW, rate: None };
-            *found.lock().unwrap() = tx.claim_jobs(&claim).await?.jobs;
-            Ok(())
-        })
-    }))
-    .await
-    .unwrap();
-    before.append(&mut claimed.lock().unwrap());
-    before.len()
-}
-
-async fn enqueue(temp: &Temp, count: usize) {
-    let jobs: Arc<Vec<_>> = Arc::new((0..count).map(|_| job("shop.mail")).collect());
-    temp.run(work("enqueue", move |tx| {
-        let jobs = jobs.clone();
-        Box::pin(async move { tx.enqueue(&jobs).await.map(drop) })
-    }))
-    .await
-    .unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn jobs_are_drained_in_turns() {
+#[tokio::test]
+async fn what_each_job_costs_does_not_grow_with_their_number() {
     let temp = open().await;
-    let worker = temp.store.enlist("a test", Duration::from_secs(30)).await.unwrap();
-    let count: usize = std::env::var("JOBS").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000);
-    for round in 0..2 {
-        let begun = std::time::Instant::now();
-        for _ in 0..count / 1_000 {
-            enqueue(&temp, 1_000).await;
+    let connection = temp.outside();
+    for (name, sql, expected) in PLANS {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let plan: Vec<String> =
+            statement.raw_query().mapped(|row| row.get(3)).collect::<Result<_, _>>().unwrap();
+        for part in *expected {
+            assert!(plan.iter().any(|line| line.contains(part)), "{name}: no `{part}` in {plan:#?}");
         }
-        println!("round {round}: enqueue {:.0}/s", count as f64 / begun.elapsed().as_secs_f64());
-        let begun = std::time::Instant::now();
-        let mut running = Vec::new();
-        while turn(&temp, worker, &mut running, 500).await > 0 {}
-        println!("round {round}: drain {:.0}/s", count as f64 / begun.elapsed().as_secs_f64());
+        let scans = |line: &&String| {
+            line.starts_with("SCAN") && line.contains("tidings_jobs") && !line.contains("USING")
+        };
+        assert_eq!(plan.iter().find(scans), None, "{name}: {plan:#?}");
     }
-    let filter = JobFilter { state: Some(JobState::Completed), ..JobFilter::default() };
-    assert_eq!(temp.store.jobs(&filter, usize::MAX).await.unwrap().len(), 2 * count);
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use tidings_core::error::chain;
-use tidings_core::store::{Limits, Store, StoreError};
+use tidings_core::store::{Inspect, Limits, Store, StoreError};
 use tidings_sqlite::{SqliteConfig, SqliteStore};
 
 use crate::support::*;
@@ -64,7 +64,20 @@ async fn a_newer_schema_is_left_alone() {
     let sql = "INSERT INTO tidings_migrations VALUES ('tidings', 99, 'future', x'00', 0)";
     temp.outside().execute(sql, []).unwrap();
     let error = open_error(config(&temp.folder)).await;
-    assert!(matches!(error, StoreError::NewerSchema { found: 99, known: 1 }), "{error:?}");
+    assert!(matches!(error, StoreError::NewerSchema { found: 99, known: 2 }), "{error:?}");
+}
+
+/// A file from before there were jobs.
+#[tokio::test]
+async fn an_older_schema_is_moved_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = rusqlite::Connection::open(folder.path().join("shop.db")).unwrap();
+    old.execute_batch(include_str!("../../migrations/0001_log.sql")).unwrap();
+    old.execute("INSERT INTO tidings_migrations VALUES ('tidings', 1, 'log', x'00', 0)", []).unwrap();
+    drop(old);
+    let store = SqliteStore::open(config(&folder)).await.unwrap();
+    assert!(store.queues().await.unwrap().is_empty(), "there are tables for jobs");
+    store.close().await.unwrap();
 }
 
 #[tokio::test]

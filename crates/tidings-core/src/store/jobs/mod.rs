@@ -96,6 +96,8 @@ pub struct JobLease {
     pub worker: WorkerId,
     /// Which attempt it is, counted from 1.
     pub attempt: u32,
+    /// Whether the job has neither a key nor a unique key, so that no other has to be looked after when it ends.
+    pub is_plain: bool,
 }
 
 /// What to claim.

@@ -9,12 +9,12 @@ use tidings_core::trace::{TraceContext, TraceParent};
 
 use super::rate::Rate;
 use super::{Columns, time};
-use crate::exec::{Exec, Param};
+use crate::exec::{Param, Statements};
 
 /// So many delayed jobs become ready in one transaction at most; the next claim goes on.
 const STAGED_MAX: u32 = 10_000;
 
-pub(crate) async fn claim<E: Exec>(exec: &mut E, claim: &Claim<'_>) -> Result<Claimed, StoreError> {
+pub(crate) async fn claim<E: Statements>(exec: &mut E, claim: &Claim<'_>) -> Result<Claimed, StoreError> {
     if !exec.env().workers.is_alive(claim.worker) {
         return Ok(Claimed::default());
     }
@@ -46,21 +46,21 @@ pub(crate) async fn claim<E: Exec>(exec: &mut E, claim: &Claim<'_>) -> Result<Cl
 }
 
 /// Whether the queue is paused, and its next free time.
-async fn queue_state<E: Exec>(exec: &mut E, queue: &str) -> Result<(bool, Option<i64>), StoreError> {
+async fn queue_state<E: Statements>(exec: &mut E, queue: &str) -> Result<(bool, Option<i64>), StoreError> {
     let rows = exec.query(include_str!("../../../queries/job_queue_get.sql"), &[Param::Text(queue)]).await?;
     let Some(row) = rows.into_iter().next() else { return Ok((false, None)) };
     let mut columns = Columns::new(row, "tidings_queues");
     Ok((columns.int()? == 1, columns.int_or_null()?))
 }
 
-async fn next_due<E: Exec>(exec: &mut E, queue: &str) -> Result<Option<Timestamp>, StoreError> {
+async fn next_due<E: Statements>(exec: &mut E, queue: &str) -> Result<Option<Timestamp>, StoreError> {
     let rows = exec.query(include_str!("../../../queries/job_next_due.sql"), &[Param::Text(queue)]).await?;
     let Some(row) = rows.into_iter().next() else { return Ok(None) };
     let due = Columns::new(row, "tidings_jobs").int_or_null()?;
     Ok(due.and_then(|due| Timestamp::from_microsecond(due).ok()))
 }
 
-async fn begin_ready<E: Exec>(
+async fn begin_ready<E: Statements>(
     exec: &mut E,
     claim: &Claim<'_>,
     limit: usize,
@@ -83,7 +83,7 @@ async fn begin_ready<E: Exec>(
     Ok(jobs)
 }
 
-pub(crate) async fn claim_suspect<E: Exec>(
+pub(crate) async fn claim_suspect<E: Statements>(
     exec: &mut E,
     worker: WorkerId,
     queues: &[Arc<str>],
@@ -103,7 +103,7 @@ pub(crate) async fn claim_suspect<E: Exec>(
     Ok(Some(job))
 }
 
-async fn begin<E: Exec>(exec: &mut E, job: &ClaimedJob, now: Timestamp) -> Result<(), StoreError> {
+async fn begin<E: Statements>(exec: &mut E, job: &ClaimedJob, now: Timestamp) -> Result<(), StoreError> {
     let params = [Param::Int(job.lease.place), Param::Int(job.lease.worker.0), time(now)];
     exec.execute(include_str!("../../../queries/job_begin.sql"), &params).await.map(drop)
 }
@@ -117,11 +117,14 @@ fn claimed(
     let place = columns.int()?;
     let id = columns.id()?;
     let name = columns.text()?;
+    let key = columns.text_or_null()?.map(Key::from_stored);
+    let attempt = columns.count()?.saturating_add(1);
+    let is_plain = columns.int()? == 0 && key.is_none();
     Ok(ClaimedJob {
         // Many jobs share a name, and the caller has it already.
         name: names.iter().find(|known| ***known == *name).cloned().unwrap_or_else(|| name.into()),
-        key: columns.text_or_null()?.map(Key::from_stored),
-        lease: JobLease { id, place, worker, attempt: columns.count()?.saturating_add(1) },
+        lease: JobLease { id, place, worker, attempt, is_plain },
+        key,
         failures: columns.count()?,
         losses: columns.count()?,
         at: columns.time()?,

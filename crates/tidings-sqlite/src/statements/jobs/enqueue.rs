@@ -1,12 +1,15 @@
 //! Enqueueing.
 
-use tidings_core::store::{Enqueued, NewJob, StoreError, UniqueKey};
+use tidings_core::store::{Enqueued, JobState, NewJob, StoreError, UniqueKey};
 
 use super::{Columns, time};
-use crate::exec::{Exec, Param};
+use crate::exec::{Param, Statements};
 use crate::statements::log::id;
 
-pub(crate) async fn enqueue<E: Exec>(exec: &mut E, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
+pub(crate) async fn enqueue<E: Statements>(
+    exec: &mut E,
+    jobs: &[NewJob],
+) -> Result<Vec<Enqueued>, StoreError> {
     let mut enqueued = Vec::with_capacity(jobs.len());
     for job in jobs {
         let done = match &job.unique {
@@ -18,7 +21,7 @@ pub(crate) async fn enqueue<E: Exec>(exec: &mut E, jobs: &[NewJob]) -> Result<Ve
     Ok(enqueued)
 }
 
-async fn enqueue_unique<E: Exec>(
+async fn enqueue_unique<E: Statements>(
     exec: &mut E,
     job: &NewJob,
     unique: &UniqueKey,
@@ -39,9 +42,10 @@ async fn enqueue_unique<E: Exec>(
     Ok(if is_same { Enqueued::Existing(there) } else { Enqueued::Conflict(there) })
 }
 
-async fn insert<E: Exec>(exec: &mut E, job: &NewJob) -> Result<u64, StoreError> {
+async fn insert<E: Statements>(exec: &mut E, job: &NewJob) -> Result<u64, StoreError> {
     let unique = job.unique.as_ref();
     let traceparent = job.trace.traceparent();
+    let state = first_state(exec, job).await?;
     let params = [
         id(&job.id),
         Param::Text(&job.name),
@@ -60,8 +64,23 @@ async fn insert<E: Exec>(exec: &mut E, job: &NewJob) -> Result<u64, StoreError> 
         Param::text(job.trace.tracestate.as_deref()),
         Param::text(job.trace.baggage.as_deref()),
         Param::Text(&job.data),
+        Param::Text(state.as_str()),
+        if state == JobState::Ready { Param::Int(job.priority.into()) } else { Param::Null },
+        if state == JobState::Scheduled { time(job.due) } else { Param::Null },
     ];
     let inserted = exec.execute(include_str!("../../../queries/job_enqueue.sql"), &params).await?;
     exec.wake_queue(&job.queue);
     Ok(inserted)
+}
+
+/// A job with a key waits behind one of its queue and key that has not ended.
+async fn first_state<E: Statements>(exec: &mut E, job: &NewJob) -> Result<JobState, StoreError> {
+    if let Some(key) = &job.key {
+        let params = [Param::Text(&job.queue), Param::Text(key.as_str())];
+        let held = exec.query(include_str!("../../../queries/job_key_held.sql"), &params).await?;
+        if !held.is_empty() {
+            return Ok(JobState::Behind);
+        }
+    }
+    Ok(if job.due > job.at { JobState::Scheduled } else { JobState::Ready })
 }

@@ -13,10 +13,10 @@ use jiff::Timestamp;
 use tidings_core::store::{JobLease, StoreError};
 use tidings_core::value::Value;
 
-use crate::exec::{Exec, Param};
+use crate::exec::{Param, Statements};
 
 /// Keeps what a job says of its progress.
-pub(crate) async fn report_progress<E: Exec>(
+pub(crate) async fn report_progress<E: Statements>(
     exec: &mut E,
     lease: &JobLease,
     progress: &str,
@@ -28,7 +28,7 @@ pub(crate) async fn report_progress<E: Exec>(
 }
 
 /// Moves a recurring job from one time to the next.
-pub(crate) async fn move_cron<E: Exec>(
+pub(crate) async fn move_cron<E: Statements>(
     exec: &mut E,
     name: &str,
     from: Timestamp,
@@ -47,7 +47,12 @@ fn time(time: Timestamp) -> Param<'static> {
 }
 
 /// The head of a key may have changed: whoever is it now may run.
-async fn promote<E: Exec>(exec: &mut E, queue: &str, key: &str, now: Timestamp) -> Result<(), StoreError> {
+async fn promote<E: Statements>(
+    exec: &mut E,
+    queue: &str,
+    key: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let params = [Param::Text(queue), Param::Text(key), time(now)];
     exec.execute(include_str!("../../../queries/job_promote.sql"), &params).await?;
     exec.wake_queue(queue);
