@@ -1,9 +1,9 @@
-//! What a contract, a reader, a command and a query are to the compiler.
+//! What a contract, a reader, a command, a query and a job are to the compiler.
 //!
 //! Events come from files: `tidings::contracts!` writes an [`Event`] implementation for every
 //! version in the registry, so what is not in the registry cannot be published. Readers are
-//! written by hand and checked by `#[derive(Reads)]`. Commands and queries are plain structs with
-//! `#[derive(Command)]` and `#[derive(Query)]`.
+//! written by hand and checked by `#[derive(Reads)]`. Commands, queries and jobs are plain structs with
+//! `#[derive(Command)]`, `#[derive(Query)]` and `#[derive(Job)]`.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -146,5 +146,16 @@ pub trait Query: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The answer.
     type Output: Serialize + DeserializeOwned + Send + 'static;
     /// The durable name, `<module>.<noun>`: `inventory.stock-level`.
+    const NAME: &'static str;
+}
+
+/// Queued work of a module, with effects outside the database.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a job",
+    label = "has no durable job name",
+    note = "derive it: `#[derive(Job, Serialize, Deserialize)] #[job(\"inventory.reorder\")] struct Reorder {{ .. }}`"
+)]
+pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The durable name, `<module>.<verb>`: `inventory.reorder`.
     const NAME: &'static str;
 }

@@ -110,3 +110,15 @@ pub fn derive_query(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     named::expand(&input, &named::QUERY).into()
 }
+
+/// Makes a struct a job: `#[job("inventory.reorder")]`.
+///
+/// The name is `<module>.<verb>` and durable. `Serialize` and `Deserialize` are derived beside it.
+///
+/// What is in the queue was written by the program as it was when it enqueued it: give a new field a `#[serde(default)]`,
+/// or jobs that wait already do not decode any more, and are dead.
+#[proc_macro_derive(Job, attributes(job))]
+pub fn derive_job(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    named::expand(&input, &named::JOB).into()
+}

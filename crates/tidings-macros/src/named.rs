@@ -1,4 +1,4 @@
-//! The derives `Command` and `Query`: a durable name and an answer.
+//! The derives `Command`, `Query` and `Job`: a durable name and, but for a job, an answer.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
@@ -6,27 +6,41 @@ use syn::parse::{Parse, ParseStream};
 use syn::{DeriveInput, Ident, LitStr, Token, Type};
 use tidings_contracts::is_segment;
 
-/// What the two derives differ in.
+/// What the derives differ in.
 pub(crate) struct Kind {
     name: &'static str,
     attribute: &'static str,
     example: &'static str,
-    needs_output: bool,
+    output: Output,
+}
+
+/// Whether there is an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Output {
+    /// It must be said.
+    Needed,
+    /// It is `()` unless it is said.
+    Optional,
+    /// Nobody waits for one.
+    None,
 }
 
 pub(crate) const COMMAND: Kind = Kind {
     name: "Command",
     attribute: "command",
     example: "#[command(\"orders.place\", output = OrderId)]",
-    needs_output: false,
+    output: Output::Optional,
 };
 
 pub(crate) const QUERY: Kind = Kind {
     name: "Query",
     attribute: "query",
     example: "#[query(\"inventory.stock-level\", output = Level)]",
-    needs_output: true,
+    output: Output::Needed,
 };
+
+pub(crate) const JOB: Kind =
+    Kind { name: "Job", attribute: "job", example: "#[job(\"inventory.reorder\")]", output: Output::None };
 
 struct Arguments {
     name: LitStr,
@@ -64,8 +78,11 @@ pub(crate) fn expand(input: &DeriveInput, kind: &Kind) -> TokenStream {
     // Written even on an error, so that the error is the only one.
     let name = arguments.as_ref().map_or(String::new(), |it| it.name.value());
     let output = match arguments.and_then(|it| it.output) {
-        Some(output) => quote!(#output),
-        None => quote!(()),
+        _ if kind.output == Output::None => quote!(),
+        Some(output) => quote!(type Output = #output;),
+        None => quote!(
+            type Output = ();
+        ),
     };
     let of = format_ident!("{}", kind.name);
     let ident = &input.ident;
@@ -74,7 +91,7 @@ pub(crate) fn expand(input: &DeriveInput, kind: &Kind) -> TokenStream {
         #error
         #[automatically_derived]
         impl #generics ::tidings::#of for #ident #arguments #bounds {
-            type Output = #output;
+            #output
             const NAME: &'static str = #name;
         }
     }
@@ -102,7 +119,13 @@ fn arguments(input: &DeriveInput, kind: &Kind) -> syn::Result<Arguments> {
             ),
         ));
     }
-    if kind.needs_output && arguments.output.is_none() {
+    if let (Output::None, Some(output)) = (kind.output, &arguments.output) {
+        return Err(syn::Error::new_spanned(
+            output,
+            "a job answers nobody; what it learns it publishes or writes",
+        ));
+    }
+    if kind.output == Output::Needed && arguments.output.is_none() {
         let message = format!("say what it answers: `{}`", kind.example);
         return Err(syn::Error::new(arguments.name.span(), message));
     }

@@ -1,8 +1,10 @@
 //! Configuration: defaults, `tidings.toml`, environment, in that order.
 
+mod jobs;
 mod limits;
 mod sources;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +13,7 @@ use serde::Deserialize;
 use tidings_core::retry::RetrySchedule;
 use tidings_core::store::{Limits, Retention};
 
+pub use jobs::{JobsConfig, QueueConfig};
 use sources::{Settings, invalid};
 
 /// The documented defaults, as a commented TOML file.
@@ -27,6 +30,8 @@ pub struct Config {
     pub commands: CommandsConfig,
     pub queries: QueriesConfig,
     pub listeners: ListenersConfig,
+    pub jobs: JobsConfig,
+    pub queues: BTreeMap<String, QueueConfig>,
     pub events: EventsConfig,
     pub retention: RetentionConfig,
     pub start: StartConfig,
@@ -274,12 +279,51 @@ mod tests {
             (None, variable("TIDINGS_STORE__PAHT", "x"), "TIDINGS_STORE__PAHT: there is no setting `paht`"),
             (None, variable("TIDINGS_STORE_PATH", "x"), "TIDINGS_STORE_PATH: two underscores"),
             (None, variable("TIDINGS_STORE_PATH", "x"), "write `TIDINGS_STORE__PATH`"),
+            (
+                Some("[queues.mail]\nconcurency = 4\n"),
+                vec![],
+                "tidings.toml:2:1: there is no setting `concurency` under `[queues.mail]`; did you mean `concurrency`?",
+            ),
+            (
+                Some("[queues]\nmail = 4\n"),
+                vec![],
+                "tidings.toml:2:1: `mail` is a queue: write `[queues.mail]`",
+            ),
+            (
+                Some("[queues.mail]\nconcurrency = 0\n"),
+                vec![],
+                "tidings.toml:2:15: `queues.mail.concurrency` must be",
+            ),
+            (
+                Some("[queues.mail]\nrate_count = 4\n"),
+                vec![],
+                "`queues.mail.rate_count` needs `rate_seconds`",
+            ),
+            (Some("[jobs]\nlease_seconds = 0\n"), vec![], "tidings.toml:2:17: `jobs.lease_seconds` must be"),
+            (None, variable("TIDINGS_QUEUES__MAIL__CONCURRENCY", "few"), "`few` is not a number"),
+            (
+                None,
+                variable("TIDINGS_QUEUES__MAIL", "4"),
+                "TIDINGS_QUEUES__MAIL: say which setting of the queue",
+            ),
             (None, variable("TIDINGS_LISTENERS__BATCH", "many"), "TIDINGS_LISTENERS__BATCH: `many` is not"),
         ];
         for (file, variables, expected) in cases {
             let error = Config::from_parts(file, variables).unwrap_err().to_string();
             assert!(error.contains(expected), "expected: {expected}\nfound: {error}");
         }
+    }
+
+    #[test]
+    fn queues_have_settings_of_their_own() {
+        let file =
+            "[queues.mail]\nrate_count = 100\nrate_seconds = 60\n\n[queues.bulk-mail]\nconcurrency = 1\n";
+        let variables = variable("TIDINGS_QUEUES__BULK_MAIL__CONCURRENCY", "7");
+        let config = Config::from_parts(Some(file), variables).unwrap();
+        let rate = config.queues["mail"].rate().unwrap();
+        assert_eq!((rate.count, rate.per), (100, Duration::from_secs(60)));
+        assert_eq!(config.queues["bulk-mail"].concurrency, Some(7));
+        assert!(config.queues["bulk-mail"].rate().is_none());
     }
 
     #[test]

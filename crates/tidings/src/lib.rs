@@ -12,6 +12,9 @@
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 
+/// What the macros write names this crate as its users do, also where it uses them itself.
+extern crate self as tidings;
+
 mod app;
 mod clock;
 mod command;
@@ -22,8 +25,10 @@ mod ctx;
 mod deadline;
 mod decode;
 mod handler;
+mod jobs;
 mod module;
 mod outbox;
+mod patience;
 mod query;
 mod reply;
 #[cfg(feature = "sqlite")]
@@ -34,14 +39,14 @@ mod underway;
 mod unit;
 
 pub use app::{
-    App, AppBuilder, BuildError, Consumes, Contradiction, DeadLetterError, DeadLetters, Manifest,
-    ModuleManifest, Publishes, ShutdownError,
+    App, AppBuilder, BuildError, Consumes, Contradiction, DeadLetterError, DeadLetters, Does, Manifest,
+    ModuleManifest, Publishes, Recurs, ShutdownError,
 };
 pub use clock::SystemClock;
 pub use command::{Caller, SendCommand, SendError};
 pub use config::{
-    CommandsConfig, Config, ConfigError, DEFAULTS, EventsConfig, ListenersConfig, QueriesConfig,
-    RetentionConfig, StartConfig, StoreConfig, Synchronous,
+    CommandsConfig, Config, ConfigError, DEFAULTS, EventsConfig, JobsConfig, ListenersConfig, QueriesConfig,
+    QueueConfig, RetentionConfig, StartConfig, StoreConfig, Synchronous,
 };
 pub use contracts::ContractViolation;
 #[cfg(feature = "sqlite")]
@@ -50,6 +55,10 @@ pub use ctx::{Ctx, CtxSavepoint, Driver, NoRow, Portable, PortableTx, QueryCtx, 
 pub use handler::{
     AsyncHandler, BatchListener, InBatches, IntoCommand, IntoListener, IntoQuery, IntoReply, Many, One, batch,
 };
+pub use jobs::{
+    Enqueue, Enqueued, Finish, IntoEnqueue, IntoJob, JobCtx, JobDied, JobError, JobOptions, Jobs, Queue,
+    Queues, ToEnqueue, UniqueKeyTaken,
+};
 pub use module::{Module, Options};
 pub use outbox::Outbox;
 #[cfg(feature = "sqlite")]
@@ -57,7 +66,7 @@ pub use outbox::OutboxTx;
 pub use query::{AskQuery, QueryError};
 pub use reply::CommandReply;
 pub use tidings_core::clock::{Clock, SharedClock};
-pub use tidings_core::contract::{Command, ContractInfo, Event, EventKind, Query, Reads, ReadsPart};
+pub use tidings_core::contract::{Command, ContractInfo, Event, EventKind, Job, Query, Reads, ReadsPart};
 pub use tidings_core::error::{Error, ErrorKind, Outcome, Rejection, Result, chain, reject};
 pub use tidings_core::fan_out::FanOut;
 pub use tidings_core::flow::{Flow, FlowId};
@@ -66,7 +75,7 @@ pub use tidings_core::retry::RetrySchedule;
 pub use tidings_core::store::Migration;
 pub use tidings_core::trace::{TraceContext, TraceParent};
 pub use tidings_core::{envelope, flow, key, store, value};
-pub use tidings_macros::{Command, Query, Reads, contracts, migrations};
+pub use tidings_macros::{Command, Job, Query, Reads, contracts, migrations};
 
 /// What generated code names; not for people.
 #[doc(hidden)]

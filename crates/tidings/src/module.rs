@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tidings_core::contract::{Command, ContractInfo, Event};
 use tidings_core::error::{Error, Result};
 use tidings_core::retry::RetrySchedule;
 use tidings_core::store::{Migration, Start};
 
 use crate::handler::{CallRoute, IntoCommand, IntoListener, IntoQuery, IntoReply, ReplyRoute, Route};
+use crate::jobs::{CronDeclaration, IntoEnqueue, IntoJob, JobDeclaration, JobOptions, Queue};
 
 /// A module: the events, commands, queries and tables it owns, and how it reacts to the events of others.
 ///
@@ -29,6 +31,8 @@ pub struct Module {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) replies: Vec<(String, ReplyRoute)>,
     pub(crate) sends: BTreeSet<&'static str>,
+    pub(crate) jobs: Vec<JobDeclaration>,
+    pub(crate) crons: Vec<CronDeclaration>,
     pub(crate) renamed: Vec<(String, String)>,
     pub(crate) retired: Vec<(String, String)>,
 }
@@ -63,6 +67,8 @@ impl Module {
             listeners: Vec::new(),
             replies: Vec::new(),
             sends: BTreeSet::new(),
+            jobs: Vec::new(),
+            crons: Vec::new(),
             renamed: Vec::new(),
             retired: Vec::new(),
         }
@@ -130,6 +136,67 @@ impl Module {
         self
     }
 
+    /// Does a job, which waits in this queue; its durable name is the one that the job derives. Only this module enqueues
+    /// it. See [`JobCtx`](crate::JobCtx) for what its handler looks like.
+    pub fn job<M>(self, queue: Queue, handler: impl IntoJob<M>) -> Self {
+        self.job_with(queue, handler, |options| options)
+    }
+
+    /// Like [`job`](Self::job), with options:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use serde::{Deserialize, Serialize};
+    /// # use tidings::{Job, JobCtx, Module, Queue, Result, RetrySchedule};
+    /// # #[derive(Job, Serialize, Deserialize)]
+    /// # #[job("shop.mail")]
+    /// # struct Mail { to: String }
+    /// # async fn send_mail(_ctx: &mut JobCtx, _job: Mail) -> Result<()> { Ok(()) }
+    /// let tiers = [5, 30, 300].map(Duration::from_secs);
+    /// let shop = Module::new("shop").job_with(Queue::named("mail"), send_mail, |options| {
+    ///     options.retry(RetrySchedule::new(tiers, 10)).timeout(Duration::from_secs(30)).priority(-5)
+    /// });
+    /// ```
+    pub fn job_with<M>(
+        mut self,
+        queue: Queue,
+        handler: impl IntoJob<M>,
+        options: impl FnOnce(JobOptions) -> JobOptions,
+    ) -> Self {
+        let (route, options) = (handler.route(), options(JobOptions::default()));
+        self.jobs.push(JobDeclaration { queue, route, options });
+        self
+    }
+
+    /// Enqueues a job of this module whenever its time comes. The name is durable; the times are a line of `cron`, of five
+    /// fields or of six with seconds first, in a time zone (`Europe/Berlin`).
+    ///
+    /// Where the clocks change it goes by Vixie's rules: a time of day that is skipped runs right after the gap, one that
+    /// comes twice runs once, and intervals (`*/5`) go on by the time that has passed. Of the times that are missed while no
+    /// process is there, one run is made up for, the last.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use tidings::{Job, JobCtx, Module, Queue, Result};
+    /// # #[derive(Job, Serialize, Deserialize)]
+    /// # #[job("shop.report")]
+    /// # struct Report { at: jiff::Timestamp }
+    /// # async fn report(_ctx: &mut JobCtx, _job: Report) -> Result<()> { Ok(()) }
+    /// let shop = Module::new("shop")
+    ///     .job(Queue::named("reports"), report)
+    ///     .cron("nightly-report", "0 3 * * *", "Europe/Berlin", |at| Report { at });
+    /// ```
+    pub fn cron<T: IntoEnqueue>(
+        mut self,
+        name: &str,
+        expression: &str,
+        zone: &str,
+        job: impl Fn(Timestamp) -> T + Send + Sync + 'static,
+    ) -> Self {
+        self.crons.push(CronDeclaration::new(name, expression, zone, job));
+        self
+    }
+
     /// Declares that this module sends the command to the module that owns it.
     pub fn sends<C: Command>(mut self) -> Self {
         self.sends.insert(C::NAME);
@@ -180,6 +247,7 @@ impl Options {
 /// What a running context must know about its module.
 pub(crate) struct ModuleFacts {
     pub(crate) name: Arc<str>,
+    pub(crate) context: String,
     /// Event name to the version this module publishes.
     pub(crate) owned: BTreeMap<&'static str, u32>,
     pub(crate) sends: BTreeSet<&'static str>,
@@ -191,6 +259,7 @@ impl ModuleFacts {
     pub(crate) fn of(module: &Module) -> Self {
         Self {
             name: module.name.as_str().into(),
+            context: module.context.clone(),
             owned: module.owned.iter().map(|contract| (contract.name, contract.version)).collect(),
             sends: module.sends.clone(),
             replies: module.replies.iter().map(|(name, route)| (name.clone(), route.command)).collect(),

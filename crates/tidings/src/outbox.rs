@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use tidings_core::contract::Event;
+use tidings_core::contract::{Event, Job};
 use tidings_core::envelope::Envelope;
 use tidings_core::error::{Error, Result};
 use tidings_core::ids::MessageId;
+use tidings_core::store::NewJob;
 use tidings_core::trace::TraceContext;
 
 use crate::app::Shared;
 use crate::command::SendError;
 use crate::ctx::{Origin, in_handler};
+use crate::jobs::{Enqueue, Enqueued, EnqueuedMany, IntoEnqueue, UniqueKeyTaken, Within, told_all};
 use crate::module::ModuleFacts;
 use crate::unit::{self, Access, Unit};
 
@@ -62,6 +64,55 @@ impl Outbox {
         Ok(id)
     }
 
+    /// Enqueues one job of the module in a transaction of its own; await it after its options. It returns when it is
+    /// durable.
+    ///
+    /// # Errors
+    /// As of [`Ctx::enqueue`](crate::Ctx::enqueue); the store's. Fails at once inside a handler, where `ctx.enqueue` is the
+    /// way.
+    pub fn enqueue<J: Job>(&self, job: J) -> Enqueue<'_, J> {
+        Enqueue::new(Within::Outbox(self), job)
+    }
+
+    /// Enqueues jobs, in order, in one transaction of its own. A unique key that is taken concerns that job alone.
+    ///
+    /// # Errors
+    /// As [`enqueue`](Self::enqueue), but for keys that are taken; no job is enqueued then.
+    pub async fn enqueue_many<T: IntoEnqueue>(
+        &self,
+        jobs: impl IntoIterator<Item = T>,
+    ) -> Result<Vec<Result<Enqueued, UniqueKeyTaken>>> {
+        Within::Outbox(self).enqueue_many(jobs).await
+    }
+
+    /// Prepares jobs that nothing causes.
+    pub(crate) fn prepare<T>(
+        &self,
+        prepare: impl FnOnce(&Shared, &ModuleFacts, &Origin) -> Result<T>,
+    ) -> Result<T> {
+        prepare(&self.shared, &self.module, &Origin::nobody(self.trace.child()))
+    }
+
+    pub(crate) async fn enqueue_now(&self, jobs: Vec<NewJob>) -> Result<EnqueuedMany> {
+        self.refuse_inside_handler("outbox.enqueue")?;
+        let jobs: Arc<[NewJob]> = jobs.into();
+        let to_write = jobs.clone();
+        let unit = Unit {
+            name: self.module.name.clone(),
+            driver: "native",
+            start: Box::new(move |slot| {
+                let jobs = to_write.clone();
+                Box::pin(async move {
+                    let mut tx = slot.take().await;
+                    let enqueued = tx.enqueue(&jobs).await.map_err(Error::from);
+                    (Some(tx), enqueued)
+                })
+            }),
+        };
+        let rows = unit::run(&self.shared, unit, self.shared.config.limits(), Access::Write).await?;
+        Ok(told_all(&jobs, rows))
+    }
+
     /// The payload that publishing would write, after the same checks; nothing is published. For tests of what a module
     /// publishes.
     ///
@@ -91,7 +142,10 @@ mod sqlite {
     use sqlx::SqliteConnection;
     use tidings_sqlite::{LentConnection, OwnedSqliteTx, SqliteStore};
 
-    use super::{Error, Event, MessageId, Outbox, Result};
+    use super::{
+        Enqueue, Enqueued, EnqueuedMany, Error, Event, IntoEnqueue, Job, MessageId, NewJob, Outbox, Result,
+        UniqueKeyTaken, Within, told_all,
+    };
 
     impl Outbox {
         /// Begins a transaction that can write, after whoever waits for the writer already. A `BEGIN` of your own that
@@ -145,6 +199,34 @@ mod sqlite {
             let envelope = self.outbox.envelope(event)?;
             self.tx.append(std::slice::from_ref(&envelope)).await?;
             Ok(envelope.id)
+        }
+
+        /// Enqueues a job of the module in this transaction; await it after its options.
+        ///
+        /// # Errors
+        /// As of [`Ctx::enqueue`](crate::Ctx::enqueue).
+        pub fn enqueue<J: Job>(&mut self, job: J) -> Enqueue<'_, J> {
+            Enqueue::new(Within::Begun(self), job)
+        }
+
+        /// Enqueues jobs, in order, in this transaction. A unique key that is taken concerns that job alone.
+        ///
+        /// # Errors
+        /// As [`enqueue`](Self::enqueue), but for keys that are taken; no job is enqueued then.
+        pub async fn enqueue_many<T: IntoEnqueue>(
+            &mut self,
+            jobs: impl IntoIterator<Item = T>,
+        ) -> Result<Vec<Result<Enqueued, UniqueKeyTaken>>> {
+            Within::Begun(self).enqueue_many(jobs).await
+        }
+
+        pub(crate) fn outbox(&self) -> &Outbox {
+            &self.outbox
+        }
+
+        pub(crate) async fn enqueue_here(&mut self, jobs: Vec<NewJob>) -> Result<EnqueuedMany> {
+            let rows = self.tx.enqueue(&jobs).await?;
+            Ok(told_all(&jobs, rows))
         }
 
         /// Commits; returns when that is durable.

@@ -6,6 +6,7 @@ use tracing::Span;
 use tracing::level_filters::LevelFilter;
 
 use crate::ctx::Origin;
+use crate::jobs::Attempt;
 
 /// A span with what all handling has in common, unless no subscriber wants such spans: with tracing's `log` feature, which
 /// sqlx turns on, each would be built and offered to a logger all the same, for every message.
@@ -37,6 +38,19 @@ pub(crate) fn handle_span(message_name: &str, handler: &str, origin: &Origin) ->
         messaging.message.id = %origin.id,
         messaging.message.conversation_id = %origin.correlation_id,
         traceparent = origin.trace.parent.as_ref().map(tracing::field::display),
+    )
+}
+
+/// The span of one attempt at a job: `handle inventory.reorder`.
+pub(crate) fn job_span(attempt: &Attempt) -> Span {
+    let name = &*attempt.facts.name;
+    handling!(
+        name,
+        name,
+        messaging.message.id = %attempt.id(),
+        messaging.message.conversation_id = %attempt.job.correlation_id,
+        messaging.delivery.attempt = attempt.job.lease.attempt,
+        traceparent = attempt.trace().parent.as_ref().map(tracing::field::display),
     )
 }
 

@@ -38,7 +38,7 @@ struct Entry {
     told: Option<Instant>,
 }
 
-struct Handler {
+pub(crate) struct Handler {
     name: Arc<str>,
     /// Odd while it is being polled.
     polls: AtomicU32,
@@ -102,14 +102,28 @@ impl Present {
         &self.handler.name
     }
 
-    /// From now on the store watches it.
-    pub(crate) fn has_tx(&self) {
-        self.handler.has_tx.store(true, Ordering::Relaxed);
+    pub(crate) fn handler(&self) -> &Arc<Handler> {
+        &self.handler
     }
 
     /// Counts the begin, or the end, of a poll.
     pub(crate) fn count(&self) {
         self.handler.polls.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Handler {
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Says whether it holds a transaction; while it does the store watches it.
+    pub(crate) fn holds_tx(&self, holds: bool) {
+        self.has_tx.store(holds, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_holding_tx(&self) -> bool {
+        self.has_tx.load(Ordering::Relaxed)
     }
 }
 

@@ -246,7 +246,7 @@ impl<T: Send + 'static> Work for UnitWork<T> {
             let slot = TxSlot::default();
             (slot.clone(), in_handler(&self.underway, &self.unit.name, (self.unit.start)(slot)))
         });
-        future.present.has_tx();
+        future.present.handler().holds_tx(true);
         slot.put(tx);
         let (tx, result) = future.await;
         let verdict = if result.is_ok() { Ok(()) } else { Err(StoreError::Undone) };
@@ -259,7 +259,8 @@ impl<T: Send + 'static> Work for UnitWork<T> {
     }
 }
 
-fn panicked(name: &str, panic: &(dyn std::any::Any + Send)) -> StoreError {
+/// What a handler said as it panicked.
+pub(crate) fn panicked(name: &str, panic: &(dyn std::any::Any + Send)) -> StoreError {
     let message = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

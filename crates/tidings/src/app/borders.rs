@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use jiff::Timestamp;
 use tidings_core::contract::ContractInfo;
 
 use super::readable::{Readable, readable};
@@ -103,12 +104,12 @@ pub enum Contradiction {
         /// A payload the contract allows, if one could be made.
         witness: Option<String>,
     },
-    /// A command or query whose name does not begin with its module.
+    /// A command, query or job whose name does not begin with its module.
     #[error("module `{module}` registers {what} `{name}`; its name must begin with `{module}.`")]
     ForeignName {
         /// The module.
         module: String,
-        /// Command or query.
+        /// Command, query or job.
         what: &'static str,
         /// The name.
         name: String,
@@ -195,6 +196,62 @@ pub enum Contradiction {
         /// The name.
         name: String,
     },
+    /// A module with the name under which Tidings publishes its own events.
+    #[error("module `{module}` has the name of Tidings itself; give it another one")]
+    Reserved {
+        /// The module.
+        module: String,
+    },
+    /// Two jobs say different things of the queue that they share.
+    #[error(
+        "queue `{queue}`: job `{first}` says {said}, and job `{second}` says {other}; say it once, or the same"
+    )]
+    QueueSettings {
+        /// The queue.
+        queue: String,
+        /// One job.
+        first: String,
+        /// What it says.
+        said: String,
+        /// The other.
+        second: String,
+        /// What that one says.
+        other: String,
+    },
+    /// A queue whose settings would keep it from ever starting a job.
+    #[error("queue `{queue}`, as job `{job}` names it: {problem}")]
+    QueueUseless {
+        /// The queue.
+        queue: String,
+        /// The job.
+        job: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The times of a recurring job.
+    #[error("recurring job `{cron}`, `{expression}` in `{zone}`: {problem}")]
+    CronTimes {
+        /// The recurring job.
+        cron: String,
+        /// Its line of cron.
+        expression: String,
+        /// Its time zone.
+        zone: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A recurring job of something that the module does not do.
+    #[error(
+        "recurring job `{cron}` enqueues `{job}`, which module `{module}` does not do: register it with `.job(..)`"
+    )]
+    CronOfUnknownJob {
+        /// The recurring job.
+        cron: String,
+        /// What it enqueues.
+        job: String,
+        /// The module.
+        module: String,
+    },
     /// A contract that cannot be compiled.
     #[error("{0}")]
     Contract(String),
@@ -205,49 +262,76 @@ fn shown(witness: &Option<String>) -> String {
 }
 
 /// Finds every contradiction among modules, the first of each kind for each place.
-pub(crate) fn contradictions(modules: &[Module], contracts: &[ContractInfo]) -> Vec<Contradiction> {
+pub(crate) fn contradictions(
+    modules: &[Module],
+    contracts: &[ContractInfo],
+    now: Timestamp,
+) -> Vec<Contradiction> {
     let mut found = Vec::new();
     names(modules, &mut found);
     ownership(modules, &mut found);
     readers(modules, contracts, &mut found);
     commands(modules, &mut found);
+    super::job_borders::contradictions(modules, now, &mut found);
     for module in modules {
         super::former::contradictions(module, &mut found);
     }
     found
 }
 
+/// Among which a name must be the only one.
+#[derive(Clone, Copy)]
+enum Space {
+    /// The consumers of the log.
+    Consumers,
+    /// Its like.
+    Own,
+    /// None: several may mean the same.
+    Shared,
+}
+
 fn names(modules: &[Module], found: &mut Vec<Contradiction>) {
     let mut seen = HashSet::new();
-    let mut check = |what: &'static str, module: Option<&str>, name: &str, durable: bool| {
+    let mut check = |what: &'static str, module: Option<&str>, name: &str, space: Space| {
         let full = module.map_or_else(|| name.to_owned(), |module| format!("{module}.{name}"));
         if !is_name(name) {
             found.push(Contradiction::Name { what, name: full.clone() });
         }
         // Listeners, commands and replies are all consumers of the log, and share one set of names.
-        let space = if durable { "consumer" } else { what };
+        let space = match space {
+            Space::Consumers => "consumer",
+            Space::Own => what,
+            Space::Shared => return,
+        };
         if !seen.insert((space, full.clone())) {
             found.push(Contradiction::Duplicate { what, name: full });
         }
     };
     for module in modules {
-        check("module", None, &module.name, false);
+        check("module", None, &module.name, Space::Own);
         for listener in &module.listeners {
-            check("listener", Some(&module.name), &listener.name, true);
+            check("listener", Some(&module.name), &listener.name, Space::Consumers);
         }
         for (name, _) in &module.replies {
-            check("reply handler", Some(&module.name), name, true);
+            check("reply handler", Some(&module.name), name, Space::Consumers);
         }
         for command in &module.commands {
-            check("command", Some(&module.name), local(&module.name, command.name), true);
+            check("command", Some(&module.name), local(&module.name, command.name), Space::Consumers);
+        }
+        for job in &module.jobs {
+            check("queue", None, &job.queue.name, Space::Shared);
+            check("job", Some(&module.name), local(&module.name, job.route.name), Space::Own);
+        }
+        for cron in &module.crons {
+            check("recurring job", Some(&module.name), &cron.name, Space::Own);
         }
         for query in &module.queries {
-            check("query", Some(&module.name), local(&module.name, query.name), false);
+            check("query", Some(&module.name), local(&module.name, query.name), Space::Own);
         }
     }
 }
 
-fn local<'n>(module: &str, full: &'n str) -> &'n str {
+pub(super) fn local<'n>(module: &str, full: &'n str) -> &'n str {
     full.strip_prefix(module).and_then(|rest| rest.strip_prefix('.')).unwrap_or(full)
 }
 
@@ -365,6 +449,7 @@ fn commands(modules: &[Module], found: &mut Vec<Contradiction>) {
         }
         let names = module.commands.iter().map(|command| ("command", command.name));
         let names = names.chain(module.queries.iter().map(|query| ("query", query.name)));
+        let names = names.chain(module.jobs.iter().map(|job| ("job", job.route.name)));
         for (what, name) in names.filter(|(_, name)| local(&module.name, name) == *name) {
             found.push(Contradiction::ForeignName {
                 module: module.name.clone(),

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::borders::{Contradiction, contradictions};
 use super::consumers::consumers_of;
-use super::orphans::{Orphan, refuse_orphans};
+use super::orphans::{Orphan, give_up_jobs, refuse_orphans, tell_of_queues_nobody_works};
 use super::shared::CheckTables;
 use super::{App, Consumer, Manifest, Running, Shared};
 use crate::clock::SystemClock;
@@ -19,6 +19,7 @@ use crate::command::{Gate, InFlight};
 use crate::config::{Config, ConfigError};
 use crate::contracts::ContractBook;
 use crate::ctx::{Driver, Portable};
+use crate::jobs;
 use crate::module::{Module, ModuleFacts};
 use crate::underway::Underway;
 
@@ -102,19 +103,21 @@ impl AppBuilder {
     /// # Errors
     /// If the declarations contradict each other, the store cannot be used, or work is orphaned. Nothing runs then.
     pub async fn build(self) -> Result<App, BuildError> {
-        let found = contradictions(&self.modules, &self.contracts);
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::default()));
+        let mut contracts = self.contracts;
+        contracts.extend_from_slice(jobs::CONTRACTS);
+        let found = contradictions(&self.modules, &contracts, clock.now());
         if !found.is_empty() {
             return Err(BuildError::Contradictions(found));
         }
         let config = self.config.map_or_else(Config::load, Ok)?;
         config.validate()?;
-        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::default()));
         let opened_here = self.store.is_none();
         let store = match self.store {
             Some(store) => store,
             None => open(&config).await?,
         };
-        let built = start(self.modules, self.contracts, config, clock, store.clone()).await;
+        let built = start(self.modules, contracts, config, clock, store.clone()).await;
         if built.is_err() && opened_here {
             // What was opened here is given back in order; the first error is the one to tell. A store that the caller
             // opened is the caller's to close.
@@ -169,9 +172,9 @@ async fn start(
     let migrations: Vec<_> =
         modules.iter().map(|module| (module.name.clone(), module.migrations.clone())).collect();
     let retired = retired(&modules);
-    let (shared, consumers) = assemble(modules, contracts, config, clock, store);
+    let (shared, consumers) = assemble(modules, contracts, config, clock, store)?;
     // First what may refuse the start, last what gives something up: a start that is refused has discarded nothing.
-    refuse_orphans(&shared, &consumers, &retired).await?;
+    let jobs_given_up = refuse_orphans(&shared, &consumers, &retired).await?;
     for (module, migrations) in &migrations {
         shared.store.migrate(module, migrations, now).await?;
     }
@@ -181,7 +184,12 @@ async fn start(
     for (name, reason) in &retired {
         shared.store.retire(name, reason, now).await?;
     }
-    Ok(run(shared, consumers, manifest))
+    for (name, reason) in &jobs_given_up {
+        give_up_jobs(&shared, name, reason).await?;
+    }
+    tell_of_queues_nobody_works(&shared).await?;
+    let ticks = jobs::register_crons(&shared).await?;
+    Ok(run(shared, consumers, manifest, ticks))
 }
 
 /// Full names with the reasons why their pending work is given up.
@@ -193,8 +201,13 @@ fn retired(modules: &[Module]) -> Vec<(String, String)> {
     modules.iter().flat_map(of).collect()
 }
 
-/// Starts one task for each consumer, and one for maintenance.
-fn run(shared: Arc<Shared>, consumers: Vec<Consumer>, manifest: Manifest) -> App {
+/// Starts one task for each consumer, one for the jobs, one for those that recur, and one for maintenance.
+fn run(
+    shared: Arc<Shared>,
+    consumers: Vec<Consumer>,
+    manifest: Manifest,
+    ticks: Vec<tidings_core::store::CronTick>,
+) -> App {
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     let mut controls = Vec::new();
@@ -203,6 +216,10 @@ fn run(shared: Arc<Shared>, consumers: Vec<Consumer>, manifest: Manifest) -> App
         controls.push((consumer.spec.name.clone(), control));
         tasks.spawn(crate::consumer::run(shared.clone(), consumer, controlled, stopped.clone()));
     }
+    if shared.jobs.worked().next().is_some() {
+        tasks.spawn(jobs::run(shared.clone(), stopped.clone()));
+    }
+    tasks.spawn(jobs::run_crons(shared.clone(), ticks, stopped.clone()));
     tasks.spawn(super::maintenance::run(shared.clone(), stopped));
     App {
         shared,
@@ -211,19 +228,23 @@ fn run(shared: Arc<Shared>, consumers: Vec<Consumer>, manifest: Manifest) -> App
 }
 
 fn assemble(
-    modules: Vec<Module>,
+    mut modules: Vec<Module>,
     contracts: ContractBook,
     config: Config,
     clock: SharedClock,
     store: Arc<dyn Store>,
-) -> (Arc<Shared>, Vec<Consumer>) {
+) -> Result<(Arc<Shared>, Vec<Consumer>), ConfigError> {
+    let facts: HashMap<String, Arc<ModuleFacts>> =
+        modules.iter().map(|module| (module.name.clone(), Arc::new(ModuleFacts::of(module)))).collect();
+    let jobs = jobs::book(&mut modules, &facts, &config)?;
     let mut shared = Shared {
         gate: Gate::new(config.commands.concurrency_max),
         query_gate: Gate::new(config.queries.concurrency_max),
         underway: Underway::start(),
         in_flight: InFlight::default(),
         careful: tokio::sync::Mutex::new(()),
-        modules: HashMap::new(),
+        modules: facts.clone(),
+        jobs,
         commands: HashMap::new(),
         queries: HashMap::new(),
         owners: HashMap::new(),
@@ -235,7 +256,7 @@ fn assemble(
     };
     let mut consumers = Vec::new();
     for module in modules {
-        let facts = Arc::new(ModuleFacts::of(&module));
+        let Some(facts) = facts.get(&module.name) else { continue };
         for contract in &module.owned {
             shared.owners.insert(contract.name, module.name.clone());
         }
@@ -245,10 +266,9 @@ fn assemble(
         for query in &module.queries {
             shared.queries.insert(query.name, (facts.clone(), query.clone()));
         }
-        shared.modules.insert(module.name.clone(), facts.clone());
-        consumers.extend(consumers_of(module, &facts, &shared.config));
+        consumers.extend(consumers_of(module, facts, &shared.config));
     }
-    (Arc::new(shared), consumers)
+    Ok((Arc::new(shared), consumers))
 }
 
 /// Handlers whose context belongs to another database than the store's.
@@ -272,6 +292,9 @@ fn wrong_store(modules: &[Module], store: &str) -> Vec<Contradiction> {
         }
         for command in &module.commands {
             check(format!("command `{}`", command.name), command.driver);
+        }
+        for job in &module.jobs {
+            check(format!("job `{}`", job.route.name), job.route.driver);
         }
         for query in &module.queries {
             check(format!("query `{}`", query.name), query.driver);

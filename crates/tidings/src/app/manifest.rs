@@ -28,8 +28,36 @@ pub struct ModuleManifest {
     pub sends: Vec<String>,
     /// The queries it answers.
     pub queries: Vec<String>,
+    /// The jobs it does.
+    #[serde(default)]
+    pub jobs: Vec<Does>,
+    /// Its recurring jobs.
+    #[serde(default)]
+    pub crons: Vec<Recurs>,
     /// The tables it owns.
     pub tables: Vec<String>,
+}
+
+/// A job as done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Does {
+    /// The job.
+    pub job: String,
+    /// The queue it waits in.
+    pub queue: String,
+}
+
+/// A recurring job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recurs {
+    /// Its name within the module.
+    pub name: String,
+    /// When, as a line of cron.
+    pub expression: String,
+    /// In which time zone.
+    pub zone: String,
+    /// The job that is enqueued.
+    pub job: String,
 }
 
 /// An event as published.
@@ -80,6 +108,17 @@ fn module_manifest(module: &Module) -> ModuleManifest {
         commands: owned(&mut module.commands.iter().map(|command| command.name)),
         sends: owned(&mut module.sends.iter().copied()),
         queries: owned(&mut module.queries.iter().map(|query| query.name)),
+        jobs: (module.jobs.iter())
+            .map(|job| Does { job: job.route.name.to_owned(), queue: job.queue.name.clone() })
+            .collect(),
+        crons: (module.crons.iter())
+            .map(|cron| Recurs {
+                name: cron.name.clone(),
+                expression: cron.expression.clone(),
+                zone: cron.zone.clone(),
+                job: cron.job.to_owned(),
+            })
+            .collect(),
         tables: module.tables.clone(),
     }
 }

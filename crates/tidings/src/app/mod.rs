@@ -6,6 +6,7 @@ mod consumers;
 mod dead_letters;
 mod flow;
 mod former;
+mod job_borders;
 mod maintenance;
 mod manifest;
 mod orphans;
@@ -23,12 +24,13 @@ use tokio::task::{JoinHandle, JoinSet};
 pub use borders::Contradiction;
 pub use build::{AppBuilder, BuildError};
 pub use dead_letters::{DeadLetterError, DeadLetters};
-pub use manifest::{Consumes, Manifest, ModuleManifest, Publishes};
+pub use manifest::{Consumes, Does, Manifest, ModuleManifest, Publishes, Recurs};
 pub(crate) use shared::{Consumer, ConsumerWork, Shared};
 pub use shutdown::ShutdownError;
 
 use crate::command::{Caller, SendCommand};
 use crate::consumer::Control;
+use crate::jobs::{Jobs, Queues};
 use crate::query::AskQuery;
 use crate::{Outbox, QueryError, SendError};
 
@@ -103,7 +105,19 @@ impl App {
         DeadLetters { app: self }
     }
 
-    /// The read API of the store: consumers, parked messages, flows, outcomes.
+    /// Jobs: list, cancel, retry, discard.
+    #[must_use]
+    pub fn jobs(&self) -> Jobs<'_> {
+        Jobs { app: self }
+    }
+
+    /// Queues of jobs: list, pause, resume.
+    #[must_use]
+    pub fn queues(&self) -> Queues<'_> {
+        Queues { app: self }
+    }
+
+    /// The read API of the store: consumers, parked messages, flows, outcomes, jobs.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.shared.store

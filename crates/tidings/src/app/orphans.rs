@@ -1,54 +1,83 @@
-//! Consumers on record that nobody stands for any more.
+//! Consumers and jobs on record that nobody stands for any more.
 
-use tidings_core::store::ConsumerStatus;
+use std::fmt;
+use std::sync::Arc;
+
+use tidings_core::store::{ConsumerStatus, JobFilter, JobState, StoreError};
 
 use super::build::BuildError;
 use super::{Consumer, Shared};
 
-/// A consumer on record that no handler stands for.
+/// A consumer or job on record that no handler stands for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{kind} `{name}`: {lag} messages not read, {parked} parked or dead")]
+#[error("{kind} `{name}`: {pending}")]
 pub struct Orphan {
     kind: &'static str,
     name: String,
-    lag: u64,
-    parked: u64,
+    pending: Pending,
+}
+
+/// What waits for an orphan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Pending {
+    Messages { lag: u64, parked: u64 },
+    Jobs(u64),
+}
+
+impl fmt::Display for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Messages { lag, parked } => write!(f, "{lag} messages not read, {parked} parked or dead"),
+            Self::Jobs(1) => write!(f, "1 job that has not ended"),
+            Self::Jobs(jobs) => write!(f, "{jobs} jobs that have not ended"),
+        }
+    }
 }
 
 impl Orphan {
     fn of(status: &ConsumerStatus) -> Self {
-        Self {
-            kind: status.kind.as_str(),
-            name: status.name.to_string(),
-            lag: status.lag,
-            parked: status.retrying + status.behind + status.dead,
-        }
+        let pending =
+            Pending::Messages { lag: status.lag, parked: status.retrying + status.behind + status.dead };
+        Self { kind: status.kind.as_str(), name: status.name.to_string(), pending }
+    }
+
+    fn of_jobs(name: &str, jobs: u64) -> Self {
+        Self { kind: "job", name: name.to_owned(), pending: Pending::Jobs(jobs) }
     }
 
     fn has_work(&self) -> bool {
-        self.lag + self.parked > 0
+        match self.pending {
+            Pending::Messages { lag, parked } => lag + parked > 0,
+            Pending::Jobs(jobs) => jobs > 0,
+        }
     }
 }
 
 /// Refuses a start that would strand work, unless the configuration allows it, and tells of every orphan: even one
-/// without work holds back retention from now on, and has work as soon as something arrives.
+/// without work holds back retention from now on, and has work as soon as something arrives. Returns the jobs that are to
+/// be given up, by name and with the reason.
 pub(super) async fn refuse_orphans(
     shared: &Shared,
     consumers: &[Consumer],
     retired: &[(String, String)],
-) -> Result<(), BuildError> {
+) -> Result<Vec<(Arc<str>, String)>, BuildError> {
     let on_record = shared.store.consumers().await?;
+    let placed: Vec<_> = shared.jobs.jobs().map(|job| (job.name.clone(), job.queue.name.clone())).collect();
+    let jobs = shared.store.place_jobs(&placed).await?;
     let orphans: Vec<Orphan> = on_record
         .iter()
         .filter(|status| is_orphan(status, consumers, retired, &on_record))
         .map(Orphan::of)
         .collect();
     // On an empty store there is nothing to retire, which is as it should be.
-    let is_unknown = |name: &String| on_record.iter().all(|status| *status.name != **name);
-    for (name, _) in retired.iter().filter(|(name, _)| !on_record.is_empty() && is_unknown(name)) {
-        tracing::warn!(consumer = %name, "`{name}` is declared retired, but no such consumer is on record: is it spelt right?");
+    let is_consumer = |name: &String| on_record.iter().any(|status| *status.name == **name);
+    let is_job = |name: &String| jobs.iter().any(|(job, _)| **job == **name);
+    for (name, _) in
+        retired.iter().filter(|(name, _)| !on_record.is_empty() && !is_consumer(name) && !is_job(name))
+    {
+        tracing::warn!(consumer = %name, "`{name}` is declared retired, but nothing of that name is on record: is it spelt right?");
     }
-    let (with_work, idle): (Vec<_>, Vec<_>) = orphans.into_iter().partition(Orphan::has_work);
+    let (mut with_work, idle): (Vec<_>, Vec<_>) = orphans.into_iter().partition(Orphan::has_work);
     for orphan in &idle {
         tracing::warn!(
             consumer = orphan.name,
@@ -58,16 +87,63 @@ pub(super) async fn refuse_orphans(
             orphan.name
         );
     }
+    let mut given_up = Vec::new();
+    for (job, count) in jobs {
+        match retired.iter().find(|(name, _)| **name == *job) {
+            Some((_, reason)) => given_up.push((job, reason.clone())),
+            None => with_work.extend(Some(Orphan::of_jobs(&job, count)).filter(Orphan::has_work)),
+        }
+    }
     if !with_work.is_empty() && !shared.config.start.allow_orphans {
         return Err(BuildError::Orphans(with_work));
     }
     for orphan in &with_work {
-        tracing::warn!(
-            consumer = orphan.name,
-            lag = orphan.lag,
-            parked = orphan.parked,
-            "orphaned work is kept: {orphan}"
-        );
+        tracing::warn!(name = orphan.name, "orphaned work is kept: {orphan}");
+    }
+    Ok(given_up)
+}
+
+/// At most so many jobs are looked at at once.
+const GIVEN_UP_AT_ONCE: usize = 1_000;
+
+/// Gives up all jobs of a name that have not ended, for a reason that is kept.
+pub(super) async fn give_up_jobs(shared: &Shared, name: &Arc<str>, reason: &str) -> Result<(), StoreError> {
+    let (store, now) = (&shared.store, shared.clock.now());
+    for state in JobState::ALL.into_iter().filter(|state| !state.is_final()) {
+        let filter = JobFilter { name: Some(name.clone()), state: Some(state), ..JobFilter::default() };
+        loop {
+            let jobs = store.jobs(&filter, GIVEN_UP_AT_ONCE).await?;
+            for job in &jobs {
+                let done = match state {
+                    JobState::Dead => store.discard_job(job.id, reason, now).await,
+                    _ => store.cancel_job(job.id, reason, now).await.map(drop),
+                };
+                match done {
+                    // Somebody else was faster.
+                    Ok(()) | Err(StoreError::NotFound { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            // One that another process runs ends only when that one hears of it.
+            if jobs.len() < GIVEN_UP_AT_ONCE || state == JobState::Running {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Queues with jobs that this process leaves to others.
+pub(super) async fn tell_of_queues_nobody_works(shared: &Shared) -> Result<(), StoreError> {
+    for queue in shared.store.queues().await? {
+        let waiting: u64 = (queue.jobs.iter())
+            .filter(|(state, _)| !state.is_final() && *state != JobState::Dead)
+            .map(|(_, jobs)| jobs)
+            .sum();
+        if waiting > 0 && shared.jobs.worked().all(|worked| worked.name != queue.name) {
+            let name = &queue.name;
+            tracing::warn!(queue = %name, waiting, "jobs wait in queue `{name}`, which is not worked in this process (`jobs.only`): see that another one does");
+        }
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::contracts::ContractBook;
 use crate::ctx::Origin;
 use crate::handler::{CallRoute, ReplyRoute, Route};
+use crate::jobs::JobBook;
 use crate::module::ModuleFacts;
 use crate::underway::Underway;
 
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) modules: HashMap<String, Arc<ModuleFacts>>,
     pub(crate) commands: HashMap<&'static str, (Arc<ModuleFacts>, CallRoute)>,
     pub(crate) queries: HashMap<&'static str, (Arc<ModuleFacts>, CallRoute)>,
+    pub(crate) jobs: JobBook,
     /// Event to the module that owns it, for refusals that name both.
     pub(crate) owners: HashMap<&'static str, String>,
     pub(crate) gate: Gate,

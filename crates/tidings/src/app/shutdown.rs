@@ -11,6 +11,9 @@ use crate::ctx::in_handler;
 /// How long handlers may take to end beyond the time that one may hold the writer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long it may take to give back the jobs that are still running then, which is a matter of one transaction.
+const GIVING_BACK: Duration = Duration::from_secs(5);
+
 /// Why an application did not stop in order.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -41,8 +44,9 @@ pub enum ShutdownError {
 }
 
 impl App {
-    /// Stops in order: no new commands are taken, running work ends, consumers finish what they are at, the store is
-    /// closed. It may be called again, also after a call that was dropped or failed.
+    /// Stops in order: no new commands are taken, running work ends, consumers finish what they are at, no more jobs are
+    /// started, the store is closed. A job that is still running after the patience is given back: its handler is dropped at
+    /// its next await, and another attempt is made after the next start. It may be called again, also after a call that was dropped or failed.
     ///
     /// # Errors
     /// If handlers do not end within 30 seconds beyond `store.write_budget_ms`; if the store cannot be closed in order.
@@ -61,12 +65,18 @@ impl App {
         self.running.stop.send_replace(true);
         self.shared.gate.close();
         self.shared.query_gate.close();
-        match tokio::time::timeout(patience, self.stop_in_order()).await {
-            Ok(stopped) => Ok(stopped?),
-            Err(_elapsed) => {
-                Err(ShutdownError::StillRunning { handlers: self.shared.underway.names(), waited: patience })
-            }
+        if let Ok(stopped) = tokio::time::timeout(patience, self.stop_in_order()).await {
+            return Ok(stopped?);
         }
+        let mut waited = patience;
+        // Jobs may take longer than anybody waits for a stop; those that await are dropped now, and done again later.
+        if !self.shared.jobs.give_back.send_replace(true) && self.shared.jobs.is_running() {
+            if let Ok(stopped) = tokio::time::timeout(GIVING_BACK, self.stop_in_order()).await {
+                return Ok(stopped?);
+            }
+            waited = waited.saturating_add(GIVING_BACK);
+        }
+        Err(ShutdownError::StillRunning { handlers: self.shared.underway.names(), waited })
     }
 
     async fn stop_in_order(&self) -> Result<(), StoreError> {

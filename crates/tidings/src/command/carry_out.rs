@@ -25,6 +25,8 @@ pub(super) struct Call<'c> {
     pub(super) route: &'c CallRoute,
     pub(super) payload: Arc<str>,
     pub(super) caller: &'c Caller,
+    /// The job that calls it.
+    pub(super) cause: Option<Origin>,
     pub(super) deadline: Deadline,
 }
 
@@ -37,6 +39,8 @@ struct Run {
     origin: Origin,
     span: Span,
     key: Option<KeyedPayload>,
+    /// The job that called it.
+    cause: Option<MessageId>,
     admission: Admission,
 }
 
@@ -55,10 +59,20 @@ impl Call<'_> {
         key: Option<KeyedPayload>,
     ) -> HandlerResult<String> {
         let id = MessageId::new();
-        let origin = Origin { id, correlation_id: id, trace: self.caller.trace.child() };
+        let origin = match &self.cause {
+            Some(job) => Origin { id, correlation_id: job.correlation_id, trace: job.trace.child() },
+            None => Origin { id, correlation_id: id, trace: self.caller.trace.child() },
+        };
         let name: Arc<str> = format!("command `{}`", self.route.name).into();
         let span = telemetry::handle_span(self.route.name, &name, &origin);
-        let run = Arc::new(Run { name, origin, span, key, admission });
+        let run = Arc::new(Run {
+            name,
+            origin,
+            span,
+            key,
+            cause: self.cause.as_ref().map(|job| job.id),
+            admission,
+        });
         let carried = self.repeat_while_busy(&run).await;
         run.admission.end(&carried);
         match carried? {
@@ -94,7 +108,7 @@ impl Call<'_> {
                 // The span goes with the future, which moves to the store's thread.
                 let future = async move {
                     let (mut core, result) = called.await;
-                    let done = finish(&mut core, command, result, run.key.clone()).await;
+                    let done = finish(&mut core, command, result, run.key.clone(), run.cause).await;
                     (core.into_tx(), done)
                 };
                 Box::pin(future.instrument(span))
@@ -119,6 +133,7 @@ async fn finish(
     command: &'static str,
     result: HandlerResult<String>,
     idempotency: Option<KeyedPayload>,
+    causation_id: Option<MessageId>,
 ) -> HandlerResult<Carried> {
     let carried = match result {
         Ok(output) => Ok(output),
@@ -129,13 +144,15 @@ async fn finish(
     };
     if carried.is_err() {
         core.outgoing.clear();
+        core.jobs.clear();
         if core.has_tx() {
             core.tx().await.undo().await?;
         }
-    } else if !core.has_tx() && core.outgoing.is_empty() && idempotency.is_none() {
+    } else if !core.has_tx() && core.outgoing.is_empty() && core.jobs.is_empty() && idempotency.is_none() {
         return Ok(carried);
     }
-    let record = OutcomeRecord { idempotency, ..outcome_record(core, command, &carried)? };
+    core.write_jobs().await?;
+    let record = OutcomeRecord { idempotency, causation_id, ..outcome_record(core, command, &carried)? };
     let outgoing = std::mem::take(&mut core.outgoing);
     core.tx().await.conclude(&outgoing, &record).await?;
     Ok(carried)

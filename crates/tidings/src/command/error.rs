@@ -103,6 +103,14 @@ pub enum SendError {
         /// What it called.
         call: &'static str,
     },
+    /// A job's module does not declare that it sends the command.
+    #[error("module `{module}` may not send command `{command}`: declare it with `.sends::<..>()`")]
+    Undeclared {
+        /// The module.
+        module: String,
+        /// The command.
+        command: String,
+    },
     /// No module handles such a command.
     #[error("no module handles command `{command}`; there are: {}", .known.join(", "))]
     NotFound {

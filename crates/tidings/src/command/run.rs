@@ -9,7 +9,7 @@ use super::carry_out::Call;
 use super::gate::Refusal;
 use super::{Admission, SendError, keyed};
 use crate::app::Shared;
-use crate::ctx::in_handler;
+use crate::ctx::{Origin, in_handler};
 use crate::deadline::Deadline;
 use crate::handler::CallRoute;
 use crate::module::ModuleFacts;
@@ -42,15 +42,16 @@ pub(crate) async fn send_json(
     let invalid = |problem| SendError::Invalid { command: name.to_owned(), problem };
     (route.check)(payload).map_err(invalid)?;
     let text = std::str::from_utf8(payload).map_err(|error| invalid(error.to_string()))?;
-    run(shared, name, text.into(), caller).await
+    run(shared, name, text.into(), caller, None).await
 }
 
-/// Runs a command and returns its output as JSON text.
+/// Runs a command, for a job that calls it or for the edge, and returns its output as JSON text.
 pub(crate) async fn run(
     shared: &Arc<Shared>,
     name: &str,
     payload: Arc<str>,
     caller: Caller,
+    cause: Option<Origin>,
 ) -> Result<String, SendError> {
     if let Some(handler) = in_handler::current() {
         return Err(SendError::InsideHandler { handler, call: "send" });
@@ -61,7 +62,7 @@ pub(crate) async fn run(
     }
     let place = shared.gate.enter().map_err(|refusal| refused(name, &refusal))?;
     let deadline = Deadline::after(shared.config.commands.deadline(caller.deadline));
-    let call = Call { shared, module, route, payload, caller: &caller, deadline };
+    let call = Call { shared, module, route, payload, caller: &caller, cause, deadline };
     match &caller.idempotency_key {
         Some(key) => keyed::run(&call, key, place).await,
         None => call.carry_out(Admission::new(place, None), None).await.map_err(|error| call.error(error)),

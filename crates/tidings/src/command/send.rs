@@ -3,19 +3,24 @@
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_core::contract::Command;
 use tidings_core::trace::TraceContext;
 
 use super::{Caller, SendError};
-use crate::app::App;
+use crate::app::{App, Shared};
+use crate::ctx::Origin;
 use crate::decode;
+use crate::jobs::Attempt;
 
-/// A command about to be sent; await it. Made by [`App::send`].
+/// A command about to be sent; await it. Made by [`App::send`] and [`JobCtx::send`](crate::JobCtx::send).
 #[must_use = "a command is sent when this is awaited"]
 pub struct SendCommand<'a, C> {
-    app: &'a App,
+    shared: &'a Arc<Shared>,
+    /// The job that calls.
+    job: Option<&'a Arc<Attempt>>,
     command: C,
     caller: Caller,
     output: PhantomData<fn() -> C>,
@@ -23,7 +28,12 @@ pub struct SendCommand<'a, C> {
 
 impl<'a, C: Command> SendCommand<'a, C> {
     pub(crate) fn new(app: &'a App, command: C) -> Self {
-        Self { app, command, caller: Caller::default(), output: PhantomData }
+        Self { shared: &app.shared, job: None, command, caller: Caller::default(), output: PhantomData }
+    }
+
+    pub(crate) fn from_job(job: &'a Arc<Attempt>, command: C) -> Self {
+        let caller = Caller { id: job.facts.name.to_string(), ..Caller::default() };
+        Self { shared: &job.shared, job: Some(job), command, caller, output: PhantomData }
     }
 
     /// Who asks. Idempotency keys of different callers do not meet.
@@ -50,10 +60,25 @@ impl<'a, C: Command> SendCommand<'a, C> {
         self
     }
 
+    /// What a job may call is declared, like everything that leaves a module.
+    fn cause(&self, job: &Attempt) -> Result<Origin, SendError> {
+        let module = &job.facts.module;
+        if !module.sends.contains(C::NAME) {
+            return Err(SendError::Undeclared {
+                module: module.name.to_string(),
+                command: C::NAME.to_owned(),
+            });
+        }
+        let origin = job.origin();
+        let has_trace = self.caller.trace.parent.is_some();
+        Ok(if has_trace { Origin { trace: self.caller.trace.clone(), ..origin } } else { origin })
+    }
+
     async fn send(self) -> Result<C::Output, SendError> {
         let failed = |source| SendError::Failed { command: C::NAME.to_owned(), source };
         let payload = serde_json::to_string(&self.command).map_err(|error| failed(error.into()))?;
-        let output = super::run(&self.app.shared, C::NAME, payload.into(), self.caller).await?;
+        let cause = self.job.map(|job| self.cause(job)).transpose()?;
+        let output = super::run(self.shared, C::NAME, payload.into(), self.caller, cause).await?;
         decode::from_str(&output).map_err(|error| failed(error.into()))
     }
 }

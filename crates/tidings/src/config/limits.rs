@@ -9,8 +9,32 @@ const DAYS_MAX: f64 = 1_000_000.0;
 const SECONDS_MAX: f64 = DAYS_MAX * 86_400.0;
 
 /// The first setting that cannot be used, and why.
-pub(super) fn unusable(config: &Config) -> Option<(&'static str, String)> {
-    let Config { store, commands, queries, listeners, events, retention, start: _ } = config;
+pub(super) fn unusable(config: &Config) -> Option<(String, String)> {
+    unusable_setting(config)
+        .map(|(name, problem)| (name.to_owned(), problem))
+        .or_else(|| unusable_queue(config))
+}
+
+/// The first setting of a queue that cannot be used, and why.
+fn unusable_queue(config: &Config) -> Option<(String, String)> {
+    config.queues.iter().find_map(|(name, queue)| {
+        let (setting, problem) = match (queue.rate_count, queue.rate_seconds) {
+            _ if queue.concurrency == Some(0) => {
+                ("concurrency", "must be at least 1: to stop a queue, pause it".to_owned())
+            }
+            (Some(0), _) => ("rate_count", "must be at least 1: to stop a queue, pause it".to_owned()),
+            (Some(_), None) => ("rate_count", "needs `rate_seconds` beside it".to_owned()),
+            (None, Some(_)) => ("rate_seconds", "needs `rate_count` beside it".to_owned()),
+            (_, Some(0.0)) => ("rate_seconds", "must be more than 0".to_owned()),
+            (_, Some(seconds)) => ("rate_seconds", no_length(seconds)?),
+            (None, None) => return None,
+        };
+        Some((format!("queues.{name}.{setting}"), problem))
+    })
+}
+
+fn unusable_setting(config: &Config) -> Option<(&'static str, String)> {
+    let Config { store, commands, queries, listeners, jobs, queues: _, events, retention, start: _ } = config;
     for (name, number) in [
         ("store.queue_max", store.queue_max),
         ("commands.concurrency_max", commands.concurrency_max),
@@ -18,6 +42,8 @@ pub(super) fn unusable(config: &Config) -> Option<(&'static str, String)> {
         ("queries.concurrency_max", queries.concurrency_max),
         ("listeners.batch", listeners.batch),
         ("listeners.behind_max", listeners.behind_max),
+        ("jobs.body_bytes_max", jobs.body_bytes_max),
+        ("jobs.concurrency", jobs.concurrency),
         ("events.bytes_max", events.bytes_max),
     ] {
         if number == 0 {
@@ -39,17 +65,30 @@ pub(super) fn unusable(config: &Config) -> Option<(&'static str, String)> {
     if listeners.jitter_percent > 100 {
         return Some(("listeners.jitter_percent", "is more than 100".to_owned()));
     }
+    if jobs.jitter_percent > 100 {
+        return Some(("jobs.jitter_percent", "is more than 100".to_owned()));
+    }
+    for (name, seconds) in
+        [("jobs.timeout_seconds", jobs.timeout_seconds), ("jobs.lease_seconds", jobs.lease_seconds)]
+    {
+        if seconds == 0.0 {
+            return Some((name, "must be more than 0: with 0 every job would be too late".to_owned()));
+        }
+    }
     let seconds = |milliseconds: u64| Duration::from_millis(milliseconds).as_secs_f64();
     let lengths = [
         ("store.write_budget_ms", seconds(store.write_budget_ms)),
         ("commands.deadline_ms", seconds(commands.deadline_ms)),
         ("commands.idempotency_hours", f64::from(commands.idempotency_hours) * 3_600.0),
         ("listeners.slice_ms", seconds(listeners.slice_ms)),
+        ("jobs.timeout_seconds", jobs.timeout_seconds),
+        ("jobs.lease_seconds", jobs.lease_seconds),
         ("retention.days", retention.days * 86_400.0),
         ("retention.jobs_days", retention.jobs_days * 86_400.0),
         ("retention.every_seconds", Duration::from_secs(retention.every_seconds).as_secs_f64()),
     ];
     let tiers = listeners.retry_seconds.iter().map(|tier| ("listeners.retry_seconds", *tier));
+    let tiers = tiers.chain(jobs.retry_seconds.iter().map(|tier| ("jobs.retry_seconds", *tier)));
     lengths.into_iter().chain(tiers).find_map(|(name, seconds)| Some((name, no_length(seconds)?)))
 }
 

@@ -8,9 +8,11 @@ use toml::de::DeTable;
 use toml::{Table, Value};
 
 use super::limits::unusable;
-use super::{Config, ConfigError, DEFAULTS};
+use super::{Config, ConfigError, DEFAULTS, QueueConfig};
 
 const PREFIX: &str = "TIDINGS_";
+/// The section whose settings are sections themselves, one for each queue.
+const QUEUES: &str = "queues";
 
 /// Settings as they are laid over each other.
 pub(super) struct Settings(Table);
@@ -41,6 +43,26 @@ impl Settings {
                 return Err(at(start, &self.not_a_section(section)));
             }
             for (key, place) in inner {
+                if section == QUEUES {
+                    let name = key.get_ref().as_ref();
+                    let (Some(settings), Some(values)) =
+                        (place.get_ref().as_table(), values.get(name).and_then(Value::as_table))
+                    else {
+                        return Err(at(
+                            key.span().start,
+                            &format!("`{name}` is a queue: write `[queues.{name}]`"),
+                        ));
+                    };
+                    for (key, _) in settings {
+                        let (setting, value) = (key.get_ref().as_ref(), values.get(key.get_ref().as_ref()));
+                        let slot = self.queue_slot(name, setting);
+                        let slot = slot.map_err(|problem| at(key.span().start, &problem))?;
+                        slot.extend(value.map(|value| (setting.to_owned(), value.clone())));
+                    }
+                    let first = settings.iter().next().map_or(key.span(), |(_, place)| place.span());
+                    self.config().map_err(|problem| at(first.start, &problem))?;
+                    continue;
+                }
                 let known = self.slot(section, key.get_ref().as_ref());
                 let slot = known.map_err(|problem| at(key.span().start, &problem))?;
                 let Some(value) = values.get(key.get_ref().as_ref()) else { continue };
@@ -65,6 +87,10 @@ impl Settings {
                 continue;
             };
             let text = text.to_str().ok_or_else(|| invalid(name, "its value is not UTF-8"))?;
+            if section == QUEUES {
+                self.lay_queue_variable(name, key, text)?;
+                continue;
+            }
             let slot = self.slot(section, key).map_err(|problem| invalid(name, &problem))?;
             *slot = match slot {
                 Value::String(_) => Value::String(text.to_owned()),
@@ -76,6 +102,33 @@ impl Settings {
             self.config().map_err(|problem| invalid(name, &problem))?;
         }
         Ok(())
+    }
+
+    fn lay_queue_variable(&mut self, name: &str, key: &str, text: &str) -> Result<(), ConfigError> {
+        let Some((queue, setting)) = key.split_once("__") else {
+            return Err(invalid(
+                name,
+                "say which setting of the queue: `TIDINGS_QUEUES__<NAME>__CONCURRENCY`",
+            ));
+        };
+        let value = text.parse::<Value>().map_err(|_| invalid(name, &format!("`{text}` is not a number")))?;
+        // A variable's name has no dashes.
+        let slot = self.queue_slot(&queue.replace('_', "-"), setting);
+        slot.map_err(|problem| invalid(name, &problem))?.insert(setting.to_owned(), value);
+        Ok(())
+    }
+
+    /// The settings of a queue, if there may be such a one among them.
+    fn queue_slot(&mut self, queue: &str, setting: &str) -> Result<&mut Table, String> {
+        let unknown = || {
+            let help =
+                did_you_mean(setting, QueueConfig::KEYS).map(|meant| format!("; did you mean `{meant}`?"));
+            format!("there is no setting `{setting}` under `[queues.{queue}]`{}", help.unwrap_or_default())
+        };
+        let queues = self.0.get_mut(QUEUES).and_then(Value::as_table_mut);
+        let queues = queues.filter(|_| QueueConfig::KEYS.contains(&setting)).ok_or_else(unknown)?;
+        let settings = queues.entry(queue).or_insert_with(|| Value::Table(Table::new()));
+        settings.as_table_mut().ok_or_else(unknown)
     }
 
     pub(super) fn config(&self) -> Result<Config, String> {

@@ -58,7 +58,7 @@ pub(super) async fn is_on_record(store: &dyn Store, message: &Recorded) -> Resul
 /// Where a command began, to go back to if it is refused.
 struct Beginning {
     sent_before: usize,
-    /// Taken only if earlier commands have the transaction already: a handler that waits before its first statement
+    /// Taken only if earlier commands have the transaction already, or are to have it: a handler that waits before its first statement
     /// would otherwise hold the writer all the while.
     savepoint: Option<Savepoint>,
 }
@@ -66,6 +66,7 @@ struct Beginning {
 impl Beginning {
     async fn of(core: &mut CtxCore) -> Result<Self> {
         let sent_before = core.outgoing.len();
+        core.write_jobs().await?;
         let savepoint = if core.has_tx() { Some(core.tx().await.savepoint().await?) } else { None };
         Ok(Self { sent_before, savepoint })
     }
@@ -79,6 +80,7 @@ impl Beginning {
 
     async fn undo(self, core: &mut CtxCore) -> Result<()> {
         core.outgoing.truncate(self.sent_before);
+        core.jobs.clear();
         match self.savepoint {
             Some(savepoint) => core.tx().await.rollback_to(savepoint).await?,
             // The transaction began with this command, so all that it holds is this command's.

@@ -167,9 +167,10 @@ pub(super) fn lost_context() -> Error {
     Error::failed("the context of an earlier message of this batch was lost")
 }
 
-/// Writes what the handlers sent, what waits behind, and how far the consumer has come.
+/// Writes what the handlers sent and enqueued, what waits behind, and how far the consumer has come.
 async fn write_down(core: &mut CtxCore, attempt: &Attempt, behind: &[Parked], done: usize) -> Result<()> {
     let now = core.now();
+    core.write_jobs().await?;
     let outgoing = std::mem::take(&mut core.outgoing);
     let tx = core.tx().await;
     if !outgoing.is_empty() {

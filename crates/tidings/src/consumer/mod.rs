@@ -15,15 +15,16 @@ mod patience;
 mod worker;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tidings_core::envelope::Position;
-use tidings_core::error::Error;
 use tidings_core::store::StoreError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::app::{Consumer, Shared};
+use crate::patience::Patience;
 use careful::Care;
+pub(crate) use failure::Failure;
+pub(crate) use patience::pause_before_round;
 use worker::{Ended, Worker};
 
 /// What a person wants done with a dead letter.
@@ -38,9 +39,6 @@ pub(crate) enum Verdict {
     Discard(String),
 }
 
-const PAUSE_MIN: Duration = Duration::from_millis(50);
-const PAUSE_MAX: Duration = Duration::from_secs(5);
-
 /// Runs a consumer until told to stop. When its store fails it waits, takes the consumer anew and goes on.
 pub(crate) async fn run(
     shared: Arc<Shared>,
@@ -50,7 +48,7 @@ pub(crate) async fn run(
 ) {
     let consumer = Arc::new(consumer);
     let name = consumer.spec.name.clone();
-    let mut pause = PAUSE_MIN;
+    let mut patience = Patience::default();
     let mut care = Care::default();
     loop {
         let ended = match shared.store.hold(&name).await {
@@ -60,36 +58,24 @@ pub(crate) async fn run(
                     Worker::new(shared.clone(), consumer.clone(), holding, carried, stop.clone());
                 let ended = worker.work(&mut control).await;
                 if worker.got_on() {
-                    pause = PAUSE_MIN;
+                    patience = Patience::default();
                 }
                 care = worker.into_care();
                 ended
             }
             Err(error) => Ended::Trouble(error.into()),
         };
-        match ended {
+        let pause = match ended {
             Ended::Stopped => return,
             Ended::Fenced => {
-                tracing::warn!(consumer = %name, "another holder took over; taking the consumer again")
+                tracing::warn!(consumer = %name, "another holder took over; taking the consumer again");
+                patience.next()
             }
-            Ended::Trouble(error) if is_busy(&error) => {
-                tracing::warn!(consumer = %name, error = %error, pause_ms = pause.as_millis(), "the store is busy; waiting");
-            }
-            Ended::Trouble(error) => {
-                tracing::error!(consumer = %name, error = %error, pause_ms = pause.as_millis(), "the store fails; waiting");
-            }
-        }
+            Ended::Trouble(error) => patience.pause(&name, &error),
+        };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
-        pause = (pause * 2).min(PAUSE_MAX);
     }
-}
-
-fn is_busy(error: &Error) -> bool {
-    matches!(
-        error.find(),
-        Some(StoreError::Overloaded { .. } | StoreError::Busy { .. } | StoreError::Timeout { .. })
-    )
 }

@@ -8,7 +8,7 @@ use tidings_core::contract::{Command, Event};
 use tidings_core::envelope::{Envelope, MessageKind};
 use tidings_core::error::{Error, Result};
 use tidings_core::ids::MessageId;
-use tidings_core::store::Tx;
+use tidings_core::store::{NewJob, Tx};
 
 use super::{Origin, TxSlot};
 use crate::app::Shared;
@@ -22,6 +22,8 @@ pub(crate) struct CtxCore {
     pub(crate) batch: Vec<Origin>,
     /// Published and sent so far; appended when the handler has ended well.
     pub(crate) outgoing: Vec<Envelope>,
+    /// Enqueued so far and not written yet.
+    pub(crate) jobs: Vec<NewJob>,
     slot: TxSlot,
     tx: Option<Box<dyn Tx>>,
     asked_at: Option<Instant>,
@@ -40,6 +42,7 @@ impl CtxCore {
             origin,
             batch: Vec::new(),
             outgoing: Vec::new(),
+            jobs: Vec::new(),
             slot,
             tx: None,
             asked_at: None,

@@ -38,6 +38,36 @@ impl<F: Future + Unpin> Future for InHandler<F> {
     }
 }
 
+/// Marks the polls of a job's attempt that holds a transaction, and counts all of them. Without a transaction the job may
+/// call into the application.
+pub(crate) struct WhileHolding<'p, F> {
+    pub(crate) present: &'p Present,
+    pub(crate) future: F,
+}
+
+impl<F: Future + Unpin> Future for WhileHolding<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let Self { present, future } = &mut *self;
+        let handler = present.handler();
+        let outer = CURRENT.replace(handler.is_holding_tx().then(|| handler.name().clone()));
+        present.count();
+        let _restore = Restore { outer, present };
+        Pin::new(future).poll(cx)
+    }
+}
+
+/// Marks the rest of this poll: the attempt that is being polled has got its transaction.
+pub(crate) fn enter(name: &Arc<str>) {
+    CURRENT.set(Some(name.clone()));
+}
+
+/// Takes the mark away, if it is this attempt's.
+pub(crate) fn leave(name: &Arc<str>) {
+    CURRENT.with_borrow_mut(|current| current.take_if(|current| Arc::ptr_eq(current, name)));
+}
+
 /// Restores on drop, so that a panicking handler does not leave its mark on the thread.
 struct Restore<'p> {
     outer: Option<Arc<str>>,

@@ -13,13 +13,14 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 
 use jiff::Timestamp;
-use tidings_core::contract::{Command, Event};
+use tidings_core::contract::{Command, Event, Job};
 use tidings_core::error::Result;
 use tidings_core::ids::MessageId;
 use tidings_core::store::Savepoint;
 use tidings_core::trace::TraceContext;
 
 pub(crate) use self::core::CtxCore;
+use crate::jobs::{Enqueue, Enqueued, IntoEnqueue, UniqueKeyTaken, Within};
 pub(crate) use origin::Origin;
 pub(crate) use slot::TxSlot;
 pub use sql::{NoRow, PortableTx, Sql, sql};
@@ -100,6 +101,43 @@ impl<D: Driver> Ctx<D> {
         self.core.send(&command, Some(reply_handler))
     }
 
+    /// Enqueues a job of this module, in this transaction: it will be done after the commit. Options come before the
+    /// `await`:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use serde::{Deserialize, Serialize};
+    /// # use tidings::{Ctx, Job, Result};
+    /// # #[derive(Job, Serialize, Deserialize)]
+    /// # #[job("inventory.reorder")]
+    /// # struct Reorder { sku: String }
+    /// async fn sold_out(ctx: &mut Ctx, sku: String) -> Result<()> {
+    ///     let job = Reorder { sku: sku.clone() };
+    ///     let enqueued = ctx.enqueue(job).delay(Duration::from_secs(60)).key("sku", &sku).unique(&sku).await?;
+    ///     tracing::debug!(id = %enqueued.id, is_new = enqueued.is_new);
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// If the job is another module's or has no handler, if its payload is larger than `jobs.body_bytes_max`, or if its
+    /// unique key is taken by a job with another payload ([`UniqueKeyTaken`](crate::UniqueKeyTaken)).
+    pub fn enqueue<J: Job>(&mut self, job: J) -> Enqueue<'_, J> {
+        Enqueue::new(Within::Handler(&mut self.core), job)
+    }
+
+    /// Enqueues jobs, in order, in this transaction. Options of a single one are said with
+    /// [`ToEnqueue`](crate::ToEnqueue). A unique key that is taken concerns that job alone: the others are enqueued.
+    ///
+    /// # Errors
+    /// As [`enqueue`](Self::enqueue), but for keys that are taken; no job is enqueued then.
+    pub async fn enqueue_many<T: IntoEnqueue>(
+        &mut self,
+        jobs: impl IntoIterator<Item = T>,
+    ) -> Result<Vec<Result<Enqueued, UniqueKeyTaken>>> {
+        Within::Handler(&mut self.core).enqueue_many(jobs).await
+    }
+
     /// In a handler of [batches](crate::batch): says that what is published or sent from now on is caused by the event at
     /// this position of the batch, so that it belongs to that event's flow and trace. Without it, what a batch of several
     /// events publishes begins a flow of its own, with no cause. In other handlers the one message is the cause already.
@@ -110,11 +148,13 @@ impl<D: Driver> Ctx<D> {
         self.core.caused_by(position)
     }
 
-    /// Marks a place to go back to: tables and whatever is published or sent after it.
+    /// Marks a place to go back to: tables and whatever is published, sent or enqueued after it.
     ///
     /// # Errors
     /// The database's.
     pub async fn savepoint(&mut self) -> Result<CtxSavepoint> {
+        // What was enqueued before is not to be undone with what comes after.
+        self.core.write_jobs().await?;
         let tx = self.core.tx().await.savepoint().await?;
         Ok(CtxSavepoint { tx, outgoing: self.core.outgoing.len() })
     }
@@ -126,6 +166,7 @@ impl<D: Driver> Ctx<D> {
     pub async fn rollback_to(&mut self, savepoint: CtxSavepoint) -> Result<()> {
         self.core.tx().await.rollback_to(savepoint.tx).await?;
         self.core.outgoing.truncate(savepoint.outgoing);
+        self.core.jobs.clear();
         Ok(())
     }
 

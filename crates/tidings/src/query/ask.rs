@@ -2,27 +2,36 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_core::contract::Query;
 use tidings_core::trace::TraceContext;
 
 use super::QueryError;
-use crate::app::App;
+use crate::app::{App, Shared};
 use crate::command::Caller;
 use crate::decode;
+use crate::jobs::Attempt;
 
-/// A query about to be asked; await it. Made by [`App::ask`].
+/// A query about to be asked; await it. Made by [`App::ask`] and [`JobCtx::ask`](crate::JobCtx::ask).
 #[must_use = "a query is asked when this is awaited"]
 pub struct AskQuery<'a, Q> {
-    app: &'a App,
+    shared: &'a Arc<Shared>,
+    /// The job that asks.
+    job: Option<&'a Arc<Attempt>>,
     query: Q,
     caller: Caller,
 }
 
 impl<'a, Q: Query> AskQuery<'a, Q> {
     pub(crate) fn new(app: &'a App, query: Q) -> Self {
-        Self { app, query, caller: Caller::default() }
+        Self { shared: &app.shared, job: None, query, caller: Caller::default() }
+    }
+
+    pub(crate) fn from_job(job: &'a Arc<Attempt>, query: Q) -> Self {
+        let caller = Caller { id: job.facts.name.to_string(), ..Caller::default() };
+        Self { shared: &job.shared, job: Some(job), query, caller }
     }
 
     /// How long to wait, instead of the configured time.
@@ -40,7 +49,7 @@ impl<'a, Q: Query> AskQuery<'a, Q> {
     async fn ask(self) -> Result<Q::Output, QueryError> {
         let failed = |source| QueryError::Failed { query: Q::NAME.to_owned(), source };
         let payload = serde_json::to_string(&self.query).map_err(|error| failed(error.into()))?;
-        let answer = super::run(&self.app.shared, Q::NAME, payload.into(), self.caller).await?;
+        let answer = super::run(self.shared, Q::NAME, payload.into(), self.caller, self.job).await?;
         decode::from_str(&answer).map_err(|error| failed(error.into()))
     }
 }

@@ -53,6 +53,20 @@ pub enum QueryError {
         /// The handler that called.
         handler: Arc<str>,
     },
+    /// A job asks a query of another context.
+    #[error(
+        "module `{module}` (context `{from}`) asks query `{query}` of context `{to}`; between contexts only events travel"
+    )]
+    CrossesBorder {
+        /// The module that asks.
+        module: String,
+        /// Its context.
+        from: String,
+        /// The query.
+        query: String,
+        /// The context that would answer.
+        to: String,
+    },
     /// No module answers such a query.
     #[error("no module answers query `{query}`; there are: {}", .known.join(", "))]
     NotFound {

@@ -11,6 +11,7 @@ use crate::command::{Admission, Caller};
 use crate::ctx::{CtxCore, Origin, in_handler};
 use crate::deadline::Deadline;
 use crate::handler::{CallRoute, Payload};
+use crate::jobs::Attempt;
 use crate::module::ModuleFacts;
 use crate::telemetry;
 use crate::unit::{self, Access, Unit};
@@ -30,7 +31,7 @@ pub(crate) async fn ask_json(
     let invalid = |problem| QueryError::Invalid { query: name.to_owned(), problem };
     (route.check)(payload).map_err(invalid)?;
     let text = std::str::from_utf8(payload).map_err(|error| invalid(error.to_string()))?;
-    run(shared, name, text.into(), caller).await
+    run(shared, name, text.into(), caller, None).await
 }
 
 fn find<'s>(shared: &'s Shared, name: &str) -> Result<&'s (Arc<ModuleFacts>, CallRoute), QueryError> {
@@ -41,24 +42,48 @@ fn find<'s>(shared: &'s Shared, name: &str) -> Result<&'s (Arc<ModuleFacts>, Cal
     })
 }
 
-/// Runs a query and returns its answer as JSON text.
+/// Runs a query, for a job that asks it or for the edge, and returns its answer as JSON text.
 pub(super) async fn run(
     shared: &Arc<Shared>,
     name: &str,
     payload: Arc<str>,
     caller: Caller,
+    job: Option<&Arc<Attempt>>,
 ) -> Result<String, QueryError> {
     if let Some(handler) = in_handler::current() {
         return Err(QueryError::InsideHandler { handler });
     }
     let (module, route) = find(shared, name)?;
+    if let Some(job) = job {
+        stays_inside(name, &job.facts.module, module)?;
+    }
     let place = shared.query_gate.enter().map_err(|refusal| QueryError::refused(name, &refusal))?;
     let admission = Admission::new(place, None);
     let deadline = Deadline::after(shared.config.commands.deadline(caller.deadline));
-    let unit = unit_of(shared, module, route, payload, &caller, admission.clone());
+    let unit = unit_of(shared, module, route, payload, origin(&caller, job), admission.clone());
     let answer = unit::run_apart(shared, unit, deadline.left(), &deadline, Access::Read).await;
     admission.end(&answer);
     answer.map_err(|error| QueryError::of(name, error, &deadline))
+}
+
+fn stays_inside(query: &str, asks: &ModuleFacts, answers: &ModuleFacts) -> Result<(), QueryError> {
+    if asks.context == answers.context {
+        return Ok(());
+    }
+    Err(QueryError::CrossesBorder {
+        module: asks.name.to_string(),
+        from: asks.context.clone(),
+        query: query.to_owned(),
+        to: answers.context.clone(),
+    })
+}
+
+fn origin(caller: &Caller, job: Option<&Arc<Attempt>>) -> Origin {
+    let id = MessageId::new();
+    match job {
+        Some(job) => Origin { id, correlation_id: job.job.correlation_id, trace: job.trace().child() },
+        None => Origin { id, correlation_id: id, trace: caller.trace.child() },
+    }
 }
 
 fn unit_of(
@@ -66,11 +91,9 @@ fn unit_of(
     module: &Arc<ModuleFacts>,
     route: &CallRoute,
     payload: Arc<str>,
-    caller: &Caller,
+    origin: Origin,
     admission: Admission,
 ) -> Unit<String> {
-    let id = MessageId::new();
-    let origin = Origin { id, correlation_id: id, trace: caller.trace.child() };
     let name: Arc<str> = format!("query `{}`", route.name).into();
     let span = telemetry::handle_span(route.name, &name, &origin);
     let (shared, module, call) = (shared.clone(), module.clone(), route.call.clone());

@@ -1,0 +1,268 @@
+//! Recurring jobs: enqueued when their time comes.
+//!
+//! One task waits for the next time of all. When it has come, one transaction moves that recurring job on to its next time
+//! and enqueues the job: whichever process is first has moved it, and the others find it moved.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tidings_core::error::{Error, Result};
+use tidings_core::store::{CronSpec, CronTick, NewJob, StoreError};
+use tidings_core::trace::TraceContext;
+use tokio::sync::watch;
+
+use super::{IntoEnqueue, wish};
+use crate::app::Shared;
+use crate::ctx::Origin;
+use crate::module::ModuleFacts;
+use crate::patience::{Patience, is_closed};
+use crate::unit::{self, Access, Unit, panicked};
+
+/// Makes the job of one time, after all checks.
+type Make = Arc<dyn Fn(&Shared, &ModuleFacts, Timestamp) -> Result<NewJob> + Send + Sync>;
+
+/// A recurring job as a module declares it.
+pub(crate) struct CronDeclaration {
+    pub(crate) name: String,
+    pub(crate) expression: String,
+    pub(crate) zone: String,
+    /// The job that it enqueues.
+    pub(crate) job: &'static str,
+    make: Make,
+}
+
+impl CronDeclaration {
+    pub(crate) fn new<T: IntoEnqueue>(
+        name: &str,
+        expression: &str,
+        zone: &str,
+        make: impl Fn(Timestamp) -> T + Send + Sync + 'static,
+    ) -> Self {
+        use tidings_core::contract::Job;
+        let make = move |shared: &Shared, module: &ModuleFacts, tick: Timestamp| {
+            let origin = Origin::nobody(TraceContext::root());
+            wish::new_job(shared, module, &origin, &make(tick).into_enqueue())
+        };
+        Self {
+            name: name.to_owned(),
+            expression: expression.to_owned(),
+            zone: zone.to_owned(),
+            job: T::Job::NAME,
+            make: Arc::new(make),
+        }
+    }
+}
+
+/// When a recurring job runs.
+struct Schedule {
+    times: croner::Cron,
+    zone: TimeZone,
+}
+
+impl Schedule {
+    fn parse(expression: &str, zone: &str) -> Result<Self, String> {
+        let times = croner::Cron::from_str(expression).map_err(|error| error.to_string())?;
+        let zone = TimeZone::get(zone).map_err(|error| error.to_string())?;
+        Ok(Self { times, zone })
+    }
+
+    fn next_after(&self, time: Timestamp) -> Option<Timestamp> {
+        let time = time.to_zoned(self.zone.clone());
+        self.times.find_next_occurrence(&time, false).ok().map(|next| next.timestamp())
+    }
+
+    /// The last time that is not after this one.
+    fn last_until(&self, time: Timestamp) -> Option<Timestamp> {
+        let time = time.to_zoned(self.zone.clone());
+        self.times.find_previous_occurrence(&time, true).ok().map(|last| last.timestamp())
+    }
+}
+
+/// What is wrong with the times of a recurring job, if anything is.
+pub(crate) fn cron_problem(declared: &CronDeclaration, now: Timestamp) -> Option<String> {
+    match Schedule::parse(&declared.expression, &declared.zone) {
+        Ok(schedule) if schedule.next_after(now).is_none() => Some("it never comes".to_owned()),
+        Ok(_) => None,
+        Err(problem) => Some(problem),
+    }
+}
+
+/// A recurring job.
+pub(crate) struct Cron {
+    name: Arc<str>,
+    /// The expression with its time zone.
+    expression: String,
+    schedule: Schedule,
+    module: Arc<ModuleFacts>,
+    make: Make,
+}
+
+impl Cron {
+    /// `None` if its times cannot be read, which the application's start has refused.
+    pub(super) fn of(declared: CronDeclaration, module: &Arc<ModuleFacts>) -> Option<Self> {
+        Some(Self {
+            name: format!("{}.{}", module.name, declared.name).into(),
+            schedule: Schedule::parse(&declared.expression, &declared.zone).ok()?,
+            expression: format!("{} {}", declared.expression, declared.zone),
+            module: module.clone(),
+            make: declared.make,
+        })
+    }
+
+    /// The job of a time; of several that were missed, the last. `None` if it cannot be made, which is told: the next one
+    /// may be.
+    fn job(&self, shared: &Shared, due: Timestamp, now: Timestamp) -> Option<NewJob> {
+        let tick = self.schedule.last_until(now).filter(|last| *last > due).unwrap_or(due);
+        let made = catch_unwind(AssertUnwindSafe(|| (self.make)(shared, &self.module, tick)));
+        let made = made.unwrap_or_else(|panic| {
+            let name = format!("recurring job `{}`", self.name);
+            Err(Error::failed(panicked(&name, panic.as_ref())))
+        });
+        made.inspect_err(
+            |error| tracing::error!(cron = %self.name, %tick, error = %error, "nothing is enqueued for this time"),
+        )
+        .ok()
+    }
+}
+
+/// Enters the recurring jobs of the application, and drops those on record that are not among them any more.
+pub(crate) async fn register(shared: &Shared) -> Result<Vec<CronTick>, StoreError> {
+    let now = shared.clock.now();
+    let specs: Vec<CronSpec> = (shared.jobs.crons.iter())
+        .map(|cron| CronSpec {
+            name: cron.name.clone(),
+            expression: cron.expression.clone(),
+            next: cron.schedule.next_after(now).unwrap_or(Timestamp::MAX),
+        })
+        .collect();
+    shared.store.register_crons(&specs, now).await
+}
+
+/// Enqueues recurring jobs until told to stop.
+pub(crate) async fn run(shared: Arc<Shared>, mut ticks: Vec<CronTick>, mut stop: watch::Receiver<bool>) {
+    let mut patience = Patience::default();
+    while let Some(due) = ticks.iter().map(|tick| tick.due).min() {
+        tokio::select! {
+            () = shared.clock.sleep_until(due) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        match fire_due(&shared, &mut ticks).await {
+            Ok(()) => patience = Patience::default(),
+            Err(error) if is_closed(&error) => return,
+            Err(error) => tokio::select! {
+                () = tokio::time::sleep(patience.pause("recurring jobs", &error)) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            },
+        }
+    }
+}
+
+async fn fire_due(shared: &Arc<Shared>, ticks: &mut Vec<CronTick>) -> Result<()> {
+    let mut is_stale = false;
+    let now = shared.clock.now();
+    for tick in ticks.iter_mut().filter(|tick| tick.due <= now) {
+        let cron = shared.jobs.crons.iter().find(|cron| cron.name == tick.name);
+        let next = cron.and_then(|cron| cron.schedule.next_after(now)).unwrap_or(Timestamp::MAX);
+        let job = cron.and_then(|cron| cron.job(shared, tick.due, now));
+        if fire(shared, tick, next, job).await? {
+            tick.due = next;
+        } else {
+            is_stale = true;
+        }
+    }
+    if is_stale {
+        // Another process was faster; it has the times as they are now.
+        *ticks = register(shared).await?;
+    }
+    Ok(())
+}
+
+/// Moves a recurring job on and enqueues its job; false if somebody else has moved it.
+async fn fire(shared: &Shared, tick: &CronTick, next: Timestamp, job: Option<NewJob>) -> Result<bool> {
+    let (tick, job) = (tick.clone(), Arc::new(job));
+    let unit = Unit {
+        name: format!("recurring job `{}`", tick.name).into(),
+        driver: "native",
+        start: Box::new(move |slot| {
+            let (tick, job) = (tick.clone(), job.clone());
+            Box::pin(async move {
+                let mut tx = slot.take().await;
+                let fired = async {
+                    let is_first = tx.move_cron(&tick.name, tick.due, next).await?;
+                    if let (true, Some(job)) = (is_first, &*job) {
+                        tx.enqueue(std::slice::from_ref(job)).await?;
+                    }
+                    Ok(is_first)
+                }
+                .await;
+                (Some(tx), fired)
+            })
+        }),
+    };
+    unit::run(shared, unit, shared.config.limits(), Access::Write).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn declared(expression: &str, zone: &str) -> CronDeclaration {
+        let make = |_: &Shared, _: &ModuleFacts, _: Timestamp| Err(Error::failed("not asked for"));
+        let (name, expression, zone) = ("n".to_owned(), expression.to_owned(), zone.to_owned());
+        CronDeclaration { name, expression, zone, job: "m.j", make: Arc::new(make) }
+    }
+
+    #[test]
+    fn what_cannot_come_is_told() {
+        let now: Timestamp = "2026-01-31T09:30:00Z".parse().unwrap();
+        for (expression, zone, problem) in [
+            ("0 3 * * *", "Europe/Berlin", None),
+            ("*/5 * * * * *", "UTC", None),
+            ("0 0 29 2 *", "UTC", None),
+            ("0 0 31 2 *", "UTC", Some("it never comes")),
+            ("0 0 1 1 * * 2020", "UTC", Some("it never comes")),
+            ("0 25 * * *", "UTC", Some("Component error")),
+            ("every day", "UTC", Some("")),
+            ("0 3 * * *", "Europe/Atlantis", Some("Europe/Atlantis")),
+        ] {
+            let found = cron_problem(&declared(expression, zone), now);
+            let fits = match (&found, problem) {
+                (Some(found), Some(problem)) => found.contains(problem),
+                (found, problem) => found.is_none() == problem.is_none(),
+            };
+            assert!(fits, "`{expression}` {zone}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn clocks_that_change_skip_nothing_and_repeat_nothing() {
+        let days = |expression: &str, from: &str, count: usize| {
+            let schedule = Schedule::parse(expression, "Europe/Berlin").unwrap();
+            let mut time: Timestamp = from.parse().unwrap();
+            let mut times = Vec::new();
+            for _ in 0..count {
+                time = schedule.next_after(time).unwrap();
+                times.push(time.to_string());
+            }
+            times
+        };
+        // 02:30 does not come on 29 March: it runs right after the gap, and on 30 March at 02:30 again.
+        assert_eq!(
+            days("30 2 * * *", "2026-03-28T12:00:00Z", 2),
+            ["2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"]
+        );
+        // 02:30 comes twice on 25 October, and runs once.
+        assert_eq!(
+            days("30 2 * * *", "2026-10-24T12:00:00Z", 2),
+            ["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]
+        );
+        // An interval goes on by the time that has passed.
+        let half_hours = ["2026-10-25T00:30:00Z", "2026-10-25T01:00:00Z", "2026-10-25T01:30:00Z"];
+        assert_eq!(days("*/30 * * * *", "2026-10-25T00:00:00Z", 3), half_hours);
+        let over_the_gap = ["2026-03-29T00:30:00Z", "2026-03-29T01:00:00Z", "2026-03-29T01:30:00Z"];
+        assert_eq!(days("*/30 * * * *", "2026-03-29T00:00:00Z", 3), over_the_gap);
+    }
+}

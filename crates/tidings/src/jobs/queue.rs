@@ -1,0 +1,61 @@
+//! Queues, as jobs name them and as they are worked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings_core::store::RateLimit;
+use tokio::sync::Semaphore;
+
+/// The queue that a job waits in, and how it is worked: see [`Module::job`](crate::Module::job).
+///
+/// Several jobs may share a queue. What one of them says of it holds for all, so two that say different things contradict
+/// each other at the start; one that says nothing takes what the others say. A section `[queues.<name>]` of the
+/// configuration overrules the program.
+///
+/// ```
+/// use std::time::Duration;
+/// use tidings::Queue;
+///
+/// let suppliers = Queue::named("suppliers").concurrency(8).rate(100, Duration::from_secs(60));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a queue is there for the jobs that are registered with it"]
+pub struct Queue {
+    pub(crate) name: String,
+    pub(crate) concurrency: Option<usize>,
+    pub(crate) rate: Option<RateLimit>,
+}
+
+impl Queue {
+    /// The queue of this name: lower-case letters, digits and dashes.
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), concurrency: None, rate: None }
+    }
+
+    /// How many of its jobs run at once in one process; `jobs.concurrency` unless it is said.
+    pub fn concurrency(mut self, concurrency: usize) -> Self {
+        self.concurrency = Some(concurrency);
+        self
+    }
+
+    /// How many of its jobs may start in which time, over all processes. As many may start at once after a quiet time.
+    pub fn rate(mut self, count: u32, per: Duration) -> Self {
+        self.rate = Some(RateLimit { count, per });
+        self
+    }
+}
+
+/// A queue with its settings resolved.
+pub(crate) struct QueueFacts {
+    pub(crate) name: Arc<str>,
+    /// For errors and logs: ``queue `suppliers` ``.
+    pub(crate) label: Arc<str>,
+    pub(crate) concurrency: usize,
+    pub(crate) rate: Option<RateLimit>,
+    /// The jobs that wait in it, by name.
+    pub(crate) jobs: Vec<Arc<str>>,
+    /// Whether this process works it.
+    pub(crate) is_worked: bool,
+    /// One permit for each job that may run; whatever runs has one until it has really ended.
+    pub(crate) slots: Arc<Semaphore>,
+}

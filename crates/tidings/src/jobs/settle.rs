@@ -1,0 +1,99 @@
+//! The transaction between attempts: what has ended is written, and what comes next is claimed.
+
+use std::sync::Arc;
+
+use tidings_core::envelope::Envelope;
+use tidings_core::error::{Error, Result};
+use tidings_core::store::{Claim, Claimed, JobEnd, JobLease, StoreError, Tx, WorkerId};
+
+use super::QueueFacts;
+use super::ends::Ended;
+use crate::app::Shared;
+use crate::unit::{self, Access, Unit};
+
+/// Ends of attempts, laid out as the store takes them.
+#[derive(Default)]
+pub(super) struct Ends {
+    ends: Vec<(JobLease, JobEnd)>,
+    progress: Vec<(JobLease, String)>,
+    /// Events of deaths, with the place of the end that they tell of.
+    died: Vec<(usize, Envelope)>,
+}
+
+impl Ends {
+    pub(super) fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    pub(super) fn extend(&mut self, ended: impl IntoIterator<Item = Ended>) {
+        for Ended { lease, end, progress, died } in ended {
+            self.progress.extend(progress.map(|progress| (lease, progress)));
+            self.died.extend(died.map(|died| (self.ends.len(), died)));
+            self.ends.push((lease, end));
+        }
+    }
+
+    async fn write(&self, shared: &Shared, tx: &mut dyn Tx) -> Result<()> {
+        for (lease, progress) in &self.progress {
+            match tx.report_progress(lease, progress).await {
+                // Then the end does not count either.
+                Ok(()) | Err(StoreError::Fenced { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let good = tx.end_attempts(&self.ends, shared.clock.now()).await?;
+        for ((lease, _), _) in self.ends.iter().zip(&good).filter(|(_, good)| !**good) {
+            tracing::debug!(id = %lease.id, attempt = lease.attempt, "the attempt had ended before");
+        }
+        let counts = |place: &usize| good.get(*place).copied().unwrap_or_default();
+        let died: Vec<Envelope> =
+            self.died.iter().filter(|(place, _)| counts(place)).map(|(_, died)| died.clone()).collect();
+        if !died.is_empty() {
+            tx.append(&died).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes what has ended, and claims at most so many jobs.
+pub(super) async fn settle(
+    shared: &Arc<Shared>,
+    queue: &Arc<QueueFacts>,
+    worker: WorkerId,
+    ends: &Arc<Ends>,
+    limit: usize,
+) -> Result<Claimed> {
+    let (its, of, ends) = (shared.clone(), queue.clone(), ends.clone());
+    let unit = Unit {
+        name: queue.label.clone(),
+        driver: "native",
+        start: Box::new(move |slot| {
+            let (shared, queue, ends) = (its.clone(), of.clone(), ends.clone());
+            Box::pin(async move {
+                let mut tx = slot.take().await;
+                let settled = async {
+                    if !ends.is_empty() {
+                        ends.write(&shared, tx.as_mut()).await?;
+                    }
+                    if limit == 0 {
+                        return Ok(Claimed::default());
+                    }
+                    let now = shared.clock.now();
+                    let claim = Claim {
+                        queue: &queue.name,
+                        worker,
+                        names: &queue.jobs,
+                        limit,
+                        now,
+                        rate: queue.rate,
+                    };
+                    tx.claim_jobs(&claim).await.map_err(Error::from)
+                }
+                .await;
+                (Some(tx), settled)
+            })
+        }),
+    };
+    // What it appends tells of deaths: refused at the limit of the log, they could not be written down at all.
+    unit::run(shared, unit, shared.config.limits(), Access::Drain).await
+}

@@ -1,0 +1,174 @@
+//! The lane of suspects.
+//!
+//! A job that was running when its worker was lost may be what ended the process. It runs alone: no other suspect beside
+//! it, and no consumer that is being careful, so that another end would leave one suspect. Ordinary jobs go on meanwhile.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tidings_core::error::{Error, Result};
+use tidings_core::store::{ClaimedJob, WorkerId};
+use tokio::sync::{Notify, OwnedSemaphorePermit, broadcast, watch};
+
+use super::ends::{self, Ended};
+use super::running::Running;
+use super::settle::{Ends, settle};
+use super::{Attempt, Cancel, QueueFacts};
+use crate::app::Shared;
+use crate::patience::{Patience, is_closed};
+use crate::unit::{self, Access, Unit};
+
+pub(super) struct SuspectLane {
+    shared: Arc<Shared>,
+    worker: WorkerId,
+    /// Told when there may be a suspect.
+    look: Arc<Notify>,
+    running: Running,
+    ended: Vec<Ended>,
+    cancels: broadcast::Receiver<Cancel>,
+    stop: watch::Receiver<bool>,
+    give_back: watch::Receiver<bool>,
+}
+
+/// A free slot of a queue.
+type Slot = (Arc<QueueFacts>, OwnedSemaphorePermit);
+
+impl SuspectLane {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        worker: WorkerId,
+        look: Arc<Notify>,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            running: Running::new(shared.clone()),
+            ended: Vec::new(),
+            cancels: shared.jobs.cancels.subscribe(),
+            give_back: shared.jobs.give_back.subscribe(),
+            shared: shared.clone(),
+            worker,
+            look,
+            stop,
+        }
+    }
+
+    /// Runs one suspect after the other until told to stop.
+    pub(super) async fn work(mut self) {
+        let mut patience = Patience::default();
+        while !*self.stop.borrow() {
+            let pause = match self.work_one().await {
+                Ok(true) => {
+                    patience = Patience::default();
+                    continue;
+                }
+                Ok(false) => None,
+                Err(error) if is_closed(&error) => return,
+                Err(error) => Some(patience.pause("the lane of suspect jobs", &error)),
+            };
+            let wait = async {
+                match pause {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => self.look.notified().await,
+                }
+            };
+            tokio::select! {
+                () = wait => {}
+                _ = self.stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    /// Runs a suspect; false if there is none, or it is time to stop.
+    async fn work_one(&mut self) -> Result<bool> {
+        let shared = self.shared.clone();
+        let mut stop = self.stop.clone();
+        let ready = async {
+            let alone = shared.careful.lock().await;
+            (alone, free_slots(&shared).await)
+        };
+        let (_alone, slots) = tokio::select! {
+            ready = ready => ready,
+            _ = stop.wait_for(|stop| *stop) => return Ok(false),
+        };
+        let Some(job) = self.claim(&slots).await? else { return Ok(false) };
+        let slot = slots.into_iter().find(|(queue, _)| queue.name == job.queue);
+        let facts = shared.jobs.job(&job.name).cloned();
+        let Some(((queue, permit), facts)) = slot.zip(facts) else {
+            return Err(Error::failed(format!("job `{}` was claimed, which was not asked for", job.name)));
+        };
+        if job.losses > shared.config.jobs.kills_max {
+            let (attempt, _present) = Attempt::new(&shared, &facts, job);
+            self.ended.push(ends::lethal(&attempt));
+        } else {
+            self.running.start(&facts, job, permit);
+        }
+        self.attend(&queue).await?;
+        Ok(true)
+    }
+
+    async fn claim(&self, slots: &[Slot]) -> Result<Option<ClaimedJob>> {
+        let queues: Arc<[Arc<str>]> = slots.iter().map(|(queue, _)| queue.name.clone()).collect();
+        let names: Arc<[Arc<str>]> = slots.iter().flat_map(|(queue, _)| queue.jobs.iter().cloned()).collect();
+        let (worker, clock) = (self.worker, self.shared.clock.clone());
+        let unit = Unit {
+            name: "the lane of suspect jobs".into(),
+            driver: "native",
+            start: Box::new(move |slot| {
+                let (queues, names, now) = (queues.clone(), names.clone(), clock.now());
+                Box::pin(async move {
+                    let mut tx = slot.take().await;
+                    let claimed = tx.claim_suspect(worker, &queues, &names, now).await.map_err(Error::from);
+                    (Some(tx), claimed)
+                })
+            }),
+        };
+        unit::run(&self.shared, unit, self.shared.config.limits(), Access::Write).await
+    }
+
+    /// Waits until the attempt has ended and that is written. Until then no other suspect may run.
+    async fn attend(&mut self, queue: &Arc<QueueFacts>) -> Result<()> {
+        while !self.running.all_decided() {
+            let wake_at = self.running.next_deadline().unwrap_or(Timestamp::MAX);
+            tokio::select! {
+                () = self.running.wait(&mut self.ended) => {}
+                () = self.shared.clock.sleep_until(wake_at) => {
+                    self.running.time_out(self.shared.clock.now(), &mut self.ended);
+                }
+                cancel = self.cancels.recv() => {
+                    if let Ok((id, reason)) = cancel {
+                        self.running.cancel(id, &reason, &mut self.ended);
+                    }
+                }
+                _ = self.give_back.wait_for(|give_back| *give_back) => self.running.give_back(&mut self.ended),
+            }
+        }
+        let mut ends = Ends::default();
+        ends.extend(self.ended.drain(..));
+        let (ends, mut patience) = (Arc::new(ends), Patience::default());
+        while let Err(error) = settle(&self.shared, queue, self.worker, &ends, 0).await {
+            if is_closed(&error) {
+                return Err(error);
+            }
+            tokio::time::sleep(patience.pause(&queue.label, &error)).await;
+        }
+        Ok(())
+    }
+}
+
+/// A slot of each queue that has one free; waits for the first.
+async fn free_slots(shared: &Shared) -> Vec<Slot> {
+    let take = |queue: &Arc<QueueFacts>| {
+        let permit = queue.slots.clone().try_acquire_owned().ok()?;
+        Some((queue.clone(), permit))
+    };
+    let slots: Vec<Slot> = shared.jobs.worked().filter_map(take).collect();
+    if !slots.is_empty() {
+        return slots;
+    }
+    let wait = shared
+        .jobs
+        .worked()
+        .map(|queue| Box::pin(async move { (queue.clone(), queue.slots.clone().acquire_owned().await) }));
+    let ((queue, permit), _, _) = futures_util::future::select_all(wait).await;
+    permit.map(|permit| vec![(queue, permit)]).unwrap_or_default()
+}
