@@ -45,7 +45,15 @@ const TRIES_MAX: u32 = 10;
 /// ```
 #[derive(Clone, Debug)]
 pub struct SqliteInspector {
-    path: Arc<Path>,
+    file: Arc<File>,
+}
+
+#[derive(Debug)]
+struct File {
+    /// As errors name it: as the caller did.
+    named: PathBuf,
+    /// Through all symbolic links.
+    path: PathBuf,
 }
 
 impl SqliteInspector {
@@ -55,10 +63,10 @@ impl SqliteInspector {
     /// If there is no such file, or it is no database of Tidings, or was written by an
     /// [older](StoreError::OlderSchema) or [newer](StoreError::NewerSchema) Tidings.
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self, StoreError> {
-        let path = path.into();
-        let resolving = tokio::task::spawn_blocking(move || resolve(&path));
-        let path = resolving.await.map_err(|error| cannot_open(Path::new("?"), error.into()))??;
-        let inspector = Self { path: path.into() };
+        let named = path.into();
+        let resolving = tokio::task::spawn_blocking(move || File::resolve(named));
+        let file = resolving.await.map_err(thread_error)??;
+        let inspector = Self { file: file.into() };
         inspector.ask("looking at the schema", |_| Ok(())).await?;
         Ok(inspector)
     }
@@ -66,7 +74,7 @@ impl SqliteInspector {
     /// The file, through all symbolic links.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.file.path
     }
 
     /// Asks a question, against one snapshot.
@@ -75,9 +83,8 @@ impl SqliteInspector {
         what: &'static str,
         ask: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let path = self.path.clone();
-        let answer = tokio::task::spawn_blocking(move || answer(&path, what, ask));
-        answer.await.map_err(|error| cannot_open(&self.path, error.into()))?
+        let file = self.file.clone();
+        tokio::task::spawn_blocking(move || file.answer(what, ask)).await.map_err(thread_error)?
     }
 
     /// As [`ask`](Self::ask): here nobody's question is in the way of another's.
@@ -90,13 +97,62 @@ impl SqliteInspector {
     }
 }
 
-fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
-    match path.metadata() {
-        Ok(_) => database_file::resolve(path),
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
-            Err(cannot_open(path, "there is no such file".into()))
+impl File {
+    fn resolve(named: PathBuf) -> Result<Self, StoreError> {
+        match named.metadata() {
+            Ok(_) => database_file::resolve(&named).map(|path| Self { named, path }),
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
+                Err(cannot_open(&named, "there is no such file".into()))
+            }
+            Err(source) => Err(cannot_open(&named, source.into())),
         }
-        Err(source) => Err(cannot_open(path, source.into())),
+    }
+
+    fn answer<T>(
+        &self,
+        what: &'static str,
+        ask: impl Fn(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let access = Access::to(self)?;
+            let answered = access.open(self).and_then(|connection| self.answer_on(&connection, what, &ask));
+            if access.still_holds(self) || tries == TRIES_MAX {
+                return answered;
+            }
+        }
+    }
+
+    fn answer_on<T>(
+        &self,
+        connection: &Connection,
+        what: &'static str,
+        ask: impl Fn(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let begun = Instant::now();
+        let is_over = move || begun.elapsed() > QUESTION_BUDGET;
+        let set_up = || {
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.progress_handler(PROGRESS_STEPS, Some(is_over))?;
+            // The snapshot is taken by the first statement, and ends with the connection.
+            connection.execute_batch("BEGIN")
+        };
+        set_up().map_err(|source| explain(&self.named, source))?;
+        schema::check(connection).map_err(|problem| problem.named(&self.named))?;
+        ask(connection).map_err(|source| {
+            let context = match is_over() {
+                true => format!("{what} took longer than {QUESTION_BUDGET:?}"),
+                false => what.to_owned(),
+            };
+            from_native(&self.named.display().to_string(), context, source)
+        })
+    }
+
+    fn has_write_ahead_log(&self) -> bool {
+        let mut name = self.path.as_os_str().to_owned();
+        name.push("-wal");
+        Path::new(&name).exists()
     }
 }
 
@@ -104,20 +160,8 @@ fn cannot_open(path: &Path, source: Box<dyn std::error::Error + Send + Sync>) ->
     StoreError::Sql { context: format!("cannot open the database {}", named(path)), source }
 }
 
-fn answer<T>(
-    path: &Path,
-    what: &'static str,
-    ask: impl Fn(&Connection) -> rusqlite::Result<T>,
-) -> Result<T, StoreError> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let access = Access::to(path)?;
-        let answered = access.open(path).and_then(|connection| answer_on(&connection, path, what, &ask));
-        if access.still_holds(path) || tries == TRIES_MAX {
-            return answered;
-        }
-    }
+fn thread_error(source: tokio::task::JoinError) -> StoreError {
+    StoreError::Sql { context: "a thread that asks a database has failed".to_owned(), source: source.into() }
 }
 
 /// How a database in WAL mode can be read without leaving a trace.
@@ -131,66 +175,37 @@ enum Access {
 }
 
 impl Access {
-    fn to(path: &Path) -> Result<Self, StoreError> {
-        if has_write_ahead_log(path) {
+    fn to(file: &File) -> Result<Self, StoreError> {
+        if file.has_write_ahead_log() {
             return Ok(Self::Shared);
         }
-        path.metadata().map(Self::Alone).map_err(|source| cannot_open(path, source.into()))
+        file.path.metadata().map(Self::Alone).map_err(|source| cannot_open(&file.named, source.into()))
     }
 
-    fn open(&self, path: &Path) -> Result<Connection, StoreError> {
+    fn open(&self, file: &File) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let opened = match self {
-            Self::Shared => Connection::open_with_flags(path, flags),
+            Self::Shared => Connection::open_with_flags(&file.path, flags),
             Self::Alone(_) => {
-                let uri = format!("file:{}?immutable=1", escaped(path));
+                let uri = format!("file:{}?immutable=1", escaped(&file.path));
                 Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)
             }
         };
-        opened.map_err(|source| explain(path, source))
+        opened.map_err(|source| explain(&file.named, source))
     }
 
     /// Nobody came while the question was asked who would make its answer worthless.
-    fn still_holds(&self, path: &Path) -> bool {
+    fn still_holds(&self, file: &File) -> bool {
         match self {
             Self::Shared => true,
             Self::Alone(before) => {
                 let unchanged = |now: Metadata| {
                     now.len() == before.len() && now.modified().ok() == before.modified().ok()
                 };
-                !has_write_ahead_log(path) && path.metadata().is_ok_and(unchanged)
+                !file.has_write_ahead_log() && file.path.metadata().is_ok_and(unchanged)
             }
         }
     }
-}
-
-fn has_write_ahead_log(path: &Path) -> bool {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
-    Path::new(&name).exists()
-}
-
-fn answer_on<T>(
-    connection: &Connection,
-    path: &Path,
-    what: &'static str,
-    ask: impl Fn(&Connection) -> rusqlite::Result<T>,
-) -> Result<T, StoreError> {
-    let begun = Instant::now();
-    let is_over = move || begun.elapsed() > QUESTION_BUDGET;
-    let set_up = || {
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.progress_handler(PROGRESS_STEPS, Some(is_over))?;
-        // The snapshot is taken by the first statement, and ends with the connection.
-        connection.execute_batch("BEGIN")
-    };
-    set_up().map_err(|source| explain(path, source))?;
-    schema::check(connection).map_err(|problem| problem.named(path))?;
-    ask(connection).map_err(|source| {
-        let context =
-            if is_over() { format!("{what} took longer than {QUESTION_BUDGET:?}") } else { what.to_owned() };
-        from_native(&path.display().to_string(), context, source)
-    })
 }
 
 /// A path as SQLite's URIs want it, <https://sqlite.org/uri.html>.

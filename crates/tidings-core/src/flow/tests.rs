@@ -476,8 +476,7 @@ fn the_head_counts_and_grades() {
 flow 00000000-0000-0000-0000-000000000001
 trace 4bf92f3577b34da6a3ce929d0e0e4736
 from 2026-01-31T09:30:00Z, 1.5 min
-fan-out: 41 messages (41 events): ask who publishes in a loop
-beside: 1 level
+fan-out: 41 messages (41 events), 1 level deep: ask who publishes in a loop
 open: nothing
 loop: 40 x stock.priced from one orders.placed in stock.price
 note: the trace has another flow: 00000000-0000-0000-0000-000000000063"

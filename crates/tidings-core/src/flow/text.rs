@@ -60,14 +60,11 @@ fn head(flow: &Flow, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (count.replies, "reply"),
     ]);
     let of = if kinds.is_empty() { String::new() } else { format!(" ({kinds})") };
-    writeln!(f, "fan-out: {}{of}: {}", counted(count.messages, "message"), count.grade)?;
-    let beside = listed([
-        (count.jobs, "job"),
-        (count.called_commands, "called command"),
-        (u64::from(count.depth), "level"),
-    ]);
+    let messages = counted(count.messages, "message");
+    writeln!(f, "fan-out: {messages}{of}, {} deep: {}", counted(count.depth.into(), "level"), count.grade)?;
+    let beside = listed([(count.jobs, "job"), (count.called_commands, "called command")]);
     if !beside.is_empty() {
-        writeln!(f, "beside: {beside}")?;
+        writeln!(f, "beside them: {beside}")?;
     }
     writeln!(f, "open: {}", open(flow))?;
     for repeated in &flow.repeated {

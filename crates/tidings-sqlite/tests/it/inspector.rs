@@ -242,3 +242,40 @@ async fn a_flow_is_found_by_indexes() {
         assert!(!steps.iter().any(|step| step.contains("SCAN")), "{name}: {steps:?}");
     }
 }
+
+/// A look at a flow that is an incident does not become one itself.
+#[tokio::test]
+async fn a_huge_flow_is_read_in_time() {
+    const MESSAGES: usize = 100_000;
+    let temp = open_with(|config| config.synchronous = tidings_sqlite::Synchronous::Off).await;
+    for consumer in ["shop.a", "shop.b", "shop.c"] {
+        temp.store.register(&listener(consumer, "a"), NOW).await.unwrap();
+    }
+    let lease = temp.store.hold("shop.a").await.unwrap().lease;
+    let root = event("a");
+    let flow = root.id;
+    for chunk in 0..100 {
+        let (lease, root) = (lease.clone(), root.clone());
+        let append = work("append", move |tx| {
+            let messages: Vec<_> = (0..MESSAGES / 100)
+                .map(|_| Envelope { correlation_id: root.id, causation_id: Some(root.id), ..event("a") })
+                .collect();
+            let [first, last] = [chunk * messages.len() + 1, (chunk + 1) * messages.len()]
+                .map(|place| tidings_core::envelope::Position(i64::try_from(place).unwrap()));
+            let receipt = Receipt { first, last, count: u32::try_from(messages.len()).unwrap(), at: NOW };
+            let lease = lease.clone();
+            Box::pin(async move {
+                tx.append(&messages).await?;
+                let to = tidings_core::envelope::Cursor(last.0.to_string());
+                tx.advance(&lease, &to, Some(&receipt)).await
+            })
+        });
+        temp.run(append).await.unwrap();
+    }
+    let inspector = SqliteInspector::open(path(&temp)).await.unwrap();
+    let begun = std::time::Instant::now();
+    let found = find(&inspector, FlowId::Message(flow)).await.unwrap().unwrap();
+    let took = begun.elapsed();
+    assert_eq!((found.fan_out.messages, found.open.unread), (100_000, 200_000));
+    assert!(took < std::time::Duration::from_secs(20), "it took {took:?}");
+}
