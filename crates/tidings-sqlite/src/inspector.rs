@@ -22,8 +22,9 @@ const TRIES_MAX: u32 = 10;
 
 /// Answers [`Inspect`](tidings_core::store::Inspect) from a database file, beside the application that has it open, or without one.
 ///
-/// It takes no lock that a runtime would mind, writes nothing and makes no file. Between two questions it holds nothing: each
-/// one opens the file, sees one snapshot, and closes it. So it keeps no checkpoint from its work for longer than a question
+/// It takes no lock that a runtime would mind, writes nothing and makes no file (unless the application ends in just the
+/// moment in which a question begins: then empty companions of the file may stay). Between two questions it holds nothing:
+/// each one opens the file, sees one snapshot, and closes it. So it keeps no checkpoint from its work for longer than a question
 /// takes, follows a file that was replaced, and tells each time if the schema is another one now.
 ///
 /// ```

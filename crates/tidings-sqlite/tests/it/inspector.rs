@@ -5,11 +5,12 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use tidings_core::envelope::Envelope;
+use tidings_core::envelope::{Cursor, Envelope, Position};
 use tidings_core::error::chain;
 use tidings_core::flow::{FlowId, HandlingState, find};
-use tidings_core::store::{Inspect, Receipt, Store, StoreError};
+use tidings_core::store::{Inspect, Lease, Limits, Receipt, Store, StoreError, Tx};
 use tidings_sqlite::{SqliteInspector, SqliteStore};
 
 use crate::support::*;
@@ -73,23 +74,20 @@ async fn it_reads_while_a_store_writes_in_a_loop() {
             let mut written: i64 = 0;
             while !stop.load(Ordering::SeqCst) {
                 let (lease, root) = (lease.clone(), root.clone());
-                let position = written + 1;
+                let place = usize::try_from(written).unwrap() + 1;
                 let step = work("step", move |tx| {
-                    let message = if position == 1 {
+                    let message = if place == 1 {
                         root.clone()
                     } else {
                         Envelope { correlation_id: root.id, causation_id: Some(root.id), ..event("a") }
                     };
-                    let at = tidings_core::envelope::Position(position);
-                    let receipt = Receipt { first: at, last: at, count: 1, at: NOW };
                     let lease = lease.clone();
                     Box::pin(async move {
                         tx.append(&[message]).await?;
-                        let to = tidings_core::envelope::Cursor(position.to_string());
-                        tx.advance(&lease, &to, Some(&receipt)).await
+                        handle(tx, &lease, place, place).await
                     })
                 });
-                store.transact(step, tidings_core::store::Limits::default()).await.unwrap();
+                store.transact(step, Limits::default()).await.unwrap();
                 written += 1;
             }
             written
@@ -147,10 +145,37 @@ async fn a_closed_database_is_read_without_a_trace() {
 
     // An application that starts is not in its way, nor it in the application's.
     let store = SqliteStore::open(config(&temp.folder)).await.unwrap();
-    store.transact(append_work("a"), tidings_core::store::Limits::default()).await.unwrap();
+    store.transact(append_work("a"), Limits::default()).await.unwrap();
     assert_eq!(inspector.counts().await.unwrap()[0].count, 2);
     store.close().await.unwrap();
     assert_eq!(inspector.counts().await.unwrap()[0].count, 2);
+}
+
+/// Each start and each end takes the ground from under one of the two ways to read. None of it is seen outside.
+#[tokio::test(flavor = "multi_thread")]
+async fn applications_may_come_and_go_meanwhile() {
+    const ROUNDS: u64 = 40;
+    let temp = open().await;
+    temp.run(append_work("a")).await.unwrap();
+    temp.store.close().await.unwrap();
+    let inspector = SqliteInspector::open(path(&temp)).await.unwrap();
+    let config = config(&temp.folder);
+    let coming_and_going = tokio::spawn(async move {
+        for _ in 0..ROUNDS {
+            let store = SqliteStore::open(config.clone()).await.unwrap();
+            store.transact(append_work("a"), Limits::default()).await.unwrap();
+            store.close().await.unwrap();
+        }
+    });
+    let mut seen = 1;
+    while seen <= ROUNDS {
+        let ended = coming_and_going.is_finished();
+        let count = inspector.counts().await.unwrap()[0].count;
+        assert!(count >= seen, "what was committed was seen before: {count} after {seen}");
+        seen = count;
+        assert!(!ended || seen == ROUNDS + 1, "the last commit is not seen");
+    }
+    coming_and_going.await.unwrap();
 }
 
 /// What a killed process leaves behind: commits that are in the write-ahead log only.
@@ -239,43 +264,54 @@ async fn a_flow_is_found_by_indexes() {
             plan.query_map(rusqlite::params_from_iter(parameters), |row| row.get::<_, String>(3)).unwrap();
         let steps: Vec<String> = steps.map(Result::unwrap).collect();
         assert!(steps.iter().any(|step| step.contains("SEARCH")), "{name}: {steps:?}");
-        assert!(!steps.iter().any(|step| step.contains("SCAN")), "{name}: {steps:?}");
+        // The rows of a subquery are few, since it has its own step.
+        let is_of_a_table = |step: &&String| step.contains("SCAN") && !step.contains("SCAN (subquery");
+        assert_eq!(steps.iter().find(is_of_a_table), None, "{name}: {steps:?}");
     }
 }
 
-/// A look at a flow that is an incident does not become one itself.
+/// A look at a flow that is an incident does not become one itself, whether its messages were handled in batches or alone.
 #[tokio::test]
 async fn a_huge_flow_is_read_in_time() {
     const MESSAGES: usize = 100_000;
+    const TOGETHER: usize = 1_000;
     let temp = open_with(|config| config.synchronous = tidings_sqlite::Synchronous::Off).await;
-    for consumer in ["shop.a", "shop.b", "shop.c"] {
+    for consumer in ["shop.batches", "shop.singles", "shop.unread"] {
         temp.store.register(&listener(consumer, "a"), NOW).await.unwrap();
     }
-    let lease = temp.store.hold("shop.a").await.unwrap().lease;
-    let root = event("a");
-    let flow = root.id;
-    for chunk in 0..100 {
-        let (lease, root) = (lease.clone(), root.clone());
+    let batches = temp.store.hold("shop.batches").await.unwrap().lease;
+    let singles = temp.store.hold("shop.singles").await.unwrap().lease;
+    let flow = event("a").id;
+    for chunk in 0..MESSAGES / TOGETHER {
+        let (batches, singles) = (batches.clone(), singles.clone());
         let append = work("append", move |tx| {
-            let messages: Vec<_> = (0..MESSAGES / 100)
-                .map(|_| Envelope { correlation_id: root.id, causation_id: Some(root.id), ..event("a") })
+            let messages: Vec<_> = (0..TOGETHER)
+                .map(|_| Envelope { correlation_id: flow, causation_id: Some(flow), ..event("a") })
                 .collect();
-            let [first, last] = [chunk * messages.len() + 1, (chunk + 1) * messages.len()]
-                .map(|place| tidings_core::envelope::Position(i64::try_from(place).unwrap()));
-            let receipt = Receipt { first, last, count: u32::try_from(messages.len()).unwrap(), at: NOW };
-            let lease = lease.clone();
+            let places = chunk * TOGETHER + 1..=(chunk + 1) * TOGETHER;
+            let (batches, singles) = (batches.clone(), singles.clone());
             Box::pin(async move {
                 tx.append(&messages).await?;
-                let to = tidings_core::envelope::Cursor(last.0.to_string());
-                tx.advance(&lease, &to, Some(&receipt)).await
+                handle(tx, &batches, *places.start(), *places.end()).await?;
+                for place in places {
+                    handle(tx, &singles, place, place).await?;
+                }
+                Ok(())
             })
         });
         temp.run(append).await.unwrap();
     }
     let inspector = SqliteInspector::open(path(&temp)).await.unwrap();
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let found = find(&inspector, FlowId::Message(flow)).await.unwrap().unwrap();
     let took = begun.elapsed();
-    assert_eq!((found.fan_out.messages, found.open.unread), (100_000, 200_000));
-    assert!(took < std::time::Duration::from_secs(20), "it took {took:?}");
+    assert_eq!((found.fan_out.messages, found.open.unread), (100_000, 100_000));
+    assert!(took < Duration::from_secs(20), "it took {took:?}");
+}
+
+/// Moves a consumer's cursor, and writes the receipt of what it handled.
+async fn handle(tx: &mut dyn Tx, lease: &Lease, first: usize, last: usize) -> Result<(), StoreError> {
+    let [first, last] = [first, last].map(|place| Position(i64::try_from(place).unwrap()));
+    let count = u32::try_from(last.0 - first.0 + 1).unwrap();
+    tx.advance(lease, &Cursor(last.0.to_string()), Some(&Receipt { first, last, count, at: NOW })).await
 }

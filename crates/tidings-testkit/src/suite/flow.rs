@@ -500,6 +500,8 @@ pub async fn a_flow_is_read_as_of_one_moment(factory: &dyn StoreFactory) {
     append(store.as_ref(), std::slice::from_ref(&root)).await;
     let placed: Vec<_> = (0..MESSAGES).map(|_| caused(&root, "orders.placed")).collect();
     append(store.as_ref(), &placed).await;
+    let before = facts(store.as_ref(), root.id).await.messages;
+    assert_eq!(before.len(), 1 + MESSAGES, "a flow comes whole before anything of it is handled");
     let handling = {
         let store = store.clone();
         tokio::spawn(async move {
