@@ -5,6 +5,7 @@
 mod events;
 mod failing;
 mod flows;
+mod kinds;
 mod lives;
 mod readers;
 mod redelivering;

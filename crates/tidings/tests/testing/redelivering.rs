@@ -107,13 +107,14 @@ async fn a_write_outside_of_the_transaction_is_found_with_its_table_and_delivery
 }
 
 async fn orders_again(ctx: &mut JobCtx, mail: SendMail) -> Result<()> {
+    // Under a void lease this would end the attempt, and what follows would not be repeated.
+    ctx.progress("about to order").await?;
     let order = Place { order_id: format!("again-{}", mail.order_id), pieces: 1 };
     let mut sent = ctx.send(order);
     if mail.order_id.starts_with("keyed") {
         sent = sent.idempotency_key(ctx.dedupe_key().to_string());
     }
     sent.await?;
-    ctx.progress("ordered").await?;
     Ok(())
 }
 
@@ -160,15 +161,11 @@ async fn inserts_once(ctx: &mut Ctx, order: OrderRef) -> Result<()> {
         .map(drop)
 }
 
-async fn hangs_again(ctx: &mut Ctx, order: OrderRef) -> Result<()> {
+async fn hangs_again(_ctx: &mut Ctx, _order: OrderRef) -> Result<()> {
     if count("hangs-again") > 1 {
         std::future::pending::<()>().await;
     }
-    sql("INSERT INTO reservations (order_id) VALUES ($1)")
-        .bind(order.order_id)
-        .execute(ctx.tx())
-        .await
-        .map(drop)
+    Ok(())
 }
 
 #[tokio::test]
