@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use tidings::testing::TestApp;
-use tidings::{Ctx, JobCtx, Module, Queue, Result};
+use tidings::{Ctx, JobCtx, Module, Outcome, Queue, Result};
 
 use crate::failing::{failure, says};
-use crate::shop::{Number, OrderRef, SendMail, mail_tables, modules, orders, place, seconds, stock};
+use crate::shop::{
+    Number, OrderRef, Place, Placed, Reserved, SendMail, Sent, mail_tables, modules, orders, place, seconds,
+    stock,
+};
 
 #[tokio::test]
 async fn a_chain_has_run_when_it_has_settled() {
@@ -28,7 +31,7 @@ async fn many_chains_at_once_settle() {
         app.send(place(&format!("settle-many-{order}"))).await.completed();
     }
     app.settle().await;
-    assert_eq!(app.events::<crate::shop::Sent>().await.len(), 50);
+    assert_eq!(app.events::<Sent>().await.len(), 50);
 }
 
 #[tokio::test]
@@ -44,7 +47,7 @@ async fn what_waits_for_its_time_or_a_person_is_settled() {
     assert_eq!(app.jobs_named("mail.send").await.len(), 1);
     app.queues().resume("mails").await.unwrap();
     app.settle().await;
-    assert_eq!(app.events::<crate::shop::Sent>().await.len(), 1);
+    assert_eq!(app.events::<Sent>().await.len(), 1);
 }
 
 #[tokio::test]
@@ -59,7 +62,7 @@ async fn a_consumer_that_has_stopped_behind_a_parked_key_is_settled() {
     let reserve = consumers.iter().find(|consumer| &*consumer.name == "stock.reserve").unwrap();
     assert_eq!((reserve.retrying, reserve.behind, reserve.lag), (1, 1, 2), "it reads no more");
     app.advance(seconds(10)).await;
-    assert_eq!(app.events::<crate::shop::Reserved>().await.len(), 4);
+    assert_eq!(app.events::<Reserved>().await.len(), 4);
 }
 
 async fn never_reserves(_ctx: &mut Ctx, _order: OrderRef) -> Result<()> {
@@ -96,22 +99,24 @@ async fn an_application_that_does_not_settle_says_what_is_under_way() {
     // Nothing of it is awaited at the end of the test: it goes with the runtime.
 }
 
+async fn places_slowly(ctx: &mut Ctx, order: Place) -> Outcome<u32> {
+    CALLED.notify_one();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    ctx.publish(Placed { order_id: order.order_id, pieces: order.pieces, note: None }).await?;
+    Ok(order.pieces)
+}
+
+static CALLED: tokio::sync::Notify = tokio::sync::Notify::const_new();
+
 #[tokio::test]
 async fn a_command_that_somebody_calls_is_under_way() {
-    let app = std::sync::Arc::new(TestApp::start([orders(), stock()]).await);
-    let calls: Vec<_> = (0..20)
-        .map(|order| {
-            let app = app.clone();
-            tokio::spawn(async move { app.send(place(&format!("called-{order}"))).await.into_outcome() })
-        })
-        .collect();
-    while app.ask(Number {}).await == Some(0) {
-        tokio::task::yield_now().await;
-    }
+    let orders = Module::new("orders").owns::<Placed>().command(places_slowly);
+    let app = std::sync::Arc::new(TestApp::start([orders, stock()]).await);
+    let calling = app.clone();
+    let call = tokio::spawn(async move { calling.send(place("called")).await.into_outcome() });
+    CALLED.notified().await;
+    assert!(app.events::<Placed>().await.is_empty(), "the handler is at work, and nothing is on record");
     app.settle().await;
-    let placed = app.events::<crate::shop::Placed>().await.len();
-    assert_eq!(app.events::<crate::shop::Reserved>().await.len(), placed, "of what was placed by then");
-    for call in calls {
-        call.await.unwrap().unwrap();
-    }
+    assert_eq!(app.events::<Reserved>().await.len(), 1);
+    assert_eq!(call.await.unwrap().unwrap(), 1);
 }
