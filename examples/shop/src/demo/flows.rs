@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use tidings::envelope::Recorded;
 use tidings::store::{Store, StoreError};
 
+use crate::percentile::percentile;
+
 /// The flows by what they begin with.
 pub(super) type Flows = BTreeMap<String, FlowsOfAKind>;
 
@@ -20,8 +22,7 @@ pub(super) struct FlowsOfAKind {
 impl FlowsOfAKind {
     /// The size that so many percent of the flows do not exceed.
     pub(super) fn percentile(&self, percent: usize) -> u64 {
-        let place = (self.sizes.len() * percent).div_ceil(100).saturating_sub(1);
-        self.sizes.get(place).copied().unwrap_or(0)
+        percentile(&self.sizes, percent)
     }
 }
 
@@ -62,17 +63,5 @@ fn branches(messages: &[Recorded], cause: &Recorded, indent: &str, lines: &mut V
         let (elbow, below) = if index + 1 == effects.len() { ("└ ", "  ") } else { ("├ ", "│ ") };
         lines.push(format!("{indent}{elbow}{}", effect.envelope.name));
         branches(messages, effect, &format!("{indent}{below}"), lines);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles() {
-        let flows = FlowsOfAKind { sizes: vec![1, 2, 3, 4], largest: vec![] };
-        assert_eq!([0, 25, 50, 75, 99, 100].map(|percent| flows.percentile(percent)), [1, 1, 2, 3, 4, 4]);
-        assert_eq!(FlowsOfAKind::default().percentile(50), 0);
     }
 }

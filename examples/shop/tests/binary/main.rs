@@ -4,6 +4,8 @@
 
 mod demo;
 mod http;
+mod load;
+mod orders;
 mod server;
 
 use std::process::{Command, Output};
@@ -36,6 +38,9 @@ fn the_manifest_tells_who_talks_to_whom() {
     let manifest: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let modules: Vec<_> =
         manifest["modules"].as_array().unwrap().iter().map(|module| &module["module"]).collect();
-    assert_eq!(modules, ["orders", "payments", "inventory"]);
+    assert_eq!(
+        modules,
+        ["orders", "customers", "shipping", "payments", "inventory", "notifications", "analytics"]
+    );
     assert_eq!(manifest["modules"][0]["sends"], serde_json::json!(["orders.cancel"]));
 }
