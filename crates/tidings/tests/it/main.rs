@@ -8,6 +8,7 @@ mod careful;
 mod commands;
 mod deadlines;
 mod durable_commands;
+mod flow;
 mod listeners;
 mod narrowing;
 mod outbox;
