@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tidings::envelope::Recorded;
-use tidings::store::{Store, StoreError};
+use tidings::flow::Flow;
+use tidings::store::{JobRow, JobState, Store, StoreError};
+use tidings::{App, MessageId, Result};
 
 use crate::percentile::percentile;
 
@@ -15,8 +16,6 @@ pub(super) type Flows = BTreeMap<String, FlowsOfAKind>;
 pub(super) struct FlowsOfAKind {
     /// Their sizes in messages, ascending.
     pub(super) sizes: Vec<u64>,
-    /// The largest as a tree, one line a message.
-    pub(super) largest: Vec<String>,
 }
 
 impl FlowsOfAKind {
@@ -32,9 +31,6 @@ pub(super) async fn gather(store: &dyn Store, limit: usize) -> Result<Flows, Sto
         let messages = store.flow(size.correlation_id).await?;
         let Some(first) = messages.first() else { continue };
         let of_a_kind = flows.entry(first.envelope.name.to_string()).or_default();
-        if of_a_kind.sizes.iter().all(|known| *known < size.messages) {
-            of_a_kind.largest = tree(&messages);
-        }
         of_a_kind.sizes.push(size.messages);
     }
     for of_a_kind in flows.values_mut() {
@@ -43,25 +39,26 @@ pub(super) async fn gather(store: &dyn Store, limit: usize) -> Result<Flows, Sto
     Ok(flows)
 }
 
-/// Draws who caused whom, one line a message.
-fn tree(messages: &[Recorded]) -> Vec<String> {
-    let ids: Vec<_> = messages.iter().map(|message| message.envelope.id).collect();
-    let is_root =
-        |message: &&Recorded| message.envelope.causation_id.is_none_or(|cause| !ids.contains(&cause));
-    let mut lines = Vec::new();
-    for root in messages.iter().filter(is_root) {
-        lines.push(root.envelope.name.to_string());
-        branches(messages, root, "", &mut lines);
+/// The flow of one order that went all the way; of those, the one with the most attempts. An order that had to wait for
+/// goods ends in the flow of the delivery that brought them.
+pub(super) async fn of_one_order(app: &App, jobs: &[JobRow]) -> Result<Option<Flow>> {
+    let mut flows: BTreeMap<MessageId, OfOneOrder> = BTreeMap::new();
+    for job in jobs {
+        let flow = flows.entry(job.correlation_id).or_default();
+        flow.charged |= &*job.name == "payments.charge";
+        flow.delivered |= &*job.name == "shipping.deliver" && job.state == JobState::Completed;
+        flow.attempts += job.attempts;
     }
-    lines
+    let all_the_way = flows.into_iter().filter(|(_, flow)| flow.charged && flow.delivered);
+    match all_the_way.max_by_key(|(_, flow)| flow.attempts) {
+        Some((correlation_id, _)) => app.flow(correlation_id).await,
+        None => Ok(None),
+    }
 }
 
-fn branches(messages: &[Recorded], cause: &Recorded, indent: &str, lines: &mut Vec<String>) {
-    let caused = |message: &&Recorded| message.envelope.causation_id == Some(cause.envelope.id);
-    let effects: Vec<&Recorded> = messages.iter().filter(caused).collect();
-    for (index, effect) in effects.iter().enumerate() {
-        let (elbow, below) = if index + 1 == effects.len() { ("└ ", "  ") } else { ("├ ", "│ ") };
-        lines.push(format!("{indent}{elbow}{}", effect.envelope.name));
-        branches(messages, effect, &format!("{indent}{below}"), lines);
-    }
+#[derive(Default)]
+struct OfOneOrder {
+    charged: bool,
+    delivered: bool,
+    attempts: u32,
 }

@@ -1,6 +1,7 @@
 //! What is asked of the shop and of its log once everything has settled.
 
 use tidings::Result;
+use tidings::flow::Flow;
 use tidings::store::{CommandCount, ConsumerStatus, EventCount, JobFilter, JobRow, ParkedRow};
 
 use super::audit::Audit;
@@ -35,6 +36,8 @@ pub(super) struct Numbers {
     pub(super) parked: Vec<ParkedRow>,
     pub(super) jobs: Vec<JobRow>,
     pub(super) flows: Flows,
+    /// What one order caused.
+    pub(super) one_order: Option<Flow>,
 }
 
 pub(super) async fn gather(shop: &Shop, client: &Client) -> Result<Numbers> {
@@ -43,6 +46,7 @@ pub(super) async fn gather(shop: &Shop, client: &Client) -> Result<Numbers> {
     for state in State::ALL.into_iter().filter(|state| state.is_shipped()) {
         shipped_pieces.extend(client.ask(&Pieces { state }).await?);
     }
+    let jobs = shop.app.jobs().list(&JobFilter::default(), ALL).await?;
     Ok(Numbers {
         orders: client.ask(&ByState {}).await?,
         reserved_pieces: client.ask(&Pieces { state: State::StockReserved }).await?,
@@ -57,7 +61,8 @@ pub(super) async fn gather(shop: &Shop, client: &Client) -> Result<Numbers> {
         commands: store.command_counts().await?,
         consumers: store.consumers().await?,
         parked: store.parked(None, None, ALL).await?,
-        jobs: shop.app.jobs().list(&JobFilter::default(), ALL).await?,
         flows: flows::gather(store.as_ref(), ALL).await?,
+        one_order: flows::of_one_order(&shop.app, &jobs).await?,
+        jobs,
     })
 }

@@ -113,9 +113,9 @@ fn fan_out(numbers: &Numbers) {
         &["begins with", "flows", "p50", "p99", "max", "grade of max"],
         rows,
     );
-    if let Some(flows) = numbers.flows.get("orders.placed") {
-        println!("The largest flow of one order");
-        flows.largest.iter().for_each(|line| println!("  {line}"));
+    if let Some(flow) = &numbers.one_order {
+        println!("What one order caused: of those that went all the way, the one with the most attempts\n");
+        flow.to_string().lines().for_each(|line| println!("  {line}"));
         println!();
     }
 }

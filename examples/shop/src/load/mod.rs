@@ -14,9 +14,10 @@ use tokio::net::TcpListener;
 use crate::cli::LoadOptions;
 use crate::client::Client;
 use crate::http;
+use crate::notifications::{Mails, MailsCount};
 use crate::orders::{ByState, LeadTimesSince, StateCount};
 use crate::shop::{ANY_PORT, Shop};
-use numbers::Numbers;
+use numbers::{Numbers, Settled};
 
 /// How often to ask whether the orders have settled. It bounds how late that is noticed.
 const ASK_EVERY: Duration = Duration::from_millis(100);
@@ -54,7 +55,10 @@ async fn drive(client: &Client, options: &LoadOptions) -> Result<ExitCode> {
     let unsettled = settle(client, patience).await?;
     let settled = begun.elapsed();
     let lead_times = client.ask(&LeadTimesSince { placed_since: since }).await?;
-    let numbers = Numbers::of(options, arrivals, sent, settled, unsettled, lead_times);
+    let mails: Vec<MailsCount> = client.ask(&Mails {}).await?;
+    let mails_queued = mails.iter().filter(|of| of.status == "queued").map(|of| of.mails).sum();
+    let numbers =
+        Numbers::of(options, arrivals, sent, Settled { after: settled, unsettled, mails_queued }, lead_times);
     if options.json {
         println!("{}", serde_json::to_string_pretty(&numbers)?);
     } else {

@@ -26,11 +26,21 @@ pub(super) struct Numbers {
     settled_after_seconds: f64,
     /// Orders still under way when patience ended.
     unsettled: u32,
+    /// Mails still in their queue then, whose rate is limited.
+    mails_queued: u32,
     completed: usize,
     /// From the first order sent until no order was under way any more.
     completed_per_second: f64,
     /// From an order's placing to its completion, its parcel's way included.
     placed_to_completed_ms: Percentiles,
+}
+
+/// How it was when no order was under way any more, or patience had ended.
+pub(super) struct Settled {
+    /// After the start.
+    pub(super) after: Duration,
+    pub(super) unsettled: u32,
+    pub(super) mails_queued: u32,
 }
 
 #[derive(Serialize)]
@@ -45,8 +55,7 @@ impl Numbers {
         options: &LoadOptions,
         arrivals: Arrivals,
         sent: Duration,
-        settled: Duration,
-        unsettled: u32,
+        settled: Settled,
         lead_times: LeadTimes,
     ) -> Self {
         let at = |percent| percentile(&arrivals.latencies, percent).as_secs_f64() * 1_000.0;
@@ -57,10 +66,11 @@ impl Numbers {
             placing_seconds: arrivals.took.as_secs_f64(),
             placed_per_second: placed as f64 / arrivals.took.as_secs_f64(),
             command_ms: Percentiles { p50: at(50), p99: at(99), max: at(100) },
-            settled_after_seconds: settled.saturating_sub(sent).as_secs_f64(),
-            unsettled,
+            settled_after_seconds: settled.after.saturating_sub(sent).as_secs_f64(),
+            unsettled: settled.unsettled,
+            mails_queued: settled.mails_queued,
             completed: lead_times.orders,
-            completed_per_second: lead_times.orders as f64 / settled.as_secs_f64(),
+            completed_per_second: lead_times.orders as f64 / settled.after.as_secs_f64(),
             placed_to_completed_ms: Percentiles {
                 p50: lead_times.p50_ms as f64,
                 p99: lead_times.p99_ms as f64,
