@@ -38,7 +38,8 @@ impl Queue {
         self
     }
 
-    /// How many of its jobs may start in which time, over all processes. As many may start at once after a quiet time.
+    /// How many of its jobs may start in any time of this length, over all processes. They are spread over that time: only
+    /// a small part of them starts at once.
     pub fn rate(mut self, count: u32, per: Duration) -> Self {
         self.rate = Some(RateLimit { count, per });
         self

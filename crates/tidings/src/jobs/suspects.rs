@@ -81,29 +81,39 @@ impl SuspectLane {
     /// Runs a suspect; false if there is none, or it is time to stop.
     async fn work_one(&mut self) -> Result<bool> {
         let shared = self.shared.clone();
-        let mut stop = self.stop.clone();
-        let ready = async {
-            let alone = shared.careful.lock().await;
-            (alone, free_slots(&shared).await)
-        };
-        let (_alone, slots) = tokio::select! {
-            ready = ready => ready,
-            _ = stop.wait_for(|stop| *stop) => return Ok(false),
-        };
-        let Some(job) = self.claim(&slots).await? else { return Ok(false) };
+        let mut left: Vec<Arc<QueueFacts>> = shared.jobs.worked().cloned().collect();
+        while !left.is_empty() {
+            let ready = async {
+                // A queue may be full for long, and nobody waits for that.
+                let slots = free_slots(&mut left).await;
+                (slots, shared.careful.lock().await)
+            };
+            let (slots, _alone) = tokio::select! {
+                ready = ready => ready,
+                () = self.look.notified() => return Ok(true),
+                _ = self.stop.wait_for(|stop| *stop) => return Ok(false),
+            };
+            if let Some(job) = self.claim(&slots).await? {
+                self.run(job, slots).await?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn run(&mut self, job: ClaimedJob, slots: Vec<Slot>) -> Result<()> {
         let slot = slots.into_iter().find(|(queue, _)| queue.name == job.queue);
-        let facts = shared.jobs.job(&job.name).cloned();
+        let facts = self.shared.jobs.job(&job.name).cloned();
         let Some(((queue, permit), facts)) = slot.zip(facts) else {
             return Err(Error::failed(format!("job `{}` was claimed, which was not asked for", job.name)));
         };
-        if job.losses > shared.config.jobs.kills_max {
-            let (attempt, _present) = Attempt::new(&shared, &facts, job);
+        if job.losses > self.shared.config.jobs.kills_max {
+            let (attempt, _present) = Attempt::new(&self.shared, &facts, job);
             self.ended.push(ends::lethal(&attempt));
         } else {
             self.running.start(&facts, job, permit);
         }
-        self.attend(&queue).await?;
-        Ok(true)
+        self.attend(&queue).await
     }
 
     async fn claim(&self, slots: &[Slot]) -> Result<Option<ClaimedJob>> {
@@ -155,20 +165,21 @@ impl SuspectLane {
     }
 }
 
-/// A slot of each queue that has one free; waits for the first.
-async fn free_slots(shared: &Shared) -> Vec<Slot> {
-    let take = |queue: &Arc<QueueFacts>| {
-        let permit = queue.slots.clone().try_acquire_owned().ok()?;
-        Some((queue.clone(), permit))
-    };
-    let slots: Vec<Slot> = shared.jobs.worked().filter_map(take).collect();
-    if !slots.is_empty() {
-        return slots;
+/// Takes a slot of each queue that has one free, or waits for the first; those queues are left no more.
+async fn free_slots(left: &mut Vec<Arc<QueueFacts>>) -> Vec<Slot> {
+    let mut slots: Vec<Slot> = Vec::new();
+    left.retain(|queue| match queue.slots.clone().try_acquire_owned() {
+        Ok(permit) => {
+            slots.push((queue.clone(), permit));
+            false
+        }
+        Err(_) => true,
+    });
+    if slots.is_empty() && !left.is_empty() {
+        let wait = left.iter().map(|queue| Box::pin(queue.slots.clone().acquire_owned()));
+        let (permit, place, _) = futures_util::future::select_all(wait).await;
+        let queue = left.swap_remove(place);
+        slots.extend(permit.ok().map(|permit| (queue, permit)));
     }
-    let wait = shared
-        .jobs
-        .worked()
-        .map(|queue| Box::pin(async move { (queue.clone(), queue.slots.clone().acquire_owned().await) }));
-    let ((queue, permit), _, _) = futures_util::future::select_all(wait).await;
-    permit.map(|permit| vec![(queue, permit)]).unwrap_or_default()
+    slots
 }

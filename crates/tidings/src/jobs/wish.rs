@@ -60,7 +60,7 @@ macro_rules! wishes {
             self
         }
 
-        /// Like [`unique`](Self::unique), but for so long at most, from now on.
+        /// Like [`unique`](Self::unique), and also after it has ended: for so long at least, from now on.
         pub fn unique_for(mut self, key: &str, time: Duration) -> Self {
             self.wish.unique = Some(key.to_owned());
             self.wish.unique_for = Some(time);

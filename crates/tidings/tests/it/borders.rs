@@ -315,7 +315,7 @@ async fn the_manifest_is_complete() {
             { "event": "counters.bumped", "versions": [1], "fields": ["counter", "total"], "handler": "note" },
             { "event": "counters.reset", "versions": [1], "fields": ["counter"], "handler": "note" }
         ],
-        "commands": [], "sends": [], "queries": [], "tables": ["notes"]
+        "commands": [], "sends": [], "queries": [], "jobs": [], "crons": [], "tables": ["notes"]
     });
     assert_eq!(manifest["modules"][1], expected);
     assert_eq!(

@@ -9,6 +9,7 @@ mod commands;
 mod deadlines;
 mod durable_commands;
 mod flow;
+mod jobs;
 mod listeners;
 mod narrowing;
 mod outbox;

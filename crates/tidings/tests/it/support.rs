@@ -24,8 +24,13 @@ impl Harness {
     }
 
     pub(crate) async fn with(modules: impl IntoIterator<Item = Module>) -> Self {
+        Self::at("2026-01-31T09:30:00Z", modules).await
+    }
+
+    /// Starts at this time.
+    pub(crate) async fn at(now: &str, modules: impl IntoIterator<Item = Module>) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
-        let clock = Arc::new(ManualClock::new("2026-01-31T09:30:00Z".parse().unwrap()));
+        let clock = Arc::new(ManualClock::new(now.parse().unwrap()));
         let app = build(&dir, &clock, modules, config(&dir)).await.unwrap();
         Self { app, clock, dir }
     }

@@ -1,0 +1,174 @@
+//! Stops, restarts, and jobs that nobody does any more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings::store::{AttemptEnd, DeathReason, JobState};
+use tidings::{BuildError, ShutdownError};
+
+use super::app::{Act, noted, open, runs, step, tables, task, work};
+use crate::app::counters;
+use crate::support::{Harness, build, config};
+
+async fn start() -> Harness {
+    Harness::with([counters(), work()]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_lets_running_jobs_end_and_starts_no_more() {
+    let harness = start().await;
+    let running = harness.enqueue(step("stop-run", Act::Wait)).await;
+    harness.until_runs("stop-run", 1).await;
+    let waiting = harness.enqueue(step("stop-wait", Act::Done)).await;
+    let app = harness.app.clone();
+    let stopping = tokio::spawn(async move { app.shutdown().await });
+    open("stop-run");
+    stopping.await.unwrap().unwrap();
+    assert!(runs("stop-wait").is_empty());
+    let harness = harness.start_again_with([counters(), work()]).await.unwrap();
+    assert_eq!(harness.job(running).await.state, JobState::Completed);
+    harness.until_job(waiting, JobState::Completed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_outlasts_the_patience_is_given_back_and_done_after_the_next_start() {
+    let harness = start().await;
+    let id = harness.enqueue(task("stop-give", Act::Wait)).await;
+    harness.until_runs("stop-give", 1).await;
+    harness.app.shutdown_within(Duration::from_millis(50)).await.unwrap();
+    open("stop-give");
+    let harness = harness.start_again_with([counters(), work()]).await.unwrap();
+    let job = harness.until_job(id, JobState::Completed).await;
+    assert_eq!((job.attempts, job.failures, job.losses), (2, 0, 0));
+    let attempts = harness.app.jobs().attempts(id).await.unwrap();
+    assert_eq!(attempts.iter().map(|attempt| attempt.end).collect::<Vec<_>>(), [AttemptEnd::GivenBack]);
+    assert_eq!(harness.done().await, ["stop-give"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_job_that_blocks_its_thread_is_given_back_and_named() {
+    let harness = start().await;
+    let id = harness.enqueue(task("stop-block", Act::Block)).await;
+    harness.until("it blocks", async |_| !noted("stop-block").is_empty()).await;
+    let stopped = harness.app.shutdown_within(Duration::from_millis(50)).await;
+    let Err(ShutdownError::StillRunning { handlers, .. }) = stopped else { panic!("{stopped:?}") };
+    assert_eq!(handlers, ["job `work.task`"]);
+    assert_eq!(harness.job(id).await.state, JobState::Ready, "it is given back all the same");
+    open("stop-block");
+    harness.app.shutdown().await.unwrap();
+    let harness = harness.start_again_with([counters(), work()]).await.unwrap();
+    harness.until_job(id, JobState::Completed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scheduled_jobs_survive_a_restart() {
+    let harness = start().await;
+    let id = harness.enqueue(task("stop-later", Act::Fail(1))).await;
+    harness.until_job(id, JobState::Scheduled).await;
+    let harness = harness.restart_with([counters(), work()]).await.unwrap();
+    harness.clock.advance(Duration::from_secs(12));
+    harness.until_job(id, JobState::Completed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_whose_handler_is_gone_stop_the_start_unless_they_are_given_up() {
+    let harness = start().await;
+    harness.app.queues().pause("steps", "a test").await.unwrap();
+    let waiting = harness.enqueue(step("stop-orphan", Act::Done)).await;
+    let dead = harness.enqueue(task("stop-orphan-dead", Act::Permanent)).await;
+    harness.until_job(dead, JobState::Dead).await;
+    harness.app.shutdown().await.unwrap();
+    let without = || [counters(), tables()];
+    // A start that is refused does not forget what it refused.
+    for _ in 0..2 {
+        let refused = build(&harness.dir, &harness.clock, without(), config(&harness.dir)).await;
+        let Err(BuildError::Orphans(orphans)) = refused else { panic!("it must not start") };
+        let told: Vec<String> = orphans.iter().map(ToString::to_string).collect();
+        assert!(told.contains(&"job `work.step`: 1 job that has not ended".to_owned()), "{told:?}");
+        assert!(told.contains(&"job `work.task`: 1 job that has not ended".to_owned()), "{told:?}");
+    }
+    let mut allowed = config(&harness.dir);
+    allowed.start.allow_orphans = true;
+    let app = build(&harness.dir, &harness.clock, without(), allowed).await.unwrap();
+    app.shutdown().await.unwrap();
+    let retired = tables().retired("step", "nobody steps").retired("task", "nothing to do");
+    let harness =
+        harness.start_again_with([counters(), retired.retired("escalate", "no more deaths")]).await.unwrap();
+    let [waiting, dead] = [harness.job(waiting).await, harness.job(dead).await];
+    assert_eq!((waiting.state, waiting.reason.as_deref()), (JobState::Cancelled, Some("nobody steps")));
+    assert_eq!((dead.state, dead.reason.as_deref()), (JobState::Discarded, Some("nothing to do")));
+    harness.restart_with(without()).await.unwrap();
+}
+
+/// The application as it is after the process was killed and started again: on the file as it was at this moment. The
+/// one before lives on with a file of its own, and hears nothing of it.
+async fn kill_and_start(harness: &Harness) -> Harness {
+    use sqlx::Connection;
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let path = harness.path().display().to_string();
+    let mut connection = sqlx::SqliteConnection::connect(&path).await.unwrap();
+    let snapshot = crate::support::path(&dir).display().to_string();
+    sqlx::query("VACUUM INTO $1").bind(snapshot).execute(&mut connection).await.unwrap();
+    let app = build(&dir, &harness.clock, [counters(), work()], config(&dir)).await.unwrap();
+    Harness { app, clock: harness.clock.clone(), dir }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_whose_process_was_killed_run_again_one_by_one() {
+    let harness = start().await;
+    harness.app.queues().pause("tasks", "until it is killed").await.unwrap();
+    let labels: Vec<String> = (0..3).map(|number| format!("stop-kill-{number}")).collect();
+    let mut ids = Vec::new();
+    for label in &labels {
+        ids.push(harness.enqueue(task(label, Act::Wait)).await);
+    }
+    harness.app.queues().resume("tasks").await.unwrap();
+    for label in &labels {
+        harness.until_runs(label, 1).await;
+    }
+    for id in &ids {
+        harness.until_job(*id, JobState::Running).await;
+    }
+    let killed = harness;
+    let harness = kill_and_start(&killed).await;
+    for (place, (label, id)) in labels.iter().zip(&ids).enumerate() {
+        harness.until_runs(label, 2).await;
+        for later in &ids[place + 1..] {
+            assert_eq!(harness.job(*later).await.state, JobState::Suspect, "one at a time");
+        }
+        if place == 0 {
+            // Other jobs go on meanwhile.
+            let other = harness.enqueue(task("stop-kill-other", Act::Done)).await;
+            harness.until_job(other, JobState::Completed).await;
+        }
+        open(label);
+        let job = harness.until_job(*id, JobState::Completed).await;
+        assert_eq!(job.attempts, 2);
+        let attempts = harness.app.jobs().attempts(*id).await.unwrap();
+        assert_eq!(attempts.last().unwrap().end, AttemptEnd::Lost);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_kills_the_process_again_and_again_is_dead_without_another_try() {
+    let harness = start().await;
+    let id = harness.enqueue(task("stop-lethal", Act::Wait)).await;
+    let mut killed = vec![harness];
+    for losses in 0..=5 {
+        let harness = killed.last().unwrap();
+        harness.until_runs("stop-lethal", losses + 1).await;
+        assert_eq!(harness.until_job(id, JobState::Running).await.losses as usize, losses);
+        let next = kill_and_start(harness).await;
+        killed.push(next);
+    }
+    let harness = killed.pop().unwrap();
+    let job = harness.until_job(id, JobState::Dead).await;
+    assert_eq!(job.death, Some(DeathReason::Lethal));
+    assert!(job.error.unwrap().contains("the process ended 6 times while the job ran"));
+    assert_eq!(runs("stop-lethal").len(), 6);
+    harness.until("its death is told", async |harness| harness.died().await.len() == 1).await;
+    assert_eq!(harness.died().await[0].1, "lethal");
+    let next = harness.enqueue(task("stop-lethal-next", Act::Done)).await;
+    harness.until_job(next, JobState::Completed).await;
+    open("stop-lethal");
+}
