@@ -69,8 +69,6 @@ impl Server {
             .arg(file_in(&folder))
             .args(options)
             .env("TIDINGS_JOBS__RETRY_SECONDS", retries)
-            // Jobs that a killed shop was at are looked for every second.
-            .env("TIDINGS_JOBS__LEASE_SECONDS", "1")
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
