@@ -74,8 +74,8 @@ pub(crate) struct ProviderOptions {
     /// milliseconds how late it answers: `delay-ms=5,slow-ms=150`
     #[arg(long, value_name = "FAULTS", conflicts_with = "provider", default_value = "none")]
     pub(crate) faults: Faults,
-    /// How long the shop waits for it
-    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    /// How many milliseconds the shop waits for it
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..=20_000))]
     pub(crate) provider_timeout_ms: u64,
 }
 

@@ -42,7 +42,7 @@ impl Refused {
 impl Client {
     pub(crate) fn new(base: &str) -> Result<Self> {
         let base = base.parse().map_err(|error| Error::failed(format!("`{base}` is no address: {error}")))?;
-        Ok(Self { base, http: reqwest::Client::builder().timeout(TIMEOUT).build()? })
+        Ok(Self { base, http: reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build()? })
     }
 
     /// Sends a command; with a key, sending it twice does it once.

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
+use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -68,7 +69,9 @@ pub(crate) enum ProviderError {
 impl ProviderClient {
     /// A client that waits for an answer so long and no longer.
     pub(crate) fn new(base: &str, timeout: Duration) -> Result<Self> {
-        let http = Client::builder().timeout(timeout).connect_timeout(CONNECT_TIMEOUT).build()?;
+        // Where the money goes is not for an answer or the environment to say.
+        let http = Client::builder().redirect(Policy::none()).no_proxy();
+        let http = http.timeout(timeout).connect_timeout(CONNECT_TIMEOUT).build()?;
         let base = base.parse().map_err(|error| Error::failed(format!("`{base}` is no address: {error}")))?;
         Ok(Self { http, base })
     }
@@ -160,14 +163,14 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::provider::{DECLINED_ABOVE_CENTS, Serving, read};
+    use crate::provider::{Bound, DECLINED_ABOVE_CENTS, Serving, read};
 
     const PATIENCE: Duration = Duration::from_secs(30);
     const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
     async fn provider(folder: &TempDir, faults: &str, timeout: Duration) -> (Serving, ProviderClient) {
         let ledger = folder.path().join("ledger.jsonl");
-        let serving = Serving::start(LOOPBACK, &ledger, faults.parse().unwrap()).await.unwrap();
+        let serving = Bound::at(LOOPBACK).await.unwrap().serve(&ledger, faults.parse().unwrap()).unwrap();
         let client = ProviderClient::new(&serving.url(), timeout).unwrap();
         (serving, client)
     }
@@ -256,7 +259,10 @@ mod tests {
             (http("200 OK", r#"{"receipt":""}"#), "is not what was expected"),
             (http("200 OK", &long), "is not what was expected"),
             (http("200 OK", &large), "has more than 16384 bytes"),
-            (http("302 Found", ""), "with 302 Found"),
+            (
+                b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n".to_vec(),
+                "with 302 Found",
+            ),
             (b"SSH-2.0-OpenSSH\r\n".to_vec(), "did not answer"),
             (
                 b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{\"receipt\":\"se".to_vec(),

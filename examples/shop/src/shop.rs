@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::cli::ProviderOptions;
-use crate::provider::Serving;
+use crate::provider::{Bound, Serving};
 use crate::provider_client::ProviderClient;
 use crate::{http, modules};
 
@@ -29,19 +29,23 @@ pub(crate) struct Edge {
 }
 
 impl Shop {
+    /// Opens a shop. The provider's ledger is opened last: whoever has the database may have the ledger.
     pub(crate) async fn open(config: Config, options: &ProviderOptions) -> Result<Self> {
+        let ledger = ledger_beside(&config.store.path);
         let timeout = Duration::from_millis(options.provider_timeout_ms);
-        let provider = match &options.provider {
-            Some(_) => None,
-            None => {
-                let ledger = ledger_beside(&config.store.path);
-                Some(Serving::start(ANY_PORT.parse()?, &ledger, options.faults.clone()).await?)
-            }
+        let Some(url) = &options.provider else {
+            let bound = Bound::at(ANY_PORT).await?;
+            let app = modules::start(config, &ProviderClient::new(&bound.url(), timeout)?).await?;
+            return match bound.serve(&ledger, options.faults.clone()) {
+                Ok(provider) => Ok(Self { app, provider: Some(provider) }),
+                Err(error) => {
+                    app.shutdown().await?;
+                    Err(error)
+                }
+            };
         };
-        let inside = provider.as_ref().map(Serving::url);
-        let url = options.provider.as_deref().or(inside.as_deref()).unwrap_or_default();
         let app = modules::start(config, &ProviderClient::new(url, timeout)?).await?;
-        Ok(Self { app, provider })
+        Ok(Self { app, provider: None })
     }
 
     /// Serves commands and queries.

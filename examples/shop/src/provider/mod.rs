@@ -20,7 +20,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tidings::Result;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::task::AbortHandle;
 
 #[cfg(test)]
@@ -38,7 +38,7 @@ struct Provider {
     desk: Mutex<Desk>,
 }
 
-/// A provider that serves until this is dropped.
+/// A provider that takes connections until this is dropped.
 pub(crate) struct Serving {
     address: SocketAddr,
     ledger: PathBuf,
@@ -46,17 +46,34 @@ pub(crate) struct Serving {
     task: AbortHandle,
 }
 
-impl Serving {
-    /// Starts a provider with the bookings of this file, which is made if it is missing.
-    pub(crate) async fn start(address: SocketAddr, ledger: &Path, faults: Faults) -> Result<Self> {
-        let desk = Mutex::new(Desk::with(Ledger::open(ledger)?));
+/// A provider that has an address, and does not answer yet: who asks waits.
+pub(crate) struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Bound {
+    pub(crate) async fn at(address: impl ToSocketAddrs) -> Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let provider = Arc::new(Provider { faults, desk });
-        let task = tokio::spawn(connection::accept(listener, router(provider.clone()))).abort_handle();
-        Ok(Self { address, ledger: ledger.to_owned(), provider, task })
+        Ok(Self { listener, address })
     }
 
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Serves with the bookings of this file, which is made if it is missing. No other provider may be using it.
+    pub(crate) fn serve(self, ledger: &Path, faults: Faults) -> Result<Serving> {
+        let Self { listener, address } = self;
+        let desk = Mutex::new(Desk::with(Ledger::open(ledger)?));
+        let provider = Arc::new(Provider { faults, desk });
+        let task = tokio::spawn(connection::accept(listener, router(provider.clone()))).abort_handle();
+        Ok(Serving { address, ledger: ledger.to_owned(), provider, task })
+    }
+}
+
+impl Serving {
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -73,6 +73,19 @@ fn its_database_can_be_worked_on(file: &Path) {
     assert_eq!(dead_letters(file, &[]), "no dead letters\n");
 }
 
+/// Whoever looks for dead letters beside a shop that is open must leave its provider's ledger alone, too.
+#[test]
+fn a_shop_that_is_open_is_not_opened_twice() {
+    let server = crate::server::Server::start();
+    let ledger = server.ledger_file().to_owned();
+    // As a booking looks while it is being written.
+    std::fs::write(&ledger, "{\"at\":").unwrap();
+    let output =
+        shop().args(["dead-letters", "--file"]).arg(ledger.with_file_name("shop.db")).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert_eq!(std::fs::read_to_string(&ledger).unwrap(), "{\"at\":");
+}
+
 #[test]
 fn a_database_that_is_not_there_is_not_made_up() {
     let folder = tempfile::tempdir().unwrap();

@@ -10,6 +10,8 @@ mod server;
 
 use std::process::{Command, Output};
 
+use serde_json::json;
+
 /// The binary under test. It reads no configuration but its own.
 fn shop() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
@@ -42,5 +44,10 @@ fn the_manifest_tells_who_talks_to_whom() {
         modules,
         ["orders", "customers", "shipping", "payments", "inventory", "notifications", "analytics"]
     );
-    assert_eq!(manifest["modules"][0]["sends"], serde_json::json!(["orders.cancel"]));
+    assert_eq!(manifest["modules"][0]["sends"], json!(["orders.cancel"]));
+    let queue = |job: &str| json!({ "job": format!("payments.{job}"), "queue": "payments" });
+    assert_eq!(manifest["modules"][3]["jobs"], json!([queue("charge"), queue("refund")]));
+    let nightly = json!({ "name": "daily-report", "expression": "0 3 * * *", "zone": "Europe/Berlin",
+                          "job": "analytics.report" });
+    assert_eq!(manifest["modules"][6]["crons"], json!([nightly]));
 }

@@ -71,6 +71,37 @@ fn an_order_waits_for_its_goods_and_gets_to_its_customer() {
     );
 }
 
+/// What is personal is where it belongs, and travels nowhere else.
+#[cfg(unix)]
+#[test]
+fn an_address_is_in_no_event_and_in_no_job() {
+    let server = Server::start();
+    register(&server, "ada@customers.example");
+    restock(&server, "mug", 1);
+    reaches(&server, &place(&server, "mug"), "Completed");
+    server.wait_for("notifications.mails", "{}", mails(&[("placed", "sent"), ("shipped", "sent")]));
+    server.stop_and(|file| {
+        let database = rusqlite::Connection::open(file).unwrap();
+        let rows_with = |text: &str, table: &str, column: &str| -> u32 {
+            let count = format!("SELECT COUNT(*) FROM {table} WHERE {column} LIKE '%{text}%'");
+            database.query_row(&count, [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(rows_with("Lindenstr", "orders", "ship_to_street"), 1);
+        for (table, column) in [
+            ("tidings_log", "data"),
+            ("tidings_jobs", "data"),
+            ("tidings_outcomes", "body"),
+            ("shipments", "service"),
+        ] {
+            assert_eq!(rows_with("Lindenstr", table, column), 0, "{table}");
+        }
+        // The e-mail address is in the one event that carries it on purpose, and in the mails that were to be sent.
+        assert_eq!(rows_with("ada@", "tidings_log", "data"), 1);
+        assert_eq!(rows_with("ada@", "tidings_log", "name = 'customers.contact-changed' AND data"), 1);
+        assert_eq!(rows_with("ada@", "tidings_jobs", "name = 'notifications.send-mail' AND data"), 2);
+    });
+}
+
 #[test]
 fn an_order_that_cannot_be_paid_is_cancelled() {
     let server = Server::start();

@@ -109,10 +109,14 @@ impl Server {
         ask(provider, "GET /ledger HTTP/1.1\r\nhost: provider\r\n\r\n").ok()
     }
 
+    pub(crate) fn ledger_file(&self) -> &Path {
+        let (_, ledger) = self.provider.as_ref().unwrap();
+        ledger
+    }
+
     /// Its bookings of one kind, from the file.
     pub(crate) fn bookings(&self, kind: &str) -> Vec<Value> {
-        let (_, ledger) = self.provider.as_ref().unwrap();
-        let lines = std::fs::read_to_string(ledger).unwrap();
+        let lines = std::fs::read_to_string(self.ledger_file()).unwrap();
         let bookings = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         bookings.filter(|booking| booking["kind"] == kind).collect()
     }
