@@ -56,7 +56,10 @@ pub(crate) struct DemoOptions {
     /// How many seconds the orders may take to settle
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) settle_seconds: u64,
-    /// How often the provider misbehaves, in percent, and in milliseconds how late it answers; or `none`
+    /// How often the provider misbehaves, in percent, and in milliseconds how late it answers; or `none`.
+    ///
+    /// At rates so high that a job fails nine times in a row orders come to nothing that were planned to arrive, and the
+    /// demo says so; nobody is charged for them all the same.
     #[arg(long, value_name = "FAULTS", default_value = DEMO_FAULTS)]
     pub(crate) faults: Faults,
 }
