@@ -23,6 +23,9 @@ pub(super) struct SuspectLane {
     worker: WorkerId,
     /// Told when there may be a suspect.
     look: Arc<Notify>,
+    /// Queues in which there may be one: they were not looked into since that was told. One whose slots are all taken
+    /// cannot be looked into, so it stays here until one is free.
+    unseen: Vec<Arc<QueueFacts>>,
     running: Running,
     ended: Vec<Ended>,
     cancels: broadcast::Receiver<Cancel>,
@@ -45,6 +48,7 @@ impl SuspectLane {
             ended: Vec::new(),
             cancels: shared.jobs.cancels.subscribe(),
             give_back: shared.jobs.give_back.subscribe(),
+            unseen: shared.jobs.worked().cloned().collect(),
             shared: shared.clone(),
             worker,
             look,
@@ -72,25 +76,32 @@ impl SuspectLane {
                 }
             };
             tokio::select! {
-                () = wait => {}
+                () = wait => self.unseen = self.shared.jobs.worked().cloned().collect(),
                 _ = self.stop.wait_for(|stop| *stop) => return,
             }
         }
     }
 
-    /// Runs a suspect; false if there is none, or it is time to stop.
+    /// Runs a suspect, or looks for one; false if there is none in any queue, or it is time to stop.
     async fn work_one(&mut self) -> Result<bool> {
+        if self.unseen.is_empty() {
+            return Ok(false);
+        }
         let shared = self.shared.clone();
         let mut stop = self.stop.clone();
         let ready = async {
-            let alone = shared.careful.lock().await;
-            (alone, free_slots(&shared).await)
+            // In this order: for a slot of a queue in which all jobs take long no consumer is to wait.
+            let slots = free_slots(&self.unseen).await;
+            (shared.careful.lock().await, slots)
         };
         let (_alone, slots) = tokio::select! {
             ready = ready => ready,
             _ = stop.wait_for(|stop| *stop) => return Ok(false),
         };
-        let Some(job) = self.claim(&slots).await? else { return Ok(false) };
+        let Some(job) = self.claim(&slots).await? else {
+            self.unseen.retain(|queue| slots.iter().all(|(seen, _)| seen.name != queue.name));
+            return Ok(!self.unseen.is_empty());
+        };
         let slot = slots.into_iter().find(|(queue, _)| queue.name == job.queue);
         let facts = shared.jobs.job(&job.name).cloned();
         let Some(((queue, permit), facts)) = slot.zip(facts) else {
@@ -155,19 +166,18 @@ impl SuspectLane {
     }
 }
 
-/// A slot of each queue that has one free; waits for the first.
-async fn free_slots(shared: &Shared) -> Vec<Slot> {
+/// A slot of each of these queues that has one free; waits for the first.
+async fn free_slots(queues: &[Arc<QueueFacts>]) -> Vec<Slot> {
     let take = |queue: &Arc<QueueFacts>| {
         let permit = queue.slots.clone().try_acquire_owned().ok()?;
         Some((queue.clone(), permit))
     };
-    let slots: Vec<Slot> = shared.jobs.worked().filter_map(take).collect();
+    let slots: Vec<Slot> = queues.iter().filter_map(take).collect();
     if !slots.is_empty() {
         return slots;
     }
-    let wait = shared
-        .jobs
-        .worked()
+    let wait = queues
+        .iter()
         .map(|queue| Box::pin(async move { (queue.clone(), queue.slots.clone().acquire_owned().await) }));
     let ((queue, permit), _, _) = futures_util::future::select_all(wait).await;
     permit.map(|permit| vec![(queue, permit)]).unwrap_or_default()
