@@ -155,7 +155,14 @@ async fn charge(ctx: &mut JobCtx, job: Charge) -> Result<()> {
     }
     fate::swallow(&account, seq);
     let receipt = provider::book(ctx, "charges", &Bill { account: account.clone(), seq, amount }).await?;
-    fate::freeze(&account, seq, ctx.attempt());
+    let was_frozen = fate::freeze(&account, seq, ctx.attempt());
+    let finished = finish(ctx, Charge { account: account.clone(), seq, amount }, receipt);
+    if was_frozen { fate::block_on(finished) } else { finished.await }?;
+    fate::thaw(&account, seq);
+    Ok(())
+}
+
+async fn finish(ctx: &mut JobCtx, Charge { account, seq, amount }: Charge, receipt: String) -> Result<()> {
     let job_id = ctx.id().to_string();
     let mut done = ctx.finish().await.inspect_err(|error| tell_if_fenced(error, &account, seq))?;
     let event = super::events::payments::Charged { account: account.clone(), seq, amount };
@@ -172,8 +179,7 @@ async fn charge(ctx: &mut JobCtx, job: Charge) -> Result<()> {
     // Failing this late leaves something to undo.
     fate::trouble(60)?;
     done.commit().await?;
-    say(&Word::Charged { account: account.clone(), seq, event_id });
-    fate::thaw(&account, seq);
+    say(&Word::Charged { account, seq, event_id });
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use tidings_kill_tests::plan::{Plan, Poison, Until};
 use tidings_kill_tests::words::Word;
 
-use crate::harness::audit::{Condemned, audit};
+use crate::harness::audit::{Condemned, Expected};
 use crate::harness::{Campaign, Setting, Victim};
 use crate::kill::seed;
 
@@ -52,7 +52,7 @@ fn is_rid_of_poison(name: &'static str, seq: i64, after: Option<PathBuf>) {
     assert!(end.is_orderly() && end.said(&Word::Settled), "{}", end.status);
     campaign.learn(&end);
     let condemned = Condemned { consumer: "flaky.note", account: "a2", seq };
-    let found = audit(&campaign.database(), &campaign.acks, Some(&condemned));
+    let found = campaign.audit_as_it_is(&Expected { condemned: Some(condemned), lethal: None });
     assert!(found.is_clean(), "{name}: {found}");
 }
 

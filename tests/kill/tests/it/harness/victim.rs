@@ -104,6 +104,20 @@ impl Victim {
         }
     }
 
+    /// Waits for a word that is said from now on; `false` if it does not come in time.
+    pub(crate) fn hears_next_within(&mut self, time: Duration, wanted: impl Fn(&Word) -> bool) -> bool {
+        self.heard.extend(self.words.try_iter());
+        let until = Instant::now() + time;
+        while let Ok(word) = self.words.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            let found = wanted(&word);
+            self.heard.push(word);
+            if found {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Tells the victim to end in order.
     pub(crate) fn tell_to_stop(&mut self) {
         self.stdin = None;

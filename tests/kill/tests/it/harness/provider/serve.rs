@@ -32,8 +32,11 @@ pub(super) struct Desk {
     ledger: Mutex<Ledger>,
     faults: Faults,
     random: Mutex<Random>,
-    trap: Mutex<Option<(Stage, Sender<()>, oneshot::Receiver<()>)>>,
+    trap: Mutex<Option<SetTrap>>,
 }
+
+/// Where it is set, who is told when it catches something, and who lets that go.
+type SetTrap = (Stage, Sender<()>, oneshot::Receiver<()>);
 
 type Body = BoxBody<Bytes, Broken>;
 
