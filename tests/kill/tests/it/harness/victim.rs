@@ -118,6 +118,12 @@ impl Victim {
         false
     }
 
+    /// Sends it a signal: `STOP` or `CONT`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let kill = Command::new("kill").arg(format!("-{signal}")).arg(self.id().to_string()).status();
+        assert!(kill.expect("there is a command `kill`").success(), "the victim does not take {signal}");
+    }
+
     /// Tells the victim to end in order.
     pub(crate) fn tell_to_stop(&mut self) {
         self.stdin = None;
