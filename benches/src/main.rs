@@ -11,8 +11,11 @@ mod load;
 mod machine;
 mod measure;
 mod orders;
+#[cfg(feature = "peers")]
+mod peer;
 mod report;
 mod scenarios;
+mod work;
 
 use clap::Parser;
 

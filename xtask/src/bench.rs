@@ -15,6 +15,8 @@ pub(crate) struct Options {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<bool> {
     anyhow::ensure!(workspace.has(PACKAGE), "the workspace has no package {PACKAGE}");
     let mut cargo = command::cargo(workspace);
-    cargo.args(["run", "--release", "--package", PACKAGE, "--"]).args(&options.arguments);
+    cargo
+        .args(["run", "--release", "--package", PACKAGE, "--features", "peers", "--"])
+        .args(&options.arguments);
     Ok(command::stream(&mut cargo, Limit::None)?.is_success())
 }

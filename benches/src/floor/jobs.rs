@@ -1,5 +1,6 @@
 //! The floor's job queue: a batch is claimed under a durable lease, its handlers are called, and the transaction that
-//! completes it, row by row, claims the next.
+//! completes it, row by row, claims the next. The table has the indexes of Tidings' that a queue cannot do without: what is
+//! ready, whose lease has lapsed, what has ended and may be deleted.
 
 use rusqlite::{Connection, params};
 
@@ -15,6 +16,8 @@ pub(super) const TABLE: &str = "
         due INTEGER NOT NULL, attempts INTEGER NOT NULL, worker INTEGER, lease_until INTEGER, ended_at INTEGER,
         correlation_id BLOB NOT NULL, data TEXT NOT NULL) STRICT;
     CREATE INDEX jobs_ready ON jobs (queue, priority, due) WHERE state = 'ready';
+    CREATE INDEX jobs_leases ON jobs (lease_until) WHERE state = 'running';
+    CREATE INDEX jobs_ended ON jobs (ended_at) WHERE ended_at IS NOT NULL;
     CREATE INDEX jobs_flow ON jobs (correlation_id);";
 
 const ENQUEUE: &str = "

@@ -19,8 +19,9 @@ pub(crate) const APPEND: &str = "
     INSERT INTO log (id, kind, name, version, source, key, time, correlation_id, data)
     VALUES (?1, 'event', 'orders.placed', 1, 'orders', ?2, ?3, ?4, ?5)";
 
-/// An event, serialised already.
+/// An event or a job, serialised already.
 pub(crate) struct Message {
+    pub(crate) is_job: bool,
     pub(crate) id: Uuid,
     pub(crate) key: String,
     pub(crate) time: i64,
@@ -30,12 +31,17 @@ pub(crate) struct Message {
 impl Message {
     /// A message of its own identity and time.
     pub(crate) fn new(key: String, data: String) -> Self {
-        Self { id: Uuid::now_v7(), key, time: jiff::Timestamp::now().as_microsecond(), data }
+        Self { is_job: false, id: Uuid::now_v7(), key, time: jiff::Timestamp::now().as_microsecond(), data }
     }
 
     /// The message that says what [`Place`] does.
     pub(crate) fn of(order: &Place) -> tidings::Result<Self> {
         Ok(Self::new(format!("order_id:{}", order.order_id), serde_json::to_string(&order.event())?))
+    }
+
+    /// A job with this payload.
+    pub(crate) fn job(payload: &impl serde::Serialize) -> tidings::Result<Self> {
+        Ok(Self { is_job: true, ..Self::new(String::new(), serde_json::to_string(payload)?) })
     }
 }
 
@@ -50,11 +56,15 @@ pub(crate) fn connect(folder: &Path) -> rusqlite::Result<Connection> {
 
 pub(crate) fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(LOG)?;
+    connection.execute_batch(super::jobs::TABLE)?;
     connection.execute_batch(TABLES)
 }
 
 pub(crate) fn append(connection: &Connection, message: &Message) -> rusqlite::Result<()> {
-    let Message { id, key, time, data } = message;
+    if message.is_job {
+        return super::jobs::enqueue(connection, message);
+    }
+    let Message { id, key, time, data, .. } = message;
     connection.prepare_cached(APPEND)?.execute(params![id.as_bytes(), key, time, id.as_bytes(), data])?;
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! and answers each. The log has the shape and the indexes of Tidings' log, but for the trace columns. There is no
 //! validation, no retry, no budget, no record of outcomes and no fence.
 
+pub(crate) mod jobs;
 mod log;
 mod reader;
 mod sqlx_writer;
@@ -21,7 +22,7 @@ use crate::orders::Place;
 /// At most this many callers share one commit, as in Tidings.
 const GROUP_MAX: usize = 512;
 
-/// What one caller wants written: an event, and perhaps a row beside it.
+/// What one caller wants written: an event or a job, and perhaps a row beside it.
 pub(crate) struct Job {
     pub(crate) order: Option<Place>,
     pub(crate) message: Message,

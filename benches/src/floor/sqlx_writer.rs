@@ -87,7 +87,7 @@ async fn write(connection: &mut SqliteConnection, job: &Job, shared: bool) -> Re
             .execute(&mut *connection)
             .await?;
     }
-    let Message { id, key, time, data } = &job.message;
+    let Message { id, key, time, data, .. } = &job.message;
     sqlx::query(APPEND)
         .bind(&id.as_bytes()[..])
         .bind(key)

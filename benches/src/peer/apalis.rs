@@ -7,15 +7,16 @@
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use apalis::prelude::{BoxDynError, TaskBuilder, WorkerBuilder, WorkerContext};
 use apalis::layers::WorkerBuilderExt;
+use apalis::prelude::{BoxDynError, TaskBuilder, WorkerBuilder, WorkerContext};
 use apalis_sqlite::callback::HookCallbackListener;
 use apalis_sqlite::{Config, SqlitePool, SqliteStorage};
 
 use crate::floor::jobs::BATCH;
-use crate::orders::{INSERT_ORDER, Place, TABLES, Work};
+use crate::orders::{INSERT_ORDER, Place, TABLES};
+use crate::work::Work;
 
 const QUEUE: &str = "work";
 
@@ -94,6 +95,3 @@ async fn note(job: Work, worker: WorkerContext) -> Result<(), BoxDynError> {
     }
     Ok(())
 }
-
-/// Far more than it needs to notice the end.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

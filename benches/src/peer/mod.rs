@@ -2,4 +2,4 @@
 
 mod apalis;
 
-pub(crate) use apalis::Apalis;
+pub(crate) use apalis::{Apalis, ApalisCaller};

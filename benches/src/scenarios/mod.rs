@@ -1,5 +1,6 @@
 //! What is measured; one file each.
 
+mod jobs;
 mod latency;
 mod listeners;
 mod one_caller;
@@ -22,6 +23,12 @@ pub(crate) enum Scenario {
     Listeners,
     /// Commit to handler start at 100 events a second
     Latency,
+    /// 20,000 jobs enqueued in bulk, and jobs enqueued beside a row
+    JobsEnqueue,
+    /// 20,000 jobs that do nothing worked off, without and with 200,000 that have ended
+    JobsDrain,
+    /// Enqueueing to the start of a job at 100 jobs a second
+    JobsLatency,
     /// Serialising and validating one event
     Validate,
 }
@@ -35,6 +42,9 @@ pub(crate) async fn run(bench: &Bench) -> tidings::Result<Vec<Figure>> {
             Scenario::Rows => rows::run(bench).await?,
             Scenario::Listeners => listeners::run(bench).await?,
             Scenario::Latency => latency::run(bench).await?,
+            Scenario::JobsEnqueue => jobs::enqueue::run(bench).await?,
+            Scenario::JobsDrain => jobs::drain::run(bench).await?,
+            Scenario::JobsLatency => jobs::latency::run(bench).await?,
             Scenario::Validate => validate::run(bench).await?,
         });
     }

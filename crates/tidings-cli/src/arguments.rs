@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use tidings::FlowId;
 
-/// Event contracts: check them, and generate Rust types from them.
+/// Event contracts and event flows: check contracts, generate Rust types from them, and see what one request caused.
 #[derive(Parser)]
 #[command(name = "tidings", version)]
 pub(crate) struct Arguments {
@@ -14,6 +15,11 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Show everything that one root caused, as a tree: with times, attempts and outcomes.
+    ///
+    /// It reads the database of an application that may be running, and changes nothing. Payloads are not shown, and keys
+    /// are masked. Exits with 1 if nothing of that id is on record.
+    Flow(Flow),
     /// Write the Rust types of all contracts into a file.
     Gen(Gen),
     /// Look after contracts.
@@ -33,6 +39,23 @@ pub(crate) struct Schemas {
     /// The folder of the contracts.
     #[arg(long = "schemas", value_name = "FOLDER", default_value = "schemas")]
     pub(crate) folder: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct Flow {
+    /// The id of an event, a command, a job or a flow; or a trace id, or a `traceparent`.
+    #[arg(value_name = "ID")]
+    pub(crate) id: FlowId,
+    /// The SQLite file of the application. By default the one that `tidings.toml` in this folder, or TIDINGS_STORE__PATH,
+    /// names.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) database: Option<PathBuf>,
+    /// Print JSON instead of a drawing.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Draw with ASCII characters only.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) ascii: bool,
 }
 
 #[derive(Args)]

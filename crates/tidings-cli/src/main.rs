@@ -1,6 +1,6 @@
 //! The command `tidings`.
 //!
-//! Data goes to stdout, talk to stderr. Exit codes: 0 clean, 1 findings, 2 usage or internal error.
+//! Data goes to stdout, talk to stderr. Exit codes: 0 clean, 1 findings (or nothing found), 2 usage or internal error.
 
 mod arguments;
 mod commands;
@@ -22,6 +22,7 @@ enum Verdict {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let verdict = match arguments.command {
+        Command::Flow(arguments) => commands::flow::run(&arguments),
         Command::Gen(arguments) => commands::generate::run(&arguments),
         Command::Schema(SchemaCommand::Lint(arguments)) => commands::schema::lint(&arguments),
     };

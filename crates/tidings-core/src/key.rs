@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// What a message is ordered by: a kind (`x-key` of the contract, such as `order_id`) and a value.
 ///
@@ -23,6 +24,24 @@ impl Key {
     #[must_use]
     pub fn from_stored(text: String) -> Self {
         Self(text)
+    }
+
+    /// The key as logs and tools may show it: its kind, and of its value, which may be personal, only what tells it from
+    /// others.
+    ///
+    /// ```
+    /// use tidings_core::key::Key;
+    ///
+    /// let masked = Key::new("email", "alice@example.org").masked();
+    /// assert!(masked.starts_with("email:#") && !masked.contains("alice"));
+    /// assert_ne!(masked, Key::new("email", "bob@example.org").masked());
+    /// ```
+    #[must_use]
+    pub fn masked(&self) -> String {
+        let kind = self.0.split(':').next().unwrap_or_default();
+        let hash = Sha256::digest(self.0.as_bytes());
+        let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        format!("{kind}:#{hash}")
     }
 
     /// The stored form, `kind:value`; also the CloudEvents subject.

@@ -15,6 +15,7 @@ pub mod contract;
 pub mod envelope;
 pub mod error;
 pub mod fan_out;
+pub mod flow;
 pub mod ids;
 pub mod key;
 pub mod reads;

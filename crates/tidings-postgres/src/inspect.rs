@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::postgres::PgRow;
 use tidings_core::envelope::{Position, Recorded};
+use tidings_core::flow::FlowFacts;
 use tidings_core::ids::MessageId;
 use tidings_core::key::Key;
 use tidings_core::store::{
@@ -77,6 +78,18 @@ impl Inspect for PostgresStore {
             .await
             .map_err(|error| meaning("reading a flow", error))?;
         rows.iter().map(recorded).collect()
+    }
+
+    async fn correlation_of(&self, _id: MessageId) -> Result<Option<MessageId>, StoreError> {
+        Err(not_in_the_spike("flows"))
+    }
+
+    async fn flows_of_trace(&self, _trace_id: u128) -> Result<Vec<MessageId>, StoreError> {
+        Err(not_in_the_spike("flows"))
+    }
+
+    async fn flow_facts(&self, _correlation_id: MessageId) -> Result<FlowFacts, StoreError> {
+        Err(not_in_the_spike("flows"))
     }
 
     async fn flow_sizes(&self, limit: usize) -> Result<Vec<FlowSize>, StoreError> {

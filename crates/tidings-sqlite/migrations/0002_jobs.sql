@@ -2,6 +2,10 @@
 ALTER TABLE tidings_outcomes ADD COLUMN causation_id BLOB;
 CREATE INDEX tidings_outcomes_flow ON tidings_outcomes (correlation_id) WHERE causation_id IS NOT NULL;
 
+-- How often a message was tried that was parked and handled at last; NULL for what went well with its batch, and for
+-- receipts that were merged.
+ALTER TABLE tidings_receipts ADD COLUMN attempts INTEGER;
+
 -- Jobs, those that have ended among them until retention takes them. Beginning an attempt and completing the job change one
 -- index each, and one more: an index whose condition names a changed column costs an update even where nothing in it
 -- changes. So what is indexed are columns of their own, that are NULL where they do not matter, and not `state`.

@@ -50,6 +50,8 @@
 //!
 //! # How it reads
 //!
+//! [`SqliteInspector`] reads the file from another process, without the lock of a runtime.
+//!
 //! Queries and people's questions wait for one of [`readers`](SqliteConfig::readers) threads; the runtime's own questions,
 //! by which consumers go on, have a thread to themselves. A query over its budget is interrupted like any work, and when
 //! all readers are blocked the next query is refused with the name of one that blocks.
@@ -83,9 +85,11 @@ mod database_file;
 mod env;
 mod error;
 mod exec;
+mod flow;
 mod fullness;
 mod guard;
 mod inspect;
+mod inspector;
 mod internal;
 mod job;
 mod jobs;
@@ -110,6 +114,7 @@ mod watchdog;
 mod writer;
 
 pub use config::{LeaseClock, SqliteConfig, Synchronous};
+pub use inspector::SqliteInspector;
 pub use native::{NativeDriver, NativeTx};
 pub use stats::Stats;
 pub use store::SqliteStore;

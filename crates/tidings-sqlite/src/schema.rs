@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tidings_core::store::StoreError;
 
-use crate::open::explain;
+use crate::open::{explain, named};
 
 /// The name under which the store's own migrations are on record.
 pub(crate) const OWN_MODULE: &str = "tidings";
@@ -21,8 +21,13 @@ const STEPS: [Step; 2] = [
     Step { version: 2, name: "jobs", sql: include_str!("../migrations/0002_jobs.sql") },
 ];
 
-/// Why the schema could not be brought up to date.
+/// The version that this program knows.
+const KNOWN: i64 = STEPS[STEPS.len() - 1].version;
+
+/// Why the schema is not, or could not be made, the one that this program knows.
 pub(crate) enum Problem {
+    Foreign,
+    Older { found: i64 },
     Newer { found: i64 },
     Driver(rusqlite::Error),
 }
@@ -30,7 +35,12 @@ pub(crate) enum Problem {
 impl Problem {
     pub(crate) fn named(self, path: &Path) -> StoreError {
         match self {
-            Self::Newer { found } => StoreError::NewerSchema { found, known: STEPS[STEPS.len() - 1].version },
+            Self::Foreign => StoreError::Sql {
+                context: format!("cannot open the database {}", named(path)),
+                source: "it is no database of Tidings: it has none of its tables".into(),
+            },
+            Self::Older { found } => StoreError::OlderSchema { path: path.to_owned(), found, known: KNOWN },
+            Self::Newer { found } => StoreError::NewerSchema { found, known: KNOWN },
             Self::Driver(source) => explain(path, source),
         }
     }
@@ -46,7 +56,7 @@ impl From<rusqlite::Error> for Problem {
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Problem> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found = version(&transaction)?;
-    if found > STEPS[STEPS.len() - 1].version {
+    if found > KNOWN {
         return Err(Problem::Newer { found });
     }
     for step in STEPS.iter().filter(|step| step.version > found) {
@@ -57,6 +67,16 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Problem> {
         transaction.execute(sql, params![OWN_MODULE, step.version, step.name, checksum, now])?;
     }
     Ok(transaction.commit()?)
+}
+
+/// Refuses a database that another version has made, without changing it.
+pub(crate) fn check(connection: &Connection) -> Result<(), Problem> {
+    match version(connection)? {
+        0 => Err(Problem::Foreign),
+        found if found < KNOWN => Err(Problem::Older { found }),
+        found if found > KNOWN => Err(Problem::Newer { found }),
+        _ => Ok(()),
+    }
 }
 
 /// The newest step applied; 0 in a database without our tables.

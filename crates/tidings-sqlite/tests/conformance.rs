@@ -82,6 +82,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 tidings_testkit::conformance!(log, Fresh);
 tidings_testkit::conformance!(lives, Fresh);
 tidings_testkit::conformance!(outcomes, Fresh);
+tidings_testkit::conformance!(flow, Fresh);
 tidings_testkit::conformance!(work, Fresh);
 tidings_testkit::conformance!(retention, Fresh);
 tidings_testkit::conformance!(read, Fresh);
@@ -101,6 +102,7 @@ mod on_sqlx {
     tidings_testkit::conformance!(log, typed());
     tidings_testkit::conformance!(lives, typed());
     tidings_testkit::conformance!(outcomes, typed());
+    tidings_testkit::conformance!(flow, typed());
     tidings_testkit::conformance!(work, typed());
     tidings_testkit::conformance!(retention, typed());
     tidings_testkit::conformance!(read, typed());
@@ -143,5 +145,9 @@ mod caught {
             "head first, then what waits behind it";
         a_receipt_for_the_parked: twins::CoversParked, suite::log::receipts::receipts_cover_exactly_what_was_handled,
             "receipts cover exactly the handled";
+        what_is_unread_taken_for_handled: twins::ClaimsUnread, suite::flow::each_handling_is_told_as_it_stands,
+            "what is ahead of a consumer is not read yet";
+        a_flow_of_two_moments: twins::AsksTwice, suite::flow::a_flow_is_read_as_of_one_moment,
+            "a flow is read as of one moment";
     }
 }

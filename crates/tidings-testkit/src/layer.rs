@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tidings_core::envelope::{Cursor, Envelope, Position, Recorded};
 use tidings_core::error::Error;
+use tidings_core::flow::FlowFacts;
 use tidings_core::ids::MessageId;
 use tidings_core::store::{
     AttemptRow, Batch, Begun, Cancelled, Claim, Claimed, ClaimedJob, CommandCount, ConsumerSpec,
@@ -88,6 +89,11 @@ pub trait Layer: Send + Sync + 'static {
     /// Changes a batch before the reader gets it.
     fn batch(&self, batch: Batch) -> Batch {
         batch
+    }
+
+    /// Changes what is on record about a flow before the asker gets it.
+    fn facts(&self, facts: FlowFacts) -> FlowFacts {
+        facts
     }
 }
 
@@ -297,6 +303,18 @@ impl Inspect for Layered {
 
     async fn flow(&self, correlation_id: MessageId) -> Result<Vec<Recorded>, StoreError> {
         self.inner.flow(correlation_id).await
+    }
+
+    async fn correlation_of(&self, id: MessageId) -> Result<Option<MessageId>, StoreError> {
+        self.inner.correlation_of(id).await
+    }
+
+    async fn flows_of_trace(&self, trace_id: u128) -> Result<Vec<MessageId>, StoreError> {
+        self.inner.flows_of_trace(trace_id).await
+    }
+
+    async fn flow_facts(&self, correlation_id: MessageId) -> Result<FlowFacts, StoreError> {
+        Ok(self.layer.facts(self.inner.flow_facts(correlation_id).await?))
     }
 
     async fn flow_sizes(&self, limit: usize) -> Result<Vec<FlowSize>, StoreError> {

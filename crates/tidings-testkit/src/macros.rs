@@ -2,7 +2,7 @@
 
 /// Makes one test of each suite of a group, against the stores of a factory: `conformance!(log, factory)`.
 ///
-/// Groups: `log`, `lives` (consumers that are retired, renamed, come back, or change what they read), `outcomes`, `work`,
+/// Groups: `log`, `lives` (consumers that are retired, renamed, come back, or change what they read), `outcomes`, `flow`, `work`,
 /// `retention`, `read`, `tables`, and `guard` for stores that can tell whose tables a statement touches. The factory is an expression, evaluated
 /// once per test. A condition may follow, for backends that need a server: `conformance!(log, factory, if there())`;
 /// where it is false the tests pass without running, so the condition must say so itself. The calling crate needs `tokio` with `macros` and `rt-multi-thread`.
@@ -40,6 +40,7 @@ macro_rules! conformance {
             parking::parking_commits_or_vanishes_with_its_work,
             parking::due_messages_come_in_order_and_within_the_limit,
             receipts::receipts_cover_exactly_what_was_handled,
+            receipts::a_settled_message_has_its_own_receipt,
             receipts::receipts_go_with_their_transaction,
             holding::a_clean_end_is_told_from_a_crash,
             holding::what_was_begun_is_found_after_a_crash,
@@ -78,6 +79,19 @@ macro_rules! conformance {
             outcomes_are_counted_by_command,
             rejections_without_a_handler_are_listed,
             of_many_with_one_key_one_commits,
+        );
+    };
+    (flow, $factory:expr $(, if $condition:expr)?) => {
+        $crate::suites!(flow, $factory, [$($condition)?] =>
+            a_flow_is_found_by_whatever_belongs_to_it,
+            the_messages_of_a_flow_come_whole_and_in_order,
+            each_handling_is_told_as_it_stands,
+            every_consumer_of_a_message_is_told,
+            what_a_retired_consumer_gave_up_is_told,
+            the_outcomes_of_a_flow_are_told,
+            the_jobs_of_a_flow_come_with_their_attempts,
+            a_trace_leads_to_its_flows,
+            a_flow_is_read_as_of_one_moment,
         );
     };
     (work, $factory:expr $(, if $condition:expr)?) => {

@@ -9,6 +9,8 @@
 //! | [`Reversed`] | a batch comes newest first | `reading::messages_come_in_the_order_of_their_appending`, `concurrent::no_consumer_sees_an_effect_before_its_cause` |
 //! | [`ForgetsBehind`] | what waits behind a parked head is dropped | `parking::a_parked_head_holds_its_key` |
 //! | [`CoversParked`] | a batch is receipted whole, with what was parked from it | `receipts::receipts_cover_exactly_what_was_handled` |
+//! | [`ClaimsUnread`] | what lies ahead of a consumer is told as handled | `flow::each_handling_is_told_as_it_stands` |
+//! | [`AsksTwice`] | a flow's messages are of another moment than what became of them | `flow::a_flow_is_read_as_of_one_moment` |
 //!
 //! The twins of the traps that only concurrent writers can spring, a reader by sequence number and a reader by
 //! transaction id, live in the store that has such writers.
@@ -22,6 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tidings_core::envelope::Cursor;
+use tidings_core::flow::{FlowFacts, HandlingState};
 use tidings_core::store::{
     Batch, Holding, Lease, Limits, Parked, ParkedState, Receipt, Store, StoreError, Tx, Work,
 };
@@ -171,5 +174,41 @@ pub struct CoversParked;
 impl Layer for CoversParked {
     async fn park(&self, _tx: &mut dyn Tx, _lease: &Lease, _parked: &[Parked]) -> Result<(), StoreError> {
         Ok(())
+    }
+}
+
+/// Takes what is not read yet for handled.
+#[derive(Default)]
+pub struct ClaimsUnread;
+
+#[async_trait]
+impl Layer for ClaimsUnread {
+    fn facts(&self, mut facts: FlowFacts) -> FlowFacts {
+        for message in &mut facts.messages {
+            for handling in &mut message.handlings {
+                if handling.state == HandlingState::Unread {
+                    handling.state = HandlingState::Handled { at: message.time, attempts: None };
+                }
+            }
+        }
+        facts
+    }
+}
+
+/// Asks for a flow's messages first, and later what became of them.
+#[derive(Default)]
+pub struct AsksTwice {
+    before: Mutex<Option<FlowFacts>>,
+}
+
+#[async_trait]
+impl Layer for AsksTwice {
+    fn facts(&self, facts: FlowFacts) -> FlowFacts {
+        let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = before.replace(facts.clone()).unwrap_or_else(|| facts.clone());
+        for (message, now) in told.messages.iter_mut().zip(facts.messages) {
+            message.handlings = now.handlings;
+        }
+        told
     }
 }

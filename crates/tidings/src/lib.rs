@@ -69,11 +69,12 @@ pub use tidings_core::clock::{Clock, SharedClock};
 pub use tidings_core::contract::{Command, ContractInfo, Event, EventKind, Job, Query, Reads, ReadsPart};
 pub use tidings_core::error::{Error, ErrorKind, Outcome, Rejection, Result, chain, reject};
 pub use tidings_core::fan_out::FanOut;
+pub use tidings_core::flow::{Flow, FlowId};
 pub use tidings_core::ids::MessageId;
 pub use tidings_core::retry::RetrySchedule;
 pub use tidings_core::store::Migration;
 pub use tidings_core::trace::{TraceContext, TraceParent};
-pub use tidings_core::{envelope, key, store, value};
+pub use tidings_core::{envelope, flow, key, store, value};
 pub use tidings_macros::{Command, Job, Query, Reads, contracts, migrations};
 
 /// What generated code names; not for people.

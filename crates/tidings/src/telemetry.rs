@@ -1,7 +1,6 @@
 //! Spans after the OpenTelemetry semantic conventions for messaging
 //! (<https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/>).
 
-use sha2::{Digest, Sha256};
 use tidings_core::key::Key;
 use tracing::Span;
 use tracing::level_filters::LevelFilter;
@@ -68,12 +67,9 @@ fn links(origins: &[Origin]) -> String {
     parents.take(LINKS_MAX).collect::<Vec<_>>().join(" ")
 }
 
-/// A key as logs may show it: its kind, and of its value, which may be personal, only what tells it from others.
+/// A key as logs may show it.
 pub(crate) fn masked(key: &Key) -> String {
-    let kind = key.as_str().split(':').next().unwrap_or_default();
-    let hash = Sha256::digest(key.as_str().as_bytes());
-    let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    format!("{kind}:#{hash}")
+    key.masked()
 }
 
 #[cfg(test)]

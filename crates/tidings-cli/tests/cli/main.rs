@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod flow;
+mod shop;
+
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,7 +31,7 @@ const BROKEN: &str = r#"{
 #[test]
 fn help() {
     let folder = Folder::new("help", &[]);
-    folder.check(&[&["--help"], &["gen", "--help"], &["schema", "lint", "--help"]]);
+    folder.check(&[&["--help"], &["gen", "--help"], &["schema", "lint", "--help"], &["flow", "--help"]]);
 }
 
 #[test]
@@ -146,6 +149,7 @@ impl Folder {
         let output = Command::new(env!("CARGO_BIN_EXE_tidings"))
             .args(arguments)
             .current_dir(&self.path)
+            .env_remove("TIDINGS_STORE__PATH")
             .output()
             .unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -155,6 +159,11 @@ impl Folder {
 
     /// Runs commands one after the other and compares everything with the snapshot.
     fn check(&self, commands: &[&[&str]]) {
+        self.check_filtered(commands, str::to_owned);
+    }
+
+    /// The same, but for what `filter` makes equal.
+    fn check_filtered(&self, commands: &[&[&str]], filter: fn(&str) -> String) {
         let mut found = String::new();
         for arguments in commands {
             let (code, stdout, stderr) = self.run(arguments);
@@ -162,6 +171,7 @@ impl Folder {
             writeln!(found, "exit code: {code}").unwrap();
             writeln!(found, "----- stdout -----\n{stdout}----- stderr -----\n{stderr}").unwrap();
         }
+        let found = filter(&found);
         let file = format!("tests/snapshots/{}.txt", self.name);
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
         if std::env::var_os("UPDATE").is_some() {

@@ -152,6 +152,19 @@ pub enum StoreError {
         /// The newest this program knows.
         known: i64,
     },
+    /// The database's own schema is older than this program, which only looks and brings nothing up to date.
+    #[error(
+        "the database `{}` was written by an older Tidings (schema {found}, this program knows {known}): start the application \
+         with this version of Tidings, which brings it up to date, or look at it with the version that wrote it", .path.display()
+    )]
+    OlderSchema {
+        /// The database file.
+        path: PathBuf,
+        /// The version found.
+        found: i64,
+        /// The version this program knows.
+        known: i64,
+    },
     /// A module's migration cannot be applied.
     #[error("migration {version} (`{name}`) of module `{module}`: {problem}")]
     Migration {

@@ -10,6 +10,7 @@ use super::{
     Receipt, StoreError,
 };
 use crate::envelope::{Position, Recorded};
+use crate::flow::FlowFacts;
 use crate::ids::MessageId;
 use crate::key::Key;
 
@@ -106,6 +107,16 @@ pub trait Inspect {
 
     /// The messages of one flow in log order.
     async fn flow(&self, correlation_id: MessageId) -> Result<Vec<Recorded>, StoreError>;
+
+    /// The flow that something belongs to: a message, a job, or a command whose outcome is on record, by its id. Also finds
+    /// a flow by its own id, if anything of it is on record.
+    async fn correlation_of(&self, id: MessageId) -> Result<Option<MessageId>, StoreError>;
+
+    /// The flows that have messages or jobs in a distributed trace, oldest first. Nothing is found by its trace quickly.
+    async fn flows_of_trace(&self, trace_id: u128) -> Result<Vec<MessageId>, StoreError>;
+
+    /// Everything on record about one flow, but for payloads, as one snapshot shows it.
+    async fn flow_facts(&self, correlation_id: MessageId) -> Result<FlowFacts, StoreError>;
 
     /// The newest flows with their sizes.
     async fn flow_sizes(&self, limit: usize) -> Result<Vec<FlowSize>, StoreError>;

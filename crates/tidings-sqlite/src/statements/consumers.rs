@@ -17,7 +17,7 @@ pub(crate) async fn advance<E: Statements>(
     let sql = include_str!("../../queries/advance.sql");
     fenced_unless(exec.execute(sql, &[name, fence, Param::Int(position)]).await?, lease)?;
     match handled {
-        Some(receipt) => write_receipt(exec, lease, receipt).await,
+        Some(receipt) => write_receipt(exec, lease, receipt, None).await,
         None => Ok(()),
     }
 }
@@ -26,6 +26,7 @@ pub(crate) async fn write_receipt<E: Statements>(
     exec: &mut E,
     lease: &Lease,
     receipt: &Receipt,
+    attempts: Option<u32>,
 ) -> Result<(), StoreError> {
     let params = [
         Param::Text(&lease.consumer),
@@ -33,6 +34,7 @@ pub(crate) async fn write_receipt<E: Statements>(
         Param::Int(receipt.last.0),
         Param::Int(receipt.count.into()),
         Param::Int(receipt.at.as_microsecond()),
+        Param::int(attempts.map(i64::from)),
     ];
     exec.execute(include_str!("../../queries/receipt_insert.sql"), &params).await.map(drop)
 }

@@ -56,10 +56,10 @@ pub(crate) async fn settle<E: Statements>(
     let row = find(exec, lease, position).await?;
     let place = [Param::Text(&lease.consumer), Param::Int(position.0)];
     match how {
-        Settled::Handled { at, .. } => {
+        Settled::Handled { at, attempts } => {
             exec.execute(include_str!("../../queries/parked_delete.sql"), &place).await?;
             let receipt = Receipt { first: position, last: position, count: 1, at: *at };
-            write_receipt(exec, lease, &receipt).await?;
+            write_receipt(exec, lease, &receipt, Some(*attempts)).await?;
             promote(exec, lease, &row, at.as_microsecond()).await
         }
         Settled::Retry { due, attempts, error } => {

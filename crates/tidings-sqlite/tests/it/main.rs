@@ -9,6 +9,7 @@
 mod basics;
 mod borders;
 mod groups;
+mod inspector;
 mod jobs;
 mod modules;
 mod opening;

@@ -4,6 +4,7 @@
 //! that give concurrent transactions a random length. Suites of the group [`log`] touch no table of a module, so
 //! that a store can pass them before it can do SQL.
 
+pub mod flow;
 pub mod guard;
 pub mod lives;
 pub mod log;

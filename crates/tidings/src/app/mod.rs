@@ -4,6 +4,7 @@ mod borders;
 mod build;
 mod consumers;
 mod dead_letters;
+mod flow;
 mod former;
 mod job_borders;
 mod maintenance;

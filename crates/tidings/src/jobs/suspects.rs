@@ -23,9 +23,6 @@ pub(super) struct SuspectLane {
     worker: WorkerId,
     /// Told when there may be a suspect.
     look: Arc<Notify>,
-    /// Queues in which there may be one: they were not looked into since that was told. One whose slots are all taken
-    /// cannot be looked into, so it stays here until one is free.
-    unseen: Vec<Arc<QueueFacts>>,
     running: Running,
     ended: Vec<Ended>,
     cancels: broadcast::Receiver<Cancel>,
@@ -48,7 +45,6 @@ impl SuspectLane {
             ended: Vec::new(),
             cancels: shared.jobs.cancels.subscribe(),
             give_back: shared.jobs.give_back.subscribe(),
-            unseen: shared.jobs.worked().cloned().collect(),
             shared: shared.clone(),
             worker,
             look,
@@ -76,45 +72,48 @@ impl SuspectLane {
                 }
             };
             tokio::select! {
-                () = wait => self.unseen = self.shared.jobs.worked().cloned().collect(),
+                () = wait => {}
                 _ = self.stop.wait_for(|stop| *stop) => return,
             }
         }
     }
 
-    /// Runs a suspect, or looks for one; false if there is none in any queue, or it is time to stop.
+    /// Runs a suspect; false if there is none, or it is time to stop.
     async fn work_one(&mut self) -> Result<bool> {
-        if self.unseen.is_empty() {
-            return Ok(false);
-        }
         let shared = self.shared.clone();
-        let mut stop = self.stop.clone();
-        let ready = async {
-            // In this order: for a slot of a queue in which all jobs take long no consumer is to wait.
-            let slots = free_slots(&self.unseen).await;
-            (shared.careful.lock().await, slots)
-        };
-        let (_alone, slots) = tokio::select! {
-            ready = ready => ready,
-            _ = stop.wait_for(|stop| *stop) => return Ok(false),
-        };
-        let Some(job) = self.claim(&slots).await? else {
-            self.unseen.retain(|queue| slots.iter().all(|(seen, _)| seen.name != queue.name));
-            return Ok(!self.unseen.is_empty());
-        };
+        let mut left: Vec<Arc<QueueFacts>> = shared.jobs.worked().cloned().collect();
+        while !left.is_empty() {
+            let ready = async {
+                // A queue may be full for long, and nobody waits for that.
+                let slots = free_slots(&mut left).await;
+                (slots, shared.careful.lock().await)
+            };
+            let (slots, _alone) = tokio::select! {
+                ready = ready => ready,
+                () = self.look.notified() => return Ok(true),
+                _ = self.stop.wait_for(|stop| *stop) => return Ok(false),
+            };
+            if let Some(job) = self.claim(&slots).await? {
+                self.run(job, slots).await?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn run(&mut self, job: ClaimedJob, slots: Vec<Slot>) -> Result<()> {
         let slot = slots.into_iter().find(|(queue, _)| queue.name == job.queue);
-        let facts = shared.jobs.job(&job.name).cloned();
+        let facts = self.shared.jobs.job(&job.name).cloned();
         let Some(((queue, permit), facts)) = slot.zip(facts) else {
             return Err(Error::failed(format!("job `{}` was claimed, which was not asked for", job.name)));
         };
-        if job.losses > shared.config.jobs.kills_max {
-            let (attempt, _present) = Attempt::new(&shared, &facts, job);
+        if job.losses > self.shared.config.jobs.kills_max {
+            let (attempt, _present) = Attempt::new(&self.shared, &facts, job);
             self.ended.push(ends::lethal(&attempt));
         } else {
             self.running.start(&facts, job, permit);
         }
-        self.attend(&queue).await?;
-        Ok(true)
+        self.attend(&queue).await
     }
 
     async fn claim(&self, slots: &[Slot]) -> Result<Option<ClaimedJob>> {
@@ -166,19 +165,21 @@ impl SuspectLane {
     }
 }
 
-/// A slot of each of these queues that has one free; waits for the first.
-async fn free_slots(queues: &[Arc<QueueFacts>]) -> Vec<Slot> {
-    let take = |queue: &Arc<QueueFacts>| {
-        let permit = queue.slots.clone().try_acquire_owned().ok()?;
-        Some((queue.clone(), permit))
-    };
-    let slots: Vec<Slot> = queues.iter().filter_map(take).collect();
-    if !slots.is_empty() {
-        return slots;
+/// Takes a slot of each queue that has one free, or waits for the first; those queues are left no more.
+async fn free_slots(left: &mut Vec<Arc<QueueFacts>>) -> Vec<Slot> {
+    let mut slots: Vec<Slot> = Vec::new();
+    left.retain(|queue| match queue.slots.clone().try_acquire_owned() {
+        Ok(permit) => {
+            slots.push((queue.clone(), permit));
+            false
+        }
+        Err(_) => true,
+    });
+    if slots.is_empty() && !left.is_empty() {
+        let wait = left.iter().map(|queue| Box::pin(queue.slots.clone().acquire_owned()));
+        let (permit, place, _) = futures_util::future::select_all(wait).await;
+        let queue = left.swap_remove(place);
+        slots.extend(permit.ok().map(|permit| (queue, permit)));
     }
-    let wait = queues
-        .iter()
-        .map(|queue| Box::pin(async move { (queue.clone(), queue.slots.clone().acquire_owned().await) }));
-    let ((queue, permit), _, _) = futures_util::future::select_all(wait).await;
-    permit.map(|permit| vec![(queue, permit)]).unwrap_or_default()
+    slots
 }

@@ -8,6 +8,7 @@ mod careful;
 mod commands;
 mod deadlines;
 mod durable_commands;
+mod flow;
 mod jobs;
 mod listeners;
 mod narrowing;

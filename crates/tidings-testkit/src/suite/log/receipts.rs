@@ -94,6 +94,28 @@ async fn take_exactly(consumer: &mut Consumer, store: &dyn Store, count: usize) 
     messages
 }
 
+/// Of a message that was parked out of its batch and handled later, the receipt tells when it was handled, also where the
+/// batch began with it.
+pub async fn a_settled_message_has_its_own_receipt(factory: &dyn StoreFactory) {
+    let database = factory.fresh().await;
+    let store = database.store();
+    append(store.as_ref(), &events("orders.placed", 4)).await;
+    let mut consumer = Consumer::enter(store.as_ref(), NAME, &READS, Start::Beginning).await;
+    let batch = consumer.take(store.as_ref(), 4).await.messages;
+    let parked = vec![retrying(&batch[0], at(10)), retrying(&batch[3], at(10))];
+    let covered = Receipt { count: 2, ..receipt_of(&batch, 1).expect("a batch") };
+    run(store.as_ref(), [Op::Park(consumer.lease.clone(), parked), consumer.advance(Some(covered))])
+        .await
+        .expect("a batch commits");
+    for message in [&batch[0], &batch[3]] {
+        consumer.settle(store.as_ref(), message, handled(20)).await;
+    }
+    for (message, time) in batch.iter().zip([20, 1, 1, 20]) {
+        let found = receipt(store.as_ref(), message).await.map(|receipt| receipt.at);
+        assert_eq!(found, Some(at(time)), "a receipt tells when its message was handled");
+    }
+}
+
 /// A receipt is there if and only if its transaction committed, and it survives a crash.
 pub async fn receipts_go_with_their_transaction(factory: &dyn StoreFactory) {
     let mut database = factory.fresh().await;

@@ -228,7 +228,8 @@ async fn act(ctx: &mut JobCtx, label: &str, act: Act) -> Result<()> {
         Act::Freeze => {
             note(label, "freezes");
             gate(label).wait();
-            let finished = finish(ctx, label).await;
+            // Without giving its thread back, so that nobody tells it before that it has lost the job.
+            let finished = block_on(finish(ctx, label));
             note(label, &finished.as_ref().map_or_else(ToString::to_string, |()| "finished".to_owned()));
             finished
         }
@@ -339,6 +340,24 @@ pub(crate) fn open(label: &str) {
     gate(label).open();
 }
 
+/// Polls a future on this thread alone.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let (mut context, mut future) = (std::task::Context::from_waker(&waker), std::pin::pin!(future));
+    loop {
+        match future.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(output) => return output,
+            std::task::Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Gate {
     is_open: Mutex<bool>,
@@ -346,9 +365,11 @@ struct Gate {
 }
 
 impl Gate {
+    /// Not for ever, or a test that has failed would not end.
     fn wait(&self) {
         let closed = self.is_open.lock().unwrap();
-        drop(self.opened.wait_while(closed, |is_open| !*is_open).unwrap());
+        let waited = self.opened.wait_timeout_while(closed, Duration::from_secs(20), |is_open| !*is_open);
+        assert!(!waited.unwrap().1.timed_out(), "nobody opens the gate");
     }
 
     fn open(&self) {

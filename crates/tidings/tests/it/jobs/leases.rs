@@ -66,8 +66,6 @@ async fn a_worker_that_was_frozen_past_its_lease_cannot_finish_what_another_has_
         move || Frozen::start(&of, &on, short)
     });
     let frozen = frozen.await.unwrap();
-    let other = App::builder().module(super::app::tables()).contracts(crate::app::contracts::CONTRACTS);
-    let _ = other;
     let task = task("lease-frozen", Act::Freeze);
     // Enqueued through the store, so that the frozen one is the only one there to claim it.
     let id = enqueue_on(&store, &clock, &short, task).await;

@@ -1,5 +1,6 @@
 //! Stops, restarts, and jobs that nobody does any more.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidings::store::{AttemptEnd, DeathReason, JobState};
@@ -7,7 +8,7 @@ use tidings::{BuildError, ShutdownError};
 
 use super::app::{Act, noted, open, runs, step, tables, task, work};
 use crate::app::counters;
-use crate::support::{Harness, alter, build, config, mark_unclean};
+use crate::support::{Harness, build, config};
 
 async fn start() -> Harness {
     Harness::with([counters(), work()]).await
@@ -99,15 +100,17 @@ async fn jobs_whose_handler_is_gone_stop_the_start_unless_they_are_given_up() {
     harness.restart_with(without()).await.unwrap();
 }
 
-/// Makes the file look as if its runtime had been killed while its jobs ran, for the so-manieth time.
-async fn kill(harness: &Harness, losses: u32) {
-    let path = harness.path();
-    alter(&path, "UPDATE tidings_jobs SET state = 'running', worker = 1, attempts = 1, started_at = at")
-        .await;
-    if losses > 0 {
-        alter(&path, "UPDATE tidings_jobs SET losses = 5").await;
-    }
-    mark_unclean(&path).await;
+/// The application as it is after the process was killed and started again: on the file as it was at this moment. The
+/// one before lives on with a file of its own, and hears nothing of it.
+async fn kill_and_start(harness: &Harness) -> Harness {
+    use sqlx::Connection;
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let path = harness.path().display().to_string();
+    let mut connection = sqlx::SqliteConnection::connect(&path).await.unwrap();
+    let snapshot = crate::support::path(&dir).display().to_string();
+    sqlx::query("VACUUM INTO $1").bind(snapshot).execute(&mut connection).await.unwrap();
+    let app = build(&dir, &harness.clock, [counters(), work()], config(&dir)).await.unwrap();
+    Harness { app, clock: harness.clock.clone(), dir }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,11 +126,13 @@ async fn jobs_whose_process_was_killed_run_again_one_by_one() {
     for label in &labels {
         harness.until_runs(label, 1).await;
     }
-    harness.app.shutdown_within(Duration::from_millis(10)).await.unwrap();
-    kill(&harness, 0).await;
-    let harness = harness.start_again_with([counters(), work()]).await.unwrap();
-    for (place, (label, id)) in labels.iter().zip(&ids).enumerate() {
+    for id in &ids {
         harness.until_job(*id, JobState::Running).await;
+    }
+    let killed = harness;
+    let harness = kill_and_start(&killed).await;
+    for (place, (label, id)) in labels.iter().zip(&ids).enumerate() {
+        harness.until_runs(label, 2).await;
         for later in &ids[place + 1..] {
             assert_eq!(harness.job(*later).await.state, JobState::Suspect, "one at a time");
         }
@@ -148,16 +153,22 @@ async fn jobs_whose_process_was_killed_run_again_one_by_one() {
 async fn a_job_that_kills_the_process_again_and_again_is_dead_without_another_try() {
     let harness = start().await;
     let id = harness.enqueue(task("stop-lethal", Act::Wait)).await;
-    harness.until_runs("stop-lethal", 1).await;
-    harness.app.shutdown_within(Duration::from_millis(10)).await.unwrap();
-    kill(&harness, 5).await;
-    let harness = harness.start_again_with([counters(), work()]).await.unwrap();
+    let mut killed = vec![harness];
+    for losses in 0..=5 {
+        let harness = killed.last().unwrap();
+        harness.until_runs("stop-lethal", losses + 1).await;
+        assert_eq!(harness.until_job(id, JobState::Running).await.losses as usize, losses);
+        let next = kill_and_start(harness).await;
+        killed.push(next);
+    }
+    let harness = killed.pop().unwrap();
     let job = harness.until_job(id, JobState::Dead).await;
     assert_eq!(job.death, Some(DeathReason::Lethal));
     assert!(job.error.unwrap().contains("the process ended 6 times while the job ran"));
-    assert_eq!(runs("stop-lethal").len(), 1);
+    assert_eq!(runs("stop-lethal").len(), 6);
     harness.until("its death is told", async |harness| harness.died().await.len() == 1).await;
     assert_eq!(harness.died().await[0].1, "lethal");
     let next = harness.enqueue(task("stop-lethal-next", Act::Done)).await;
     harness.until_job(next, JobState::Completed).await;
+    open("stop-lethal");
 }
