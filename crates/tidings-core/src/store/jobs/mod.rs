@@ -71,10 +71,11 @@ pub enum Enqueued {
     Conflict(MessageId),
 }
 
-/// How many jobs of a queue may start in which time, over all its workers.
+/// How many jobs of a queue may start in which time, over all its workers. No period of that length has more starts; of a
+/// large count up to a twentieth start at once, and at least nineteen twentieths can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// How many; as many may start at once after a quiet time.
+    /// How many.
     pub count: u32,
     /// In which time.
     pub per: Duration,
