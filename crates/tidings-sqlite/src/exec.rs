@@ -38,6 +38,21 @@ pub(crate) trait Statements: Send {
         params: &[Param<'_>],
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
+    /// Runs one of the store's own statements once for each row of parameters; returns the number of rows changed in all.
+    fn execute_each(
+        &mut self,
+        sql: &'static str,
+        rows: &[&[Param<'_>]],
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send {
+        async move {
+            let mut changed = 0;
+            for row in rows {
+                changed += self.execute(sql, row).await?;
+            }
+            Ok(changed)
+        }
+    }
+
     /// Runs one of the store's own queries.
     fn query(
         &mut self,

@@ -276,6 +276,25 @@ impl Statements for NativeDriver {
         std::future::ready(done)
     }
 
+    fn execute_each(
+        &mut self,
+        sql: &'static str,
+        rows: &[&[Param<'_>]],
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send {
+        let done = self.with(
+            || shorten(sql),
+            |inner| {
+                let mut statement = inner.connection.prepare_cached(sql)?;
+                let run = |row: &&[Param<'_>]| {
+                    bind(&mut statement, row)?;
+                    statement.raw_execute().map(|changed| changed as u64)
+                };
+                rows.iter().map(run).sum()
+            },
+        );
+        std::future::ready(done)
+    }
+
     fn query(
         &mut self,
         sql: &'static str,

@@ -5,11 +5,15 @@ use crate::support::open;
 /// Statement, and what its plan must say. Nothing may look at all jobs.
 const PLANS: &[(&str, &str, &[&str])] = &[
     (
-        "job_ready",
-        include_str!("../../queries/job_ready.sql"),
+        "job_claim",
+        include_str!("../../queries/job_claim.sql"),
         &["USING INDEX tidings_jobs_turn (queue=? AND turn<?)"],
     ),
-    ("job_begin", include_str!("../../queries/job_begin.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
+    (
+        "job_complete_all",
+        include_str!("../../queries/job_complete_all.sql"),
+        &["INTEGER PRIMARY KEY (rowid=?)"],
+    ),
     ("job_complete", include_str!("../../queries/job_complete.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
     ("job_again", include_str!("../../queries/job_again.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
     (
@@ -38,8 +42,8 @@ const PLANS: &[(&str, &str, &[&str])] = &[
         &["tidings_jobs_unique (name=? AND unique_key=?)"],
     ),
     (
-        "job_suspect",
-        include_str!("../../queries/job_suspect.sql"),
+        "job_claim_suspect",
+        include_str!("../../queries/job_claim_suspect.sql"),
         &["tidings_jobs_turn (queue=? AND turn=?)"],
     ),
     ("job_lost", include_str!("../../queries/job_lost.sql"), &["tidings_jobs_turn (queue=? AND turn=?)"]),

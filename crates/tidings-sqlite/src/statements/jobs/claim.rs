@@ -69,18 +69,24 @@ async fn begin_ready<E: Statements>(
         return Ok(Vec::new());
     }
     let names = json_array(claim.names);
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let params = [Param::Text(claim.queue), Param::Text(&names), Param::Int(limit)];
-    let rows = exec.query(include_str!("../../../queries/job_ready.sql"), &params).await?;
+    let params = [
+        Param::Text(claim.queue),
+        Param::Text(&names),
+        Param::Int(i64::try_from(limit).unwrap_or(i64::MAX)),
+        Param::Int(claim.worker.0),
+        time(claim.now),
+    ];
+    let rows = exec.query(include_str!("../../../queries/job_claim.sql"), &params).await?;
     let queue: Arc<str> = claim.queue.into();
-    let mut jobs = Vec::with_capacity(rows.len());
-    for row in rows {
+    let read = |row| {
         let mut columns = Columns::new(row, "tidings_jobs");
+        let priority = columns.int()?;
         let job = claimed(&mut columns, claim.names, claim.worker, |_| Ok(queue.clone()))?;
-        begin(exec, &job, claim.now).await?;
-        jobs.push(job);
-    }
-    Ok(jobs)
+        Ok(((priority, job.lease.place), job))
+    };
+    let mut jobs = rows.into_iter().map(read).collect::<Result<Vec<_>, StoreError>>()?;
+    jobs.sort_unstable_by_key(|(turn, _)| *turn);
+    Ok(jobs.into_iter().map(|(_, job)| job).collect())
 }
 
 pub(crate) async fn claim_suspect<E: Statements>(
@@ -94,18 +100,12 @@ pub(crate) async fn claim_suspect<E: Statements>(
         return Ok(None);
     }
     let (of_queues, of_names) = (json_array(queues), json_array(names));
-    let params = [Param::Text(&of_queues), Param::Text(&of_names)];
-    let rows = exec.query(include_str!("../../../queries/job_suspect.sql"), &params).await?;
+    let params = [Param::Text(&of_queues), Param::Text(&of_names), Param::Int(worker.0), time(now)];
+    let rows = exec.query(include_str!("../../../queries/job_claim_suspect.sql"), &params).await?;
     let Some(row) = rows.into_iter().next() else { return Ok(None) };
     let mut columns = Columns::new(row, "tidings_jobs");
-    let job = claimed(&mut columns, names, worker, |columns| Ok(columns.text()?.into()))?;
-    begin(exec, &job, now).await?;
-    Ok(Some(job))
-}
-
-async fn begin<E: Statements>(exec: &mut E, job: &ClaimedJob, now: Timestamp) -> Result<(), StoreError> {
-    let params = [Param::Int(job.lease.place), Param::Int(job.lease.worker.0), time(now)];
-    exec.execute(include_str!("../../../queries/job_begin.sql"), &params).await.map(drop)
+    let _priority = columns.int()?;
+    claimed(&mut columns, names, worker, |columns| Ok(columns.text()?.into())).map(Some)
 }
 
 fn claimed(
@@ -118,7 +118,7 @@ fn claimed(
     let id = columns.id()?;
     let name = columns.text()?;
     let key = columns.text_or_null()?.map(Key::from_stored);
-    let attempt = columns.count()?.saturating_add(1);
+    let attempt = columns.count()?;
     let is_plain = columns.int()? == 0 && key.is_none();
     Ok(ClaimedJob {
         // Many jobs share a name, and the caller has it already.

@@ -1,5 +1,7 @@
 //! Ending attempts.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use tidings_core::store::{AttemptEnd, JobEnd, JobLease, JobState, StoreError};
 use tidings_core::value::Value;
@@ -13,11 +15,51 @@ pub(crate) async fn end<E: Statements>(
     ends: &[(JobLease, JobEnd)],
     at: Timestamp,
 ) -> Result<Vec<bool>, StoreError> {
-    let mut ended = Vec::with_capacity(ends.len());
-    for (lease, end) in ends {
-        ended.push(end_one(exec, lease, end, at).await?);
+    let mut ended = vec![false; ends.len()];
+    let (plain, others): (Vec<usize>, Vec<usize>) =
+        (0..ends.len()).partition(|index| is_plain(&ends[*index]));
+    for group in alike(ends, plain) {
+        let mut completed = complete(exec, ends, &group, at).await?;
+        for index in group {
+            ended[index] = completed.remove(&ends[index].0.place);
+        }
+    }
+    for index in others {
+        ended[index] = end_one(exec, &ends[index].0, &ends[index].1, at).await?;
     }
     Ok(ended)
+}
+
+fn is_plain((lease, end): &(JobLease, JobEnd)) -> bool {
+    lease.is_plain && *end == JobEnd::Completed
+}
+
+/// Groups of one worker and one number of attempts; nearly all are in the first one.
+fn alike(ends: &[(JobLease, JobEnd)], indexes: Vec<usize>) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let kind = |index: usize| (ends[index].0.worker, ends[index].0.attempt);
+    for index in indexes {
+        match groups.iter_mut().find(|group| kind(group[0]) == kind(index)) {
+            Some(group) => group.push(index),
+            None => groups.push(vec![index]),
+        }
+    }
+    groups
+}
+
+/// Completes jobs with one statement; answers with the places of those whose lease was good.
+async fn complete<E: Statements>(
+    exec: &mut E,
+    ends: &[(JobLease, JobEnd)],
+    group: &[usize],
+    at: Timestamp,
+) -> Result<HashSet<i64>, StoreError> {
+    let Some(first) = group.first().map(|index| ends[*index].0) else { return Ok(HashSet::new()) };
+    let places = serde_json::Value::from_iter(group.iter().map(|index| ends[*index].0.place)).to_string();
+    let [_, worker, attempt] = lease_params(&first);
+    let params = [Param::Text(&places), worker, attempt, time(at)];
+    let rows = exec.query(include_str!("../../../queries/job_complete_all.sql"), &params).await?;
+    rows.into_iter().map(|row| Columns::new(row, "tidings_jobs").int()).collect()
 }
 
 async fn end_one<E: Statements>(

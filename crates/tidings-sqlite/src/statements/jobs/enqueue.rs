@@ -6,19 +6,46 @@ use super::{Columns, time};
 use crate::exec::{Param, Statements};
 use crate::statements::log::id;
 
+const ENQUEUE: &str = include_str!("../../../queries/job_enqueue.sql");
+const ENQUEUE_PARAMS: usize = 20;
+
 pub(crate) async fn enqueue<E: Statements>(
     exec: &mut E,
     jobs: &[NewJob],
 ) -> Result<Vec<Enqueued>, StoreError> {
     let mut enqueued = Vec::with_capacity(jobs.len());
-    for job in jobs {
-        let done = match &job.unique {
-            Some(unique) => enqueue_unique(exec, job, unique).await?,
-            None => insert(exec, job).await.map(|_| Enqueued::New)?,
-        };
-        enqueued.push(done);
+    // What depends on nothing that is there already goes together; the rest one by one, in its place among the others.
+    for run in jobs.chunk_by(|one, next| is_plain(one) && is_plain(next)) {
+        if run.iter().all(is_plain) {
+            insert_plain(exec, run).await?;
+            enqueued.extend(run.iter().map(|_| Enqueued::New));
+            continue;
+        }
+        for job in run {
+            enqueued.push(match &job.unique {
+                Some(unique) => enqueue_unique(exec, job, unique).await?,
+                None => insert(exec, job).await.map(|_| Enqueued::New)?,
+            });
+        }
     }
     Ok(enqueued)
+}
+
+fn is_plain(job: &NewJob) -> bool {
+    job.key.is_none() && job.unique.is_none()
+}
+
+async fn insert_plain<E: Statements>(exec: &mut E, jobs: &[NewJob]) -> Result<(), StoreError> {
+    let traceparents: Vec<_> = jobs.iter().map(|job| job.trace.traceparent()).collect();
+    let rows: Vec<_> = jobs
+        .iter()
+        .zip(&traceparents)
+        .map(|(job, traceparent)| params(job, traceparent.as_deref(), by_time(job)))
+        .collect();
+    let rows: Vec<&[Param<'_>]> = rows.iter().map(<[_; ENQUEUE_PARAMS]>::as_slice).collect();
+    exec.execute_each(ENQUEUE, &rows).await?;
+    jobs.iter().for_each(|job| exec.wake_queue(&job.queue));
+    Ok(())
 }
 
 async fn enqueue_unique<E: Statements>(
@@ -43,10 +70,16 @@ async fn enqueue_unique<E: Statements>(
 }
 
 async fn insert<E: Statements>(exec: &mut E, job: &NewJob) -> Result<u64, StoreError> {
-    let unique = job.unique.as_ref();
-    let traceparent = job.trace.traceparent();
     let state = first_state(exec, job).await?;
-    let params = [
+    let traceparent = job.trace.traceparent();
+    let inserted = exec.execute(ENQUEUE, &params(job, traceparent.as_deref(), state)).await?;
+    exec.wake_queue(&job.queue);
+    Ok(inserted)
+}
+
+fn params<'a>(job: &'a NewJob, traceparent: Option<&'a str>, state: JobState) -> [Param<'a>; ENQUEUE_PARAMS] {
+    let unique = job.unique.as_ref();
+    [
         id(&job.id),
         Param::Text(&job.name),
         Param::Text(&job.queue),
@@ -60,17 +93,14 @@ async fn insert<E: Statements>(exec: &mut E, job: &NewJob) -> Result<u64, StoreE
         Param::Text(&job.source),
         id(&job.correlation_id),
         job.causation_id.as_ref().map_or(Param::Null, id),
-        Param::text(traceparent.as_deref()),
+        Param::text(traceparent),
         Param::text(job.trace.tracestate.as_deref()),
         Param::text(job.trace.baggage.as_deref()),
         Param::Text(&job.data),
         Param::Text(state.as_str()),
         if state == JobState::Ready { Param::Int(job.priority.into()) } else { Param::Null },
         if state == JobState::Scheduled { time(job.due) } else { Param::Null },
-    ];
-    let inserted = exec.execute(include_str!("../../../queries/job_enqueue.sql"), &params).await?;
-    exec.wake_queue(&job.queue);
-    Ok(inserted)
+    ]
 }
 
 /// A job with a key waits behind one of its queue and key that has not ended.
@@ -82,5 +112,9 @@ async fn first_state<E: Statements>(exec: &mut E, job: &NewJob) -> Result<JobSta
             return Ok(JobState::Behind);
         }
     }
-    Ok(if job.due > job.at { JobState::Scheduled } else { JobState::Ready })
+    Ok(by_time(job))
+}
+
+fn by_time(job: &NewJob) -> JobState {
+    if job.due > job.at { JobState::Scheduled } else { JobState::Ready }
 }

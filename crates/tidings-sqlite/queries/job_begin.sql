@@ -1,2 +1,0 @@
-UPDATE tidings_jobs SET state = 'running', turn = 100001, worker = ?2, attempts = attempts + 1, started_at = ?3
-WHERE place = ?1
