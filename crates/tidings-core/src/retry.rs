@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
 use crate::ids::MessageId;
 
@@ -49,7 +49,9 @@ impl RetrySchedule {
         let index = usize::try_from(attempts.checked_sub(1)?).ok()?;
         let tier = self.tiers.get(index)?;
         let delay = SignedDuration::try_from(spread(*tier, self.jitter_percent, id, attempts)).ok()?;
-        now.checked_add(delay).ok()
+        // Stores keep microseconds. Rounded up, so that what they find due is due for whoever knows the time exactly.
+        let stored = TimestampRound::new().smallest(Unit::Microsecond).mode(RoundMode::Ceil);
+        now.checked_add(delay).ok()?.round(stored).ok()
     }
 }
 
@@ -77,6 +79,13 @@ mod tests {
         assert_eq!(schedule.next_due(now, id, 0), None);
         assert_eq!(schedule.attempts_max(), 6);
         assert_eq!(RetrySchedule::never().next_due(now, id, 1), None);
+    }
+
+    #[test]
+    fn a_store_that_keeps_microseconds_finds_nothing_due_too_early() {
+        let (now, id) = (Timestamp::from_nanosecond(1_769_851_800_000_000_001).unwrap(), MessageId::new());
+        let due = RetrySchedule::new([Duration::from_nanos(1_500)], 0).next_due(now, id, 1).unwrap();
+        assert_eq!(due, Timestamp::from_microsecond(1_769_851_800_000_002).unwrap());
     }
 
     #[test]

@@ -69,8 +69,7 @@ macro_rules! inspect {
             ) -> Result<Vec<ParkedRow>, StoreError> {
                 let consumer = consumer.map(str::to_owned);
                 self.look("reading parked messages", move |connection| {
-                    let params = params![consumer, state.map(ParkedState::as_str), rows_max(limit)];
-                    all(connection, include_str!("../queries/inspect_parked.sql"), params, parked_row)
+                    parked_rows(connection, consumer.as_deref(), state, rows_max(limit))
                 })
                 .await
             }
@@ -217,7 +216,7 @@ fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     u64::try_from(count).map_err(|error| unreadable(column, Type::Integer, error.into()))
 }
 
-fn consumers(connection: &Connection) -> rusqlite::Result<Vec<ConsumerStatus>> {
+pub(crate) fn consumers(connection: &Connection) -> rusqlite::Result<Vec<ConsumerStatus>> {
     let sql = include_str!("../queries/inspect_consumers.sql");
     let mut found = Vec::new();
     for kind in [ConsumerKind::Listener, ConsumerKind::CommandHandler, ConsumerKind::ReplyHandler] {
@@ -247,6 +246,16 @@ fn consumer(row: &Row<'_>, kind: ConsumerKind) -> rusqlite::Result<ConsumerStatu
         last_seen: time(row, 3)?,
         retired: row.get(4)?,
     })
+}
+
+pub(crate) fn parked_rows(
+    connection: &Connection,
+    consumer: Option<&str>,
+    state: Option<ParkedState>,
+    limit: i64,
+) -> rusqlite::Result<Vec<ParkedRow>> {
+    let params = params![consumer, state.map(ParkedState::as_str), limit];
+    all(connection, include_str!("../queries/inspect_parked.sql"), params, parked_row)
 }
 
 fn parked_row(row: &Row<'_>) -> rusqlite::Result<ParkedRow> {

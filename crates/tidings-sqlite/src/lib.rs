@@ -81,6 +81,7 @@
 mod checker;
 mod config;
 mod consumers;
+mod contents;
 mod database_file;
 mod env;
 mod error;
@@ -99,6 +100,7 @@ mod module_sql;
 mod native;
 mod open;
 mod outcomes;
+mod pending;
 mod queue;
 mod reader;
 mod retention;
@@ -114,8 +116,10 @@ mod watchdog;
 mod writer;
 
 pub use config::{LeaseClock, SqliteConfig, Synchronous};
+pub use contents::{Changed, Contents, ContentsReader};
 pub use inspector::SqliteInspector;
 pub use native::{NativeDriver, NativeTx};
+pub use pending::{Pending, Unread};
 pub use stats::Stats;
 pub use store::SqliteStore;
 pub use tx::SqliteTx;

@@ -147,6 +147,12 @@ impl SqliteStore {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// The cursor before the oldest message there can be, for reading the whole log.
+    #[must_use]
+    pub fn beginning() -> Cursor {
+        Cursor("0".to_owned())
+    }
+
     /// What the writer has done so far.
     #[must_use]
     pub fn stats(&self) -> Stats {

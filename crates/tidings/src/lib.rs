@@ -35,6 +35,8 @@ mod reply;
 mod sqlite;
 mod strict;
 mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod underway;
 mod unit;
 

@@ -170,6 +170,37 @@ mod sqlite {
             Ok(envelope.id)
         }
 
+        /// Enqueues a job of the module inside a transaction of your own, of sqlx on the same database file: the job exists
+        /// if and only if that transaction commits. Begin it with `BEGIN IMMEDIATE`. Await it after its options.
+        ///
+        /// # Errors
+        /// As of [`Ctx::enqueue`](crate::Ctx::enqueue).
+        pub fn enqueue_in<'a, J: Job>(&'a self, tx: &'a mut SqliteConnection, job: J) -> Enqueue<'a, J> {
+            Enqueue::new(Within::Foreign(self, tx), job)
+        }
+
+        /// Enqueues jobs, in order, inside a transaction of your own; as [`enqueue_in`](Self::enqueue_in). A unique key that
+        /// is taken concerns that job alone.
+        ///
+        /// # Errors
+        /// As [`enqueue_in`](Self::enqueue_in), but for keys that are taken; no job is enqueued then.
+        pub async fn enqueue_many_in<T: IntoEnqueue>(
+            &self,
+            tx: &mut SqliteConnection,
+            jobs: impl IntoIterator<Item = T>,
+        ) -> Result<Vec<Result<Enqueued, UniqueKeyTaken>>> {
+            Within::Foreign(self, tx).enqueue_many(jobs).await
+        }
+
+        pub(crate) async fn enqueue_foreign(
+            &self,
+            tx: &mut SqliteConnection,
+            jobs: Vec<NewJob>,
+        ) -> Result<EnqueuedMany> {
+            let rows = self.store()?.enqueue_on(tx, &jobs).await?;
+            Ok(told_all(&jobs, rows))
+        }
+
         fn store(&self) -> Result<&SqliteStore> {
             let store = self.shared.store.as_any().downcast_ref();
             store.ok_or_else(|| Error::permanent("the store is not SQLite"))

@@ -23,6 +23,7 @@ pub(crate) fn module() -> Module {
         .query(stock)
         .query(stock_level)
         .on("reserve-stock", reserve_stock)
+        .on("hand-over", hand_over)
 }
 
 /// Goods have arrived.
@@ -65,6 +66,12 @@ struct StockCheck {
 struct Line {
     sku: String,
     quantity: u32,
+}
+
+#[derive(Reads)]
+#[reads("shipping.shipped", versions = "1")]
+struct OrderShipped {
+    order_id: Uuid,
 }
 
 async fn restock(ctx: &mut Ctx, delivery: Restock) -> Outcome<StockLine> {
@@ -166,6 +173,27 @@ async fn keep(ctx: &mut Ctx, order_id: Uuid, line: &Line) -> Result<()> {
         .bind(line.quantity)
         .execute(ctx.tx())
         .await?;
+    Ok(())
+}
+
+/// What has left the house is neither there any more nor set aside. What can be set aside stays the same, so there is no
+/// news for others.
+async fn hand_over(ctx: &mut Ctx, order: OrderShipped) -> Result<()> {
+    let now = ctx.now();
+    let lines: Vec<(String, u32)> =
+        sql("UPDATE reservations SET shipped_at = $1 WHERE order_id = $2 AND shipped_at IS NULL
+             RETURNING sku, quantity")
+        .bind(now)
+        .bind(order.order_id)
+        .fetch_all(ctx.tx())
+        .await?;
+    for (sku, quantity) in lines {
+        sql("UPDATE stock SET on_hand = on_hand - $1, reserved = reserved - $1 WHERE sku = $2")
+            .bind(quantity)
+            .bind(sku)
+            .execute(ctx.tx())
+            .await?;
+    }
     Ok(())
 }
 

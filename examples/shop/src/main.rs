@@ -1,21 +1,33 @@
-//! A shop of three modules joined by events: what Tidings is for, in one binary.
+//! A shop of modules joined by events: what Tidings is for, in one binary.
 //!
-//! `shop demo` shows it at work, `shop serve` runs it, `shop dead-letters` settles what failed for good, and
-//! `shop manifest` prints who talks to whom.
+//! `shop demo` shows it at work, `shop serve` runs it, `shop load` drives it, `shop dead-letters` settles what failed for
+//! good, and `shop manifest` prints who talks to whom. `shop provider` is the company that the shop pays and writes through.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program, and this is how it answers")]
 
+mod analytics;
 mod cli;
+mod client;
 mod contracts;
+mod customers;
 mod dead_letters;
 mod demo;
 mod http;
 mod inventory;
+mod load;
+mod lone_provider;
 mod manifest;
 mod modules;
+mod notifications;
 mod orders;
 mod payments;
+mod percentile;
+mod provider;
+mod provider_client;
 mod serve;
 mod settle;
+mod shipping;
+mod shop;
+mod with;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -31,6 +43,8 @@ async fn main() -> ExitCode {
     let done = match cli.task {
         Task::Demo(options) => demo::run(options).await,
         Task::Serve(options) => serve::run(options).await.map(|()| ExitCode::SUCCESS),
+        Task::Load(options) => load::run(options).await,
+        Task::Provider(options) => lone_provider::run(options).await.map(|()| ExitCode::SUCCESS),
         Task::DeadLetters(options) => dead_letters::run(options).await.map(|()| ExitCode::SUCCESS),
         Task::Manifest => manifest::print().await.map(|()| ExitCode::SUCCESS),
     };

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tidings::{Config, Result, ShutdownError};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 use crate::cli::ServeOptions;
-use crate::{http, modules};
+use crate::http;
+use crate::shop::Shop;
 
 /// How long requests that are running may take to end.
 const GRACE: Duration = Duration::from_secs(10);
@@ -20,23 +20,24 @@ pub(crate) async fn run(options: ServeOptions) -> Result<()> {
     }
     config.start.allow_orphans |= options.allow_orphans;
     let limits = http::Limits::of(&config);
-    let app = modules::start(config).await?;
+    let shop = Shop::open(config, &options.provider).await?;
     let listener = TcpListener::bind(options.address()).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    let (stop, stopped) = oneshot::channel::<()>();
-    let mut server = tokio::spawn(http::serve(listener, app.clone(), limits, stopped));
+    if let Some(provider) = &shop.provider {
+        println!("the provider is at {}; its ledger is {}", provider.url(), provider.ledger().display());
+    }
+    let mut edge = shop.serve(listener, limits);
     tokio::select! {
-        ended = &mut server => ended??,
+        ended = &mut edge.task => ended??,
         signal = told_to_stop() => {
             signal?;
-            drop(stop);
-            match tokio::time::timeout(GRACE, server).await {
+            match tokio::time::timeout(GRACE, edge.stop()).await {
                 Ok(ended) => ended??,
                 Err(_) => tracing::warn!(grace_s = GRACE.as_secs(), "requests were still running; they are cut off"),
             }
         }
     }
-    if let Err(error) = app.shutdown().await {
+    if let Err(error) = shop.app.shutdown().await {
         stop_at_once(&error);
     }
     Ok(())
@@ -50,7 +51,7 @@ fn stop_at_once(error: &ShutdownError) -> ! {
 }
 
 #[cfg(unix)]
-async fn told_to_stop() -> std::io::Result<()> {
+pub(crate) async fn told_to_stop() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
@@ -60,6 +61,6 @@ async fn told_to_stop() -> std::io::Result<()> {
 }
 
 #[cfg(not(unix))]
-async fn told_to_stop() -> std::io::Result<()> {
+pub(crate) async fn told_to_stop() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
 }

@@ -8,6 +8,7 @@
 
 mod basics;
 mod borders;
+mod contents;
 mod groups;
 mod inspector;
 mod jobs;

@@ -210,10 +210,10 @@ fn run(
 ) -> App {
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
-    let mut controls = Vec::new();
+    let mut known = Vec::new();
     for consumer in consumers {
-        let (control, controlled) = mpsc::channel(16);
-        controls.push((consumer.spec.name.clone(), control));
+        let (consumer, (control, controlled)) = (Arc::new(consumer), mpsc::channel(16));
+        known.push((consumer.clone(), control));
         tasks.spawn(crate::consumer::run(shared.clone(), consumer, controlled, stopped.clone()));
     }
     if shared.jobs.worked().next().is_some() {
@@ -223,7 +223,13 @@ fn run(
     tasks.spawn(super::maintenance::run(shared.clone(), stopped));
     App {
         shared,
-        running: Arc::new(Running { stop, tasks: tasks.into(), closing: None.into(), controls, manifest }),
+        running: Arc::new(Running {
+            stop,
+            tasks: tasks.into(),
+            closing: None.into(),
+            consumers: known,
+            manifest,
+        }),
     }
 }
 

@@ -25,6 +25,8 @@ pub use borders::Contradiction;
 pub use build::{AppBuilder, BuildError};
 pub use dead_letters::{DeadLetterError, DeadLetters};
 pub use manifest::{Consumes, Does, Manifest, ModuleManifest, Publishes, Recurs};
+#[cfg(feature = "testing")]
+pub(crate) use readable::allowed_samples;
 pub(crate) use shared::{Consumer, ConsumerWork, Shared};
 pub use shutdown::ShutdownError;
 
@@ -46,7 +48,8 @@ struct Running {
     tasks: tokio::sync::Mutex<JoinSet<()>>,
     /// The store's closing, once it has begun.
     closing: tokio::sync::Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
-    controls: Vec<(Arc<str>, mpsc::Sender<Control>)>,
+    /// Each with the way to tell it what a person has decided.
+    consumers: Vec<(Arc<Consumer>, mpsc::Sender<Control>)>,
     manifest: Manifest,
 }
 
@@ -123,7 +126,14 @@ impl App {
         &self.shared.store
     }
 
+    /// The consumers that run here.
+    #[cfg(feature = "testing")]
+    pub(crate) fn consumers(&self) -> impl Iterator<Item = &Arc<Consumer>> {
+        self.running.consumers.iter().map(|(consumer, _)| consumer)
+    }
+
     fn control(&self, consumer: &str) -> Option<&mpsc::Sender<Control>> {
-        self.running.controls.iter().find(|(name, _)| &**name == consumer).map(|(_, control)| control)
+        let mut consumers = self.running.consumers.iter();
+        consumers.find(|(known, _)| &*known.spec.name == consumer).map(|(_, control)| control)
     }
 }

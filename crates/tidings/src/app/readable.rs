@@ -62,7 +62,8 @@ fn by_types(types: &[ReadField], contract: &ContractInfo) -> Verdict {
     }
 }
 
-fn allowed_samples(contract: &ContractInfo) -> Result<Vec<String>, String> {
+/// Payloads at the edges of a contract.
+pub(crate) fn allowed_samples(contract: &ContractInfo) -> Result<Vec<String>, String> {
     let samples = samples(contract.schema).map_err(|error| error.to_string())?;
     let book = ContractBook::compile([*contract])?;
     let samples = samples.into_iter().map(|sample| sample.to_string());

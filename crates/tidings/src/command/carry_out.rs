@@ -24,6 +24,7 @@ pub(super) struct Call<'c> {
     pub(super) module: &'c Arc<ModuleFacts>,
     pub(super) route: &'c CallRoute,
     pub(super) payload: Arc<str>,
+    pub(super) id: MessageId,
     pub(super) caller: &'c Caller,
     /// The job that calls it.
     pub(super) cause: Option<Origin>,
@@ -58,7 +59,7 @@ impl Call<'_> {
         admission: Admission,
         key: Option<KeyedPayload>,
     ) -> HandlerResult<String> {
-        let id = MessageId::new();
+        let id = self.id;
         let origin = match &self.cause {
             Some(job) => Origin { id, correlation_id: job.correlation_id, trace: job.trace.child() },
             None => Origin { id, correlation_id: id, trace: self.caller.trace.child() },

@@ -35,6 +35,12 @@ impl Gate {
         place.map_err(|_| Refusal::Full { max: self.max })
     }
 
+    /// Whether nobody is inside.
+    #[cfg(feature = "testing")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.available_permits() == self.max as usize
+    }
+
     /// Lets nobody in any more.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidings_core::ids::MessageId;
 use tidings_core::trace::TraceContext;
 
 use super::carry_out::Call;
@@ -42,7 +43,7 @@ pub(crate) async fn send_json(
     let invalid = |problem| SendError::Invalid { command: name.to_owned(), problem };
     (route.check)(payload).map_err(invalid)?;
     let text = std::str::from_utf8(payload).map_err(|error| invalid(error.to_string()))?;
-    run(shared, name, text.into(), caller, None).await
+    run(shared, name, text.into(), MessageId::new(), caller, None).await
 }
 
 /// Runs a command, for a job that calls it or for the edge, and returns its output as JSON text.
@@ -50,6 +51,7 @@ pub(crate) async fn run(
     shared: &Arc<Shared>,
     name: &str,
     payload: Arc<str>,
+    id: MessageId,
     caller: Caller,
     cause: Option<Origin>,
 ) -> Result<String, SendError> {
@@ -62,7 +64,7 @@ pub(crate) async fn run(
     }
     let place = shared.gate.enter().map_err(|refusal| refused(name, &refusal))?;
     let deadline = Deadline::after(shared.config.commands.deadline(caller.deadline));
-    let call = Call { shared, module, route, payload, caller: &caller, cause, deadline };
+    let call = Call { shared, module, route, payload, id, caller: &caller, cause, deadline };
     match &caller.idempotency_key {
         Some(key) => keyed::run(&call, key, place).await,
         None => call.carry_out(Admission::new(place, None), None).await.map_err(|error| call.error(error)),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_core::contract::Command;
+use tidings_core::ids::MessageId;
 use tidings_core::trace::TraceContext;
 
 use super::{Caller, SendError};
@@ -23,17 +24,28 @@ pub struct SendCommand<'a, C> {
     job: Option<&'a Arc<Attempt>>,
     command: C,
     caller: Caller,
+    id: MessageId,
     output: PhantomData<fn() -> C>,
 }
 
 impl<'a, C: Command> SendCommand<'a, C> {
     pub(crate) fn new(app: &'a App, command: C) -> Self {
-        Self { shared: &app.shared, job: None, command, caller: Caller::default(), output: PhantomData }
+        Self::of(&app.shared, None, command, Caller::default())
     }
 
     pub(crate) fn from_job(job: &'a Arc<Attempt>, command: C) -> Self {
         let caller = Caller { id: job.facts.name.to_string(), ..Caller::default() };
-        Self { shared: &job.shared, job: Some(job), command, caller, output: PhantomData }
+        Self::of(&job.shared, Some(job), command, caller)
+    }
+
+    fn of(shared: &'a Arc<Shared>, job: Option<&'a Arc<Attempt>>, command: C, caller: Caller) -> Self {
+        Self { shared, job, command, caller, id: MessageId::new(), output: PhantomData }
+    }
+
+    /// The id that its outcome will have, and the flow that it begins; not if it has an idempotency key that was used.
+    #[cfg(feature = "testing")]
+    pub(crate) fn id(&self) -> MessageId {
+        self.id
     }
 
     /// Who asks. Idempotency keys of different callers do not meet.
@@ -78,7 +90,7 @@ impl<'a, C: Command> SendCommand<'a, C> {
         let failed = |source| SendError::Failed { command: C::NAME.to_owned(), source };
         let payload = serde_json::to_string(&self.command).map_err(|error| failed(error.into()))?;
         let cause = self.job.map(|job| self.cause(job)).transpose()?;
-        let output = super::run(self.shared, C::NAME, payload.into(), self.caller, cause).await?;
+        let output = super::run(self.shared, C::NAME, payload.into(), self.id, self.caller, cause).await?;
         decode::from_str(&output).map_err(|error| failed(error.into()))
     }
 }

@@ -7,14 +7,19 @@ use tidings_core::error::{Error, Rejection, Result};
 use tidings_core::store::{Savepoint, Store};
 use tracing::Instrument;
 
-use super::deliver::{Core, lost_context};
+use super::deliver::{Core, Ending, lost_context};
 use crate::ctx::{CtxCore, Origin};
 use crate::handler::{CallRoute, Payload};
 use crate::reply::ReplyBody;
 use crate::telemetry;
 
 /// Carries out a durable command. A rejection undoes what the handler wrote and is an outcome, not a failure.
-pub(super) async fn carry_out(core: &mut Core, command: &CallRoute, message: &Arc<Recorded>) -> Result<()> {
+pub(super) async fn carry_out(
+    core: &mut Core,
+    command: &CallRoute,
+    message: &Arc<Recorded>,
+    ending: Ending,
+) -> Result<()> {
     // The context leaves its place only for the handler: it holds the transaction, which an early return must not lose.
     let own = core.as_mut().ok_or_else(lost_context)?;
     own.origin = Origin::of(message);
@@ -45,7 +50,10 @@ pub(super) async fn carry_out(core: &mut Core, command: &CallRoute, message: &Ar
         }
         None => record.unhandled = carried.is_err(),
     }
-    own.tx().await.record_outcome(&record).await?;
+    // One that is undone has its outcome on record already, which cannot be recorded twice.
+    if ending == Ending::Commit {
+        own.tx().await.record_outcome(&record).await?;
+    }
     Ok(())
 }
 

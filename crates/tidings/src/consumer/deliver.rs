@@ -29,6 +29,16 @@ pub(super) struct Attempt {
     /// The delivery that is running, or their number when all that were to run have ended; read when the attempt has
     /// failed.
     pub(super) at: AtomicUsize,
+    pub(super) ending: Ending,
+}
+
+/// What becomes of an attempt that went well.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    Commit,
+    /// It is as if the process had ended before the commit.
+    #[cfg(feature = "testing")]
+    Undo,
 }
 
 impl Attempt {
@@ -98,7 +108,7 @@ async fn deliver_all(core: &mut Core, consumer: &Consumer, attempt: &Attempt) ->
             done += 1;
             continue;
         }
-        done += deliver_next(core, consumer, &attempt.deliveries[done..]).await?;
+        done += deliver_next(core, consumer, &attempt.deliveries[done..], attempt.ending).await?;
         // Others wait for the writer too: what is done is done, the rest comes in the next transaction. Handlers that were
         // slow before they asked for the writer leave the others a transaction of their own as well.
         let Some(core) = core else { continue };
@@ -112,14 +122,23 @@ async fn deliver_all(core: &mut Core, consumer: &Consumer, attempt: &Attempt) ->
     if let Some(core) = core {
         write_down(core, attempt, &behind, done).await?;
     }
+    #[cfg(feature = "testing")]
+    if attempt.ending == Ending::Undo {
+        return Err(Error::failed(super::again::Undone));
+    }
     Ok(done)
 }
 
 /// Runs one message, or as many of the next as go into one call of a handler of batches. Returns how many.
-async fn deliver_next(core: &mut Core, consumer: &Consumer, next: &[Delivery]) -> Result<usize> {
+async fn deliver_next(
+    core: &mut Core,
+    consumer: &Consumer,
+    next: &[Delivery],
+    ending: Ending,
+) -> Result<usize> {
     let message = &next[0].message;
     let (call, batched) = match &consumer.work {
-        ConsumerWork::Carry(command) => return carry_out(core, command, message).await.map(|()| 1),
+        ConsumerWork::Carry(command) => return carry_out(core, command, message, ending).await.map(|()| 1),
         ConsumerWork::TakeReply(reply) => (&reply.call, false),
         ConsumerWork::Listen(routes) => {
             let unknown = || Error::permanent(format!("no handler for event `{}`", message.envelope.name));

@@ -9,7 +9,7 @@ use tidings_core::store::{ParkedMessage, Settled};
 use tokio::sync::mpsc;
 
 use super::Control;
-use super::deliver::{Attempt, Delivery, Task, attempt};
+use super::deliver::{Attempt, Delivery, Ending, Task, attempt};
 use super::failure::Failure;
 use super::narrow::{Ran, next_size};
 use super::worker::Worker;
@@ -74,6 +74,7 @@ impl Worker {
             first: 0,
             slice: Duration::from_millis(self.shared.config.listeners.slice_ms),
             at: AtomicUsize::new(0),
+            ending: Ending::Commit,
         }
     }
 

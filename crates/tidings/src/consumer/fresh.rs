@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::Control;
 use super::ahead::{Read, Waiting, read, read_ahead};
 use super::carry;
-use super::deliver::{Attempt, Delivery, Task, attempt};
+use super::deliver::{Attempt, Delivery, Ending, Task, attempt};
 use super::failure::Failure;
 use super::narrow::{Ran, next_size};
 use super::worker::Worker;
@@ -74,6 +74,7 @@ impl Worker {
             lease: self.lease.clone(),
             slice: Duration::from_millis(self.shared.config.listeners.slice_ms),
             at: AtomicUsize::new(0),
+            ending: Ending::Commit,
             deliveries,
             cursors: waiting.cursors.clone(),
             first: waiting.passed,

@@ -3,6 +3,8 @@
 //! A consumer runs what waits in batches, each in one transaction that also moves its cursor. Only failures get rows of
 //! their own: the message is parked, its key's later messages wait behind it, and the cursor goes on.
 
+#[cfg(feature = "testing")]
+mod again;
 mod ahead;
 mod careful;
 mod carry;
@@ -22,6 +24,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::app::{Consumer, Shared};
 use crate::patience::Patience;
+#[cfg(feature = "testing")]
+pub(crate) use again::again;
 use careful::Care;
 pub(crate) use failure::Failure;
 pub(crate) use patience::pause_before_round;
@@ -42,11 +46,10 @@ pub(crate) enum Verdict {
 /// Runs a consumer until told to stop. When its store fails it waits, takes the consumer anew and goes on.
 pub(crate) async fn run(
     shared: Arc<Shared>,
-    consumer: Consumer,
+    consumer: Arc<Consumer>,
     mut control: mpsc::Receiver<Control>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let consumer = Arc::new(consumer);
     let name = consumer.spec.name.clone();
     let mut patience = Patience::default();
     let mut care = Care::default();

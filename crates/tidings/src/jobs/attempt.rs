@@ -35,6 +35,8 @@ pub(crate) struct Attempt {
     /// Its entry among the handlers that run.
     pub(crate) handler: Arc<Handler>,
     pub(super) progress: Mutex<Progress>,
+    /// It is a repetition of one that has ended, and leaves nothing behind.
+    pub(super) is_again: bool,
     trace: OnceLock<TraceContext>,
     finish: AtomicU8,
     is_off: AtomicBool,
@@ -73,6 +75,11 @@ struct NotCommitted;
 
 impl Attempt {
     pub(super) fn new(shared: &Arc<Shared>, facts: &Arc<JobFacts>, job: ClaimedJob) -> (Arc<Self>, Present) {
+        let (attempt, present) = Self::enter(shared, facts, job);
+        (Arc::new(attempt), present)
+    }
+
+    pub(super) fn enter(shared: &Arc<Shared>, facts: &Arc<JobFacts>, job: ClaimedJob) -> (Self, Present) {
         let present = shared.underway.enter(facts.label.clone());
         let attempt = Self {
             shared: shared.clone(),
@@ -81,13 +88,14 @@ impl Attempt {
             job,
             handler: present.handler().clone(),
             progress: Mutex::default(),
+            is_again: false,
             trace: OnceLock::new(),
             finish: AtomicU8::new(FinishState::None as u8),
             is_off: AtomicBool::new(false),
             told: Notify::new(),
             interrupted: Mutex::new(None),
         };
-        (Arc::new(attempt), present)
+        (attempt, present)
     }
 
     pub(crate) fn id(&self) -> MessageId {
@@ -170,7 +178,7 @@ impl Attempt {
             && Failure::is_passing(error, &*self.shared.store)
     }
 
-    async fn run_once(self: &Arc<Self>, present: &Present) -> Ran {
+    pub(super) async fn run_once(self: &Arc<Self>, present: &Present) -> Ran {
         if self.is_called_off() {
             return Ran::CalledOff;
         }

@@ -7,6 +7,8 @@
 //! transaction. Each attempt ([`attempt`]) is a task of its own. What was running when a worker was lost is suspect, and
 //! runs alone ([`suspects`]). The worker's lease ([`crew`]) keeps two processes from doing one thing.
 
+#[cfg(feature = "testing")]
+mod again;
 mod attempt;
 mod book;
 mod build;
@@ -28,6 +30,8 @@ mod settle;
 mod suspects;
 mod wish;
 
+#[cfg(feature = "testing")]
+pub(crate) use again::again;
 pub(crate) use attempt::Attempt;
 pub(crate) use book::{Cancel, JobBook, JobFacts};
 pub(crate) use build::book;

@@ -31,6 +31,9 @@ impl Attempt {
                 text.len()
             )));
         }
+        if self.is_again {
+            return Ok(());
+        }
         {
             let mut progress = self.progress();
             if progress.written_at.is_some_and(|written| written.elapsed() < WRITTEN_EVERY) {

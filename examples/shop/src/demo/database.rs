@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use tidings::{Error, Result};
 
 use crate::cli::DemoOptions;
+use crate::shop::LEDGER;
 
-/// What SQLite and the store keep beside the database file.
-const COMPANIONS: [&str; 4] = ["", "-wal", "-shm", ".lock"];
+/// What SQLite, the store and the provider keep beside the database file.
+const COMPANIONS: [&str; 5] = ["", "-wal", "-shm", ".lock", LEDGER];
 
 /// Finds a place for a database that is not there yet. The file is kept when the demo ends: it is there to be looked at.
 pub(super) fn fresh(options: &DemoOptions) -> Result<PathBuf> {

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use tidings::envelope::Recorded;
-use tidings::store::{Store, StoreError};
+use tidings::flow::Flow;
+use tidings::store::{JobRow, JobState, Store, StoreError};
+use tidings::{App, MessageId, Result};
+
+use crate::percentile::percentile;
 
 /// The flows by what they begin with.
 pub(super) type Flows = BTreeMap<String, FlowsOfAKind>;
@@ -13,15 +16,12 @@ pub(super) type Flows = BTreeMap<String, FlowsOfAKind>;
 pub(super) struct FlowsOfAKind {
     /// Their sizes in messages, ascending.
     pub(super) sizes: Vec<u64>,
-    /// The largest as a tree, one line a message.
-    pub(super) largest: Vec<String>,
 }
 
 impl FlowsOfAKind {
     /// The size that so many percent of the flows do not exceed.
     pub(super) fn percentile(&self, percent: usize) -> u64 {
-        let place = (self.sizes.len() * percent).div_ceil(100).saturating_sub(1);
-        self.sizes.get(place).copied().unwrap_or(0)
+        percentile(&self.sizes, percent)
     }
 }
 
@@ -31,9 +31,6 @@ pub(super) async fn gather(store: &dyn Store, limit: usize) -> Result<Flows, Sto
         let messages = store.flow(size.correlation_id).await?;
         let Some(first) = messages.first() else { continue };
         let of_a_kind = flows.entry(first.envelope.name.to_string()).or_default();
-        if of_a_kind.sizes.iter().all(|known| *known < size.messages) {
-            of_a_kind.largest = tree(&messages);
-        }
         of_a_kind.sizes.push(size.messages);
     }
     for of_a_kind in flows.values_mut() {
@@ -42,37 +39,26 @@ pub(super) async fn gather(store: &dyn Store, limit: usize) -> Result<Flows, Sto
     Ok(flows)
 }
 
-/// Draws who caused whom, one line a message.
-fn tree(messages: &[Recorded]) -> Vec<String> {
-    let ids: Vec<_> = messages.iter().map(|message| message.envelope.id).collect();
-    let is_root =
-        |message: &&Recorded| message.envelope.causation_id.is_none_or(|cause| !ids.contains(&cause));
-    let mut lines = Vec::new();
-    for root in messages.iter().filter(is_root) {
-        lines.push(root.envelope.name.to_string());
-        branches(messages, root, "", &mut lines);
+/// The flow of one order that went all the way; of those, the one with the most attempts. An order that had to wait for
+/// goods ends in the flow of the delivery that brought them.
+pub(super) async fn of_one_order(app: &App, jobs: &[JobRow]) -> Result<Option<Flow>> {
+    let mut flows: BTreeMap<MessageId, OfOneOrder> = BTreeMap::new();
+    for job in jobs {
+        let flow = flows.entry(job.correlation_id).or_default();
+        flow.charged |= &*job.name == "payments.charge";
+        flow.delivered |= &*job.name == "shipping.deliver" && job.state == JobState::Completed;
+        flow.attempts += job.attempts;
     }
-    lines
-}
-
-fn branches(messages: &[Recorded], cause: &Recorded, indent: &str, lines: &mut Vec<String>) {
-    let caused = |message: &&Recorded| message.envelope.causation_id == Some(cause.envelope.id);
-    let effects: Vec<&Recorded> = messages.iter().filter(caused).collect();
-    for (index, effect) in effects.iter().enumerate() {
-        let (elbow, below) = if index + 1 == effects.len() { ("└ ", "  ") } else { ("├ ", "│ ") };
-        lines.push(format!("{indent}{elbow}{}", effect.envelope.name));
-        branches(messages, effect, &format!("{indent}{below}"), lines);
+    let all_the_way = flows.into_iter().filter(|(_, flow)| flow.charged && flow.delivered);
+    match all_the_way.max_by_key(|(_, flow)| flow.attempts) {
+        Some((correlation_id, _)) => app.flow(correlation_id).await,
+        None => Ok(None),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles() {
-        let flows = FlowsOfAKind { sizes: vec![1, 2, 3, 4], largest: vec![] };
-        assert_eq!([0, 25, 50, 75, 99, 100].map(|percent| flows.percentile(percent)), [1, 1, 2, 3, 4, 4]);
-        assert_eq!(FlowsOfAKind::default().percentile(50), 0);
-    }
+#[derive(Default)]
+struct OfOneOrder {
+    charged: bool,
+    delivered: bool,
+    attempts: u32,
 }

@@ -1,9 +1,12 @@
 //! What the demo orders, and what it delivers. The same for every run, so that its results can be foretold.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
+use crate::customers::Register;
 use crate::inventory::Restock;
-use crate::orders::{Line, Place};
+use crate::orders::{Address, Line, Place};
 
 /// Few at first, delivered halfway.
 const SCARCE: &str = "kettle";
@@ -20,7 +23,11 @@ const SCARCE_AT_FIRST: u32 = 1;
 /// Pieces in one of the deliveries halfway.
 const DELIVERY: u32 = 4;
 
+/// Customers order more than once.
+const CUSTOMERS: usize = 20;
+
 pub(super) struct Plan {
+    pub(super) customers: Vec<Register>,
     pub(super) first_deliveries: Vec<Restock>,
     pub(super) second_deliveries: Vec<Restock>,
     pub(super) orders: Vec<PlannedOrder>,
@@ -28,8 +35,10 @@ pub(super) struct Plan {
     pub(super) half: usize,
     /// How many orders wait for goods at the end.
     pub(super) on_backorder: u32,
-    /// How many orders come to nothing, the poison one included: its customer cancels it.
+    /// How many orders come to nothing for certain, the poison one included: its customer cancels it.
     pub(super) cancelled: u32,
+    /// How many mails nobody can deliver: that the order was placed, and that it was shipped.
+    pub(super) undeliverable: usize,
 }
 
 pub(super) struct PlannedOrder {
@@ -45,6 +54,10 @@ pub(super) enum Kind {
     Scarce,
     NeverThere,
     Declined,
+    /// Its customer cancels it at once. Who is faster, the customer or the bank, is not planned.
+    ChangesMind,
+    /// Its customer's address exists nowhere.
+    Unreachable,
     /// A listener fails on it, every time; its customer then cancels it.
     Poison,
 }
@@ -52,7 +65,12 @@ pub(super) enum Kind {
 impl Plan {
     /// A plan of so many orders.
     pub(super) fn of(orders: u32) -> Self {
-        let orders: Vec<_> = (0..orders).map(|number| planned(number, orders)).collect();
+        let customers = customers();
+        let customer = |number: usize, kind| {
+            let place = if kind == Kind::Unreachable { CUSTOMERS } else { number % CUSTOMERS };
+            customers.get(place).map_or_else(Uuid::nil, |customer| customer.customer_id)
+        };
+        let orders: Vec<_> = (0..orders).map(|number| planned(number, orders, customer)).collect();
         let count = |kind| orders.iter().map(|order| u32::from(order.kind == kind)).sum::<u32>();
         let delivered = count(Kind::Scarce).saturating_sub(SCARCE_AT_FIRST);
         let of_each = u32::try_from(orders.len()).unwrap_or(u32::MAX).saturating_mul(QUANTITY_MAX);
@@ -64,31 +82,51 @@ impl Plan {
             second_deliveries: (0..delivered.div_ceil(DELIVERY)).map(|_| restock(SCARCE, DELIVERY)).collect(),
             half: orders.len() / 2,
             on_backorder: count(Kind::NeverThere),
+            undeliverable: 2 * count(Kind::Unreachable) as usize,
             cancelled: count(Kind::Declined) + count(Kind::Poison),
+            customers,
             orders,
         }
     }
+
+    /// Pieces delivered in all, by product.
+    pub(super) fn delivered(&self) -> BTreeMap<&str, u32> {
+        let mut pieces = BTreeMap::new();
+        for delivery in self.first_deliveries.iter().chain(&self.second_deliveries) {
+            *pieces.entry(delivery.sku.as_str()).or_default() += delivery.quantity;
+        }
+        pieces
+    }
+}
+
+/// Customers who can be reached, and one who cannot.
+fn customers() -> Vec<Register> {
+    let reachable = (0..CUSTOMERS).map(|number| format!("customer-{number}@customers.example"));
+    let all = reachable.chain(["somebody@nowhere.invalid".to_owned()]);
+    all.map(|email| Register { customer_id: Uuid::new_v4(), email }).collect()
 }
 
 const QUANTITY_MAX: u32 = 3;
 
-fn planned(number: u32, of: u32) -> PlannedOrder {
+fn planned(number: u32, of: u32, customer: impl Fn(usize, Kind) -> Uuid) -> PlannedOrder {
     let kind = match number {
         _ if number == of / 4 => Kind::Poison,
+        _ if number == of / 2 => Kind::Unreachable,
+        _ if number % 20 == 11 => Kind::ChangesMind,
         _ if number % 8 == 5 => Kind::Scarce,
         _ if number % 10 == 3 => Kind::Declined,
         _ if number % 25 == 7 => Kind::NeverThere,
         _ => Kind::Plain,
     };
     let lines = match kind {
-        Kind::Plain => plain_lines(number),
+        Kind::Plain | Kind::ChangesMind | Kind::Unreachable => plain_lines(number),
         // The second line comes first in the warehouse, so that there is something to give back when the other fails.
         Kind::Scarce => vec![line(SCARCE, 1), line("honey", 1)],
         Kind::NeverThere => vec![line(NEVER_THERE, 1), line("honey", 1)],
         Kind::Declined => vec![line(DECLINED, 1)],
         Kind::Poison => vec![line(POISON, 1)],
     };
-    let place = Place { customer_id: Uuid::new_v4(), lines };
+    let place = Place { customer_id: customer(number as usize, kind), ship_to: address(number), lines };
     PlannedOrder { place, kind, sent_twice: number.is_multiple_of(20) }
 }
 
@@ -97,6 +135,15 @@ fn plain_lines(number: u32) -> Vec<Line> {
     let first = number as usize;
     let skus = PLENTY.iter().cycle().skip(first % PLENTY.len()).take(1 + first % 3);
     skus.map(|sku| line(sku, 1 + number % QUANTITY_MAX)).collect()
+}
+
+fn address(number: u32) -> Address {
+    Address {
+        name: format!("Customer {number}"),
+        street: format!("Lindenstr. {}", 1 + number % 99),
+        city: "Berlin".to_owned(),
+        country: if number.is_multiple_of(5) { "AT" } else { "DE" }.to_owned(),
+    }
 }
 
 fn line(sku: &str, quantity: u32) -> Line {
@@ -116,8 +163,10 @@ mod tests {
         for orders in [40, 41, 200, 1000] {
             let plan = Plan::of(orders);
             let count = |kind| plan.orders.iter().filter(|order| order.kind == kind).count();
-            assert_eq!(count(Kind::Poison), 1, "{orders}");
-            assert!(count(Kind::Declined) > 0 && count(Kind::NeverThere) > 0, "{orders}");
+            assert_eq!((count(Kind::Poison), count(Kind::Unreachable)), (1, 1), "{orders}");
+            for kind in [Kind::Declined, Kind::NeverThere, Kind::ChangesMind] {
+                assert!(count(kind) > 0, "{orders}: {kind:?}");
+            }
             let first_half = &plan.orders[..plan.half];
             let poison_is_early = first_half.iter().any(|order| order.kind == Kind::Poison);
             assert!(poison_is_early, "{orders}: its death must not be what the end waits for");

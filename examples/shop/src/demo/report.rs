@@ -7,9 +7,10 @@ use comfy_table::{CellAlignment, Table, presets};
 use tidings::store::{ConsumerKind, ConsumerStatus, ParkedState};
 use tidings::{FanOut, Result};
 
-use super::Took;
 use super::numbers::Numbers;
 use super::orders::Placed;
+use super::{Took, jobs};
+use crate::percentile::percentile;
 
 pub(super) fn print(numbers: &Numbers, placed: &Placed, took: &Took) {
     summary(placed, took);
@@ -17,6 +18,8 @@ pub(super) fn print(numbers: &Numbers, placed: &Placed, took: &Took) {
     events(numbers);
     commands(numbers);
     listeners(numbers);
+    jobs::print(&numbers.jobs);
+    numbers.audit.print();
     fan_out(numbers);
     poison(numbers);
 }
@@ -24,17 +27,19 @@ pub(super) fn print(numbers: &Numbers, placed: &Placed, took: &Took) {
 fn summary(placed: &Placed, took: &Took) {
     let mut latencies = placed.latencies.clone();
     latencies.sort_unstable();
-    let at = |percent: usize| latencies.get(latencies.len() * percent / 100).copied().unwrap_or_default();
+    let at = |percent| percentile(&latencies, percent);
     let orders = placed.order_ids.len();
     println!(
         "{orders} orders placed over HTTP in {:.2} s ({:.0} a second; answered in {} p50, {} p99), settled {:.2} s after \
-         the start.\n{} of them were sent twice with the same idempotency key, as if an answer had been lost.\n",
+         the start.\n{} of them were sent twice with the same idempotency key, as if an answer had been lost; {} were cancelled \
+         before they were paid.\n",
         took.placing.as_secs_f64(),
         orders as f64 / took.placing.as_secs_f64(),
         ms(at(50)),
         ms(at(99)),
         took.in_all.as_secs_f64(),
         placed.sent_twice,
+        placed.cancelled_in_time,
     );
 }
 
@@ -108,9 +113,9 @@ fn fan_out(numbers: &Numbers) {
         &["begins with", "flows", "p50", "p99", "max", "grade of max"],
         rows,
     );
-    if let Some(flows) = numbers.flows.get("orders.placed") {
-        println!("The largest flow of one order");
-        flows.largest.iter().for_each(|line| println!("  {line}"));
+    if let Some(flow) = &numbers.one_order {
+        println!("What one order caused: of those that went all the way, the one with the most attempts\n");
+        flow.to_string().lines().for_each(|line| println!("  {line}"));
         println!();
     }
 }
@@ -144,7 +149,9 @@ pub(super) fn look_next(file: &Path) -> Result<()> {
     println!("Where to look next");
     println!("  The database is kept: {file}");
     println!("  {run} dead-letters --file {file} --discard \"samples are free\"");
-    println!("      gives the poison order up; the cancellation behind it goes on");
+    println!(
+        "      gives the poison order up; the cancellation behind it goes on, and the mails stay unsent"
+    );
     println!("  {run} serve --file {file}");
     println!("      curl localhost:8080/queries/orders.by-state");
     println!(
@@ -159,7 +166,7 @@ pub(super) fn look_next(file: &Path) -> Result<()> {
 }
 
 /// Prints a table; every column but the first is a number if all its cells are.
-fn show<const N: usize>(title: &str, head: &[&str; N], rows: impl Iterator<Item = [String; N]>) {
+pub(super) fn show<const N: usize>(title: &str, head: &[&str; N], rows: impl Iterator<Item = [String; N]>) {
     let rows: Vec<_> = rows.collect();
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_header(head.to_vec());

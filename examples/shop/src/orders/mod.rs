@@ -7,6 +7,7 @@ mod catalogue;
 mod payment;
 mod place;
 mod queries;
+mod shipping;
 mod state;
 mod stock;
 
@@ -15,10 +16,11 @@ use uuid::Uuid;
 
 pub(crate) use cancel::Cancel;
 pub(crate) use place::{Line, Place};
-pub(crate) use queries::{ByState, ReservedPieces, SkuPieces, StateCount, StockLevels};
+pub(crate) use queries::{ByState, LeadTimes, LeadTimesSince, Pieces, SkuPieces, StateCount, StockLevels};
+pub(crate) use shipping::{Address, ShippingAddress};
 pub(crate) use state::State;
 
-use crate::contracts::orders::{Cancelled, Placed, StockCheckRequested};
+use crate::contracts::orders::{Cancelled, Placed, Released, StockCheckRequested};
 use state::Fact;
 
 pub(crate) fn module() -> Module {
@@ -27,6 +29,7 @@ pub(crate) fn module() -> Module {
         .owns::<Placed>()
         .owns::<StockCheckRequested>()
         .owns::<Cancelled>()
+        .owns::<Released>()
         .tables(["orders", "order_lines", "stock_levels"])
         .migrations(migrations!("migrations/orders"))
         .command(place::place)
@@ -35,9 +38,12 @@ pub(crate) fn module() -> Module {
         .query(queries::status)
         .query(queries::by_state)
         .query(queries::stock_levels)
-        .query(queries::reserved_pieces)
+        .query(queries::pieces)
+        .query(queries::lead_times)
+        .query(shipping::shipping_address)
         .on("follow-payments", (payment::initiated, payment::authorised, payment::declined))
         .on("follow-stock", (stock::reserved, stock::unavailable, stock::changed))
+        .on("follow-shipping", (shipping::shipped, shipping::delivered))
 }
 
 /// Moves an order on. Returns the state it was in, or `None` if the fact says nothing new about it.

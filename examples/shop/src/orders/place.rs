@@ -7,6 +7,7 @@ use tidings::{Command, Ctx, Outcome, Result, reject, sql};
 use uuid::Uuid;
 
 use super::catalogue::price_cents;
+use super::shipping::Address;
 use super::state::State;
 use super::stock;
 use crate::contracts::orders::Placed as OrderPlaced;
@@ -19,6 +20,7 @@ pub(super) const QUANTITY_MAX: u32 = 100;
 #[command("orders.place", output = Placed)]
 pub(crate) struct Place {
     pub(crate) customer_id: Uuid,
+    pub(crate) ship_to: Address,
     pub(crate) lines: Vec<Line>,
 }
 
@@ -41,14 +43,20 @@ pub(crate) struct Placed {
 
 pub(super) async fn place(ctx: &mut Ctx, order: Place) -> Outcome<Placed> {
     let total_cents = total_cents(&order.lines)?;
+    order.ship_to.check()?;
     let (order_id, state, now) = (Uuid::now_v7(), State::PendingCreation, ctx.now());
-    sql("INSERT INTO orders (order_id, customer_id, state, total_cents, placed_at, changed_at)
-         VALUES ($1, $2, $3, $4, $5, $5)")
+    sql("INSERT INTO orders (order_id, customer_id, state, total_cents, placed_at, changed_at,
+                             ship_to_name, ship_to_street, ship_to_city, ship_to_country)
+         VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9)")
     .bind(order_id)
     .bind(order.customer_id)
     .bind(state)
     .bind(total_cents)
     .bind(now)
+    .bind(order.ship_to.name)
+    .bind(order.ship_to.street)
+    .bind(order.ship_to.city)
+    .bind(order.ship_to.country)
     .execute(ctx.tx())
     .await?;
     insert_lines(ctx, order_id, &order.lines).await?;

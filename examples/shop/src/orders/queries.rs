@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::place::Line;
 use super::state::State;
+use crate::percentile::percentile;
 
 /// One order; `null` if there is none.
 #[derive(Debug, Query, Serialize, Deserialize)]
@@ -44,10 +45,28 @@ pub(crate) struct StateCount {
 #[query("orders.stock-levels", output = Vec<SkuPieces>)]
 pub(crate) struct StockLevels {}
 
-/// What is set aside for orders, as this module has heard.
+/// The goods of the orders in one state.
 #[derive(Debug, Query, Serialize, Deserialize)]
-#[query("orders.reserved-pieces", output = Vec<SkuPieces>)]
-pub(crate) struct ReservedPieces {}
+#[query("orders.pieces", output = Vec<SkuPieces>)]
+pub(crate) struct Pieces {
+    pub(crate) state: State,
+}
+
+/// How long orders took from being placed to being completed, of those placed since then.
+#[derive(Debug, Query, Serialize, Deserialize)]
+#[query("orders.lead-times", output = LeadTimes)]
+pub(crate) struct LeadTimesSince {
+    pub(crate) placed_since: Timestamp,
+}
+
+/// How long orders took.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LeadTimes {
+    pub(crate) orders: usize,
+    pub(crate) p50_ms: u64,
+    pub(crate) p99_ms: u64,
+    pub(crate) max_ms: u64,
+}
 
 /// So many of one product.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,15 +107,35 @@ pub(super) async fn stock_levels(ctx: &mut QueryCtx, _all: StockLevels) -> Resul
     Ok(rows.into_iter().map(sku_pieces).collect())
 }
 
-pub(super) async fn reserved_pieces(ctx: &mut QueryCtx, _all: ReservedPieces) -> Result<Vec<SkuPieces>> {
+pub(super) async fn pieces(ctx: &mut QueryCtx, of: Pieces) -> Result<Vec<SkuPieces>> {
     let rows = sql("SELECT line.sku, CAST(SUM(line.quantity) AS BIGINT)
-         FROM order_lines line JOIN orders reserved ON reserved.order_id = line.order_id
-         WHERE reserved.state = $1
+         FROM order_lines line JOIN orders placed ON placed.order_id = line.order_id
+         WHERE placed.state = $1
          GROUP BY line.sku ORDER BY line.sku")
-    .bind(State::StockReserved)
+    .bind(of.state)
     .fetch_all(ctx.tx())
     .await?;
     Ok(rows.into_iter().map(sku_pieces).collect())
+}
+
+pub(super) async fn lead_times(ctx: &mut QueryCtx, of: LeadTimesSince) -> Result<LeadTimes> {
+    let rows: Vec<(Timestamp, Timestamp)> =
+        sql("SELECT placed_at, changed_at FROM orders WHERE state = $1 AND placed_at >= $2")
+            .bind(State::Completed)
+            .bind(of.placed_since)
+            .fetch_all(ctx.tx())
+            .await?;
+    let lead_time_ms = |(placed, completed): (Timestamp, Timestamp)| {
+        u64::try_from(completed.duration_since(placed).as_millis()).unwrap_or(0)
+    };
+    let mut times: Vec<u64> = rows.into_iter().map(lead_time_ms).collect();
+    times.sort_unstable();
+    Ok(LeadTimes {
+        orders: times.len(),
+        p50_ms: percentile(&times, 50),
+        p99_ms: percentile(&times, 99),
+        max_ms: percentile(&times, 100),
+    })
 }
 
 fn sku_pieces((sku, pieces): (String, u32)) -> SkuPieces {

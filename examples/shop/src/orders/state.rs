@@ -24,6 +24,10 @@ pub(crate) enum State {
     OnBackorder,
     /// Its goods seem to have arrived; they are being looked for again.
     StockReplenished,
+    /// Its goods have left the house.
+    Shipped,
+    /// The customer has it.
+    Completed,
 }
 
 /// What happens to orders.
@@ -36,10 +40,12 @@ pub(super) enum Fact {
     StockReserved,
     StockUnavailable,
     StockReplenished,
+    Shipped,
+    Delivered,
 }
 
 impl State {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::PendingCreation,
         Self::AwaitingPayment,
         Self::PaymentFailed,
@@ -48,6 +54,8 @@ impl State {
         Self::StockReserved,
         Self::OnBackorder,
         Self::StockReplenished,
+        Self::Shipped,
+        Self::Completed,
     ];
 
     /// Where a fact leads from here; `None` if it says nothing new, because it is late or was told twice.
@@ -62,21 +70,33 @@ impl State {
             (Self::AwaitingStockCheck | Self::StockReplenished, Fact::StockReserved) => Self::StockReserved,
             (Self::AwaitingStockCheck | Self::StockReplenished, Fact::StockUnavailable) => Self::OnBackorder,
             (Self::OnBackorder, Fact::StockReplenished) => Self::StockReplenished,
+            (Self::StockReserved, Fact::Shipped) => Self::Shipped,
+            (Self::Shipped, Fact::Delivered) => Self::Completed,
             _ => return None,
         })
     }
 
     /// Nothing is under way: it is done, or waits for a delivery.
     pub(crate) const fn is_settled(self) -> bool {
-        matches!(self, Self::Cancelled | Self::StockReserved | Self::OnBackorder)
+        matches!(self, Self::Cancelled | Self::Completed | Self::OnBackorder)
     }
 
-    /// The customer's money is promised.
+    /// The customer's money is taken.
     pub(crate) const fn is_paid(self) -> bool {
         matches!(
             self,
-            Self::AwaitingStockCheck | Self::StockReserved | Self::OnBackorder | Self::StockReplenished
+            Self::AwaitingStockCheck
+                | Self::StockReserved
+                | Self::OnBackorder
+                | Self::StockReplenished
+                | Self::Shipped
+                | Self::Completed
         )
+    }
+
+    /// Its goods have left the house.
+    pub(crate) const fn is_shipped(self) -> bool {
+        matches!(self, Self::Shipped | Self::Completed)
     }
 
     /// The stored and displayed form.
@@ -90,6 +110,8 @@ impl State {
             Self::StockReserved => "StockReserved",
             Self::OnBackorder => "OnBackorder",
             Self::StockReplenished => "StockReplenished",
+            Self::Shipped => "Shipped",
+            Self::Completed => "Completed",
         }
     }
 }
@@ -133,13 +155,13 @@ mod tests {
     #[test]
     fn the_three_lives_of_an_order() {
         use Fact::{
-            Cancelled, PaymentAuthorised, PaymentDeclined, PaymentInitiated, StockReplenished, StockReserved,
-            StockUnavailable,
+            Cancelled, Delivered, PaymentAuthorised, PaymentDeclined, PaymentInitiated, Shipped,
+            StockReplenished, StockReserved, StockUnavailable,
         };
         use State as S;
         assert_eq!(
-            walk(&[PaymentInitiated, PaymentAuthorised, StockReserved]),
-            [S::PendingCreation, S::AwaitingPayment, S::AwaitingStockCheck, S::StockReserved]
+            walk(&[PaymentInitiated, PaymentAuthorised, StockReserved, Shipped, Delivered])[1..],
+            [S::AwaitingPayment, S::AwaitingStockCheck, S::StockReserved, S::Shipped, S::Completed]
         );
         assert_eq!(
             walk(&[PaymentInitiated, PaymentDeclined, Cancelled]),
@@ -156,6 +178,7 @@ mod tests {
     fn what_comes_late_or_twice_changes_nothing() {
         assert_eq!(State::Cancelled.after(Fact::PaymentAuthorised), None);
         assert_eq!(State::StockReserved.after(Fact::StockReserved), None);
+        assert_eq!(State::Completed.after(Fact::Shipped), None);
         assert_eq!(State::StockReserved.after(Fact::Cancelled), None);
         assert_eq!(State::AwaitingStockCheck.after(Fact::StockReplenished), None);
     }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::move_on;
 use super::state::{Fact, State};
-use crate::contracts::orders::{StockCheckRequested, stock_check_requested::v1::LinesItem as Line};
+use crate::contracts::orders::{Released, StockCheckRequested, stock_check_requested::v1::LinesItem as Line};
 
 #[derive(Reads)]
 #[reads("inventory.reserved", versions = "1")]
@@ -40,7 +40,9 @@ pub(super) struct Changed {
 }
 
 pub(super) async fn reserved(ctx: &mut Ctx, goods: Reserved) -> Result<()> {
-    move_on(ctx, goods.order_id, Fact::StockReserved).await?;
+    if move_on(ctx, goods.order_id, Fact::StockReserved).await?.is_some() {
+        ctx.publish(Released { order_id: goods.order_id }).await?;
+    }
     Ok(())
 }
 

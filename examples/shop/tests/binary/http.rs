@@ -1,52 +1,16 @@
 //! The HTTP edge: what it does, and what it refuses.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::orders::{CUSTOMER, address, order, place};
 use crate::server::Server;
 
-const CUSTOMER: &str = "018f3b52-8d4e-7c2a-9a57-3f6f0d3c1b2b";
 /// `commands.body_bytes_max`.
 const BODY_BYTES_MAX: usize = 262_144;
-
-fn order(sku: &str, quantity: u32) -> String {
-    json!({ "customer_id": CUSTOMER, "lines": [{ "sku": sku, "quantity": quantity }] }).to_string()
-}
-
-fn placed(server: &Server, sku: &str) -> String {
-    let placed = server.command("orders.place", &order(sku, 1)).ok();
-    json!({ "order_id": placed["order_id"] }).to_string()
-}
-
-fn reaches(server: &Server, order: &str, state: &str) -> Value {
-    server.wait_for("orders.status", order, |status| status["state"] == state)
-}
 
 fn orders_on_record(server: &Server) -> u64 {
     let counts = server.query("orders.by-state", "{}");
     counts.as_array().unwrap().iter().map(|count| count["orders"].as_u64().unwrap()).sum()
-}
-
-#[test]
-fn an_order_waits_for_its_goods_and_gets_them() {
-    let server = Server::start();
-    let waiting = placed(&server, "mug");
-    reaches(&server, &waiting, "OnBackorder");
-    let stock = server.command("inventory.restock", r#"{"sku": "mug", "quantity": 2}"#).ok();
-    assert_eq!(stock, json!({ "sku": "mug", "on_hand": 2, "reserved": 0 }));
-    reaches(&server, &waiting, "StockReserved");
-    let stock =
-        server.send("GET", "/queries/inventory.stock-level?json=%7B%22sku%22:%22mug%22%7D", "", &[]).ok();
-    assert_eq!(stock, json!({ "sku": "mug", "on_hand": 2, "reserved": 1 }));
-    assert_eq!(server.command("orders.cancel", &waiting).problem(), (422, "already_paid"));
-}
-
-#[test]
-fn an_order_that_cannot_be_paid_is_cancelled() {
-    let server = Server::start();
-    let dear = placed(&server, "espresso-machine");
-    reaches(&server, &dear, "Cancelled");
-    server.command("orders.cancel", &dear).ok();
-    assert_eq!(server.query("payments.by-status", "{}")[0]["status"], "declined");
 }
 
 #[test]
@@ -76,7 +40,8 @@ fn what_is_asked_twice_with_one_key_is_done_once() {
 #[test]
 fn what_makes_no_sense_is_refused_by_name() {
     let server = Server::start();
-    let misspelt = json!({ "customer_id": CUSTOMER, "lines": [], "cupon": "SPRING" }).to_string();
+    let misspelt =
+        json!({ "customer_id": CUSTOMER, "ship_to": address(), "lines": [], "cupon": "SPRING" }).to_string();
     let refused = server.command("orders.place", &misspelt);
     assert_eq!(refused.problem(), (400, "invalid"));
     assert!(refused.body["detail"].as_str().unwrap().contains("unknown field `cupon`"), "{}", refused.body);
@@ -129,7 +94,7 @@ fn a_body_that_is_too_large_is_not_read() {
 fn it_stops_in_order_when_told_to() {
     for signal in ["-INT", "-TERM"] {
         let server = Server::start();
-        placed(&server, "mug");
+        place(&server, "mug");
         assert!(server.stop(signal).success(), "{signal}");
     }
 }

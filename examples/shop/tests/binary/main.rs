@@ -4,9 +4,13 @@
 
 mod demo;
 mod http;
+mod load;
+mod orders;
 mod server;
 
 use std::process::{Command, Output};
+
+use serde_json::json;
 
 /// The binary under test. It reads no configuration but its own.
 fn shop() -> Command {
@@ -36,6 +40,14 @@ fn the_manifest_tells_who_talks_to_whom() {
     let manifest: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let modules: Vec<_> =
         manifest["modules"].as_array().unwrap().iter().map(|module| &module["module"]).collect();
-    assert_eq!(modules, ["orders", "payments", "inventory"]);
-    assert_eq!(manifest["modules"][0]["sends"], serde_json::json!(["orders.cancel"]));
+    assert_eq!(
+        modules,
+        ["orders", "customers", "shipping", "payments", "inventory", "notifications", "analytics"]
+    );
+    assert_eq!(manifest["modules"][0]["sends"], json!(["orders.cancel"]));
+    let queue = |job: &str| json!({ "job": format!("payments.{job}"), "queue": "payments" });
+    assert_eq!(manifest["modules"][3]["jobs"], json!([queue("charge"), queue("refund")]));
+    let nightly = json!({ "name": "daily-report", "expression": "0 3 * * *", "zone": "Europe/Berlin",
+                          "job": "analytics.report" });
+    assert_eq!(manifest["modules"][6]["crons"], json!([nightly]));
 }

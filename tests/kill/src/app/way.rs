@@ -6,6 +6,7 @@ use tidings::{App, Outbox};
 
 use super::events::ledger::Recorded;
 use super::ledger::is_rejected;
+use super::notary::{Notarize, is_sealed};
 
 /// How the entries of an account are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +25,7 @@ impl Way {
     /// The way of an account, which is named by its number: `a0`, `a1` and so on.
     #[must_use]
     pub fn of(account: &str) -> Self {
-        let number: u32 = account.trim_start_matches('a').parse().unwrap_or(0);
-        match number % 6 {
+        match number(account) % 6 {
             3 => Self::TypedCommand,
             4 => Self::Lent,
             5 => Self::OwnPool,
@@ -33,11 +33,22 @@ impl Way {
         }
     }
 
+    /// Whether entries that are to be sealed are enqueued in the same transaction.
+    #[must_use]
+    pub fn seals(self) -> bool {
+        self != Self::OwnPool
+    }
+
     /// Commands leave an outcome, send a delivery and get its reply; the other ways do none of that.
     #[must_use]
     pub fn is_command(self) -> bool {
         matches!(self, Self::Command | Self::TypedCommand)
     }
+}
+
+/// The number that an account is named by.
+pub(super) fn number(account: &str) -> u32 {
+    account.trim_start_matches('a').parse().unwrap_or(0)
 }
 
 /// Writes entries without a command. Nothing remembers a key here, so it looks for itself whether it was asked before.
@@ -78,6 +89,9 @@ impl Hand {
         }
         let event_id = tx.publish(&recorded(account, seq, amount)).await?.to_string();
         insert(&mut *tx.connection().await?, account, seq, amount, &event_id).await?;
+        if is_sealed(seq) {
+            tx.enqueue(Notarize::of(account, seq)).await?;
+        }
         if is_rejected(seq) {
             tx.rollback().await?;
             return Ok(None);

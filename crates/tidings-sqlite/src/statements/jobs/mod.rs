@@ -10,10 +10,15 @@ pub(crate) use end::end;
 pub(crate) use enqueue::enqueue;
 
 use jiff::Timestamp;
-use tidings_core::store::{JobLease, StoreError};
+use tidings_core::store::{JobLease, RateLimit, StoreError};
 use tidings_core::value::Value;
 
 use crate::exec::{Param, Statements};
+
+/// When a queue with a limited rate may start another job; not after `now` if it may now.
+pub(crate) fn rate_allows_at(limit: RateLimit, next_free: Option<i64>, now: Timestamp) -> Timestamp {
+    rate::Rate::new(limit, next_free, now).next_at()
+}
 
 /// Keeps what a job says of its progress.
 pub(crate) async fn report_progress<E: Statements>(

@@ -1,0 +1,1 @@
+SELECT next_free FROM tidings_queues WHERE name = ?1
