@@ -5,6 +5,9 @@
 //! publish and how far they have come, so their effects happen exactly once. Everything is checked twice: by the
 //! compiler against the contract files, and by the application at its start.
 //!
+//! Tests of whole applications are written with the module `testing` (feature `testing`, for a development dependency):
+//! modules on a real SQLite file, with time that is played forward.
+//!
 //! See the repository's README for a tour and ARCHITECTURE.md for how it works.
 
 /// The examples of the repository's README are compiled and run.

@@ -65,6 +65,7 @@ pub(crate) const SUITES: &[Suite] = &[
         steps: &[
             Step::CargoSweep(&["test", "--no-fail-fast", "--doc"]),
             Step::Cargo(&["doc", "--workspace", "--no-deps"]),
+            Step::Cargo(&["doc", "--package", "tidings", "--features", "testing", "--no-deps"]),
         ],
         ..QUICK
     },

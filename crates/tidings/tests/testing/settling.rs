@@ -1,9 +1,12 @@
 //! Waiting until there is nothing left to do.
 
+use std::future::IntoFuture;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tidings::testing::TestApp;
 use tidings::{Ctx, JobCtx, Module, Outcome, Queue, Result};
+use tokio::sync::Notify;
 
 use crate::failing::{failure, says};
 use crate::shop::{
@@ -99,24 +102,39 @@ async fn an_application_that_does_not_settle_says_what_is_under_way() {
     // Nothing of it is awaited at the end of the test: it goes with the runtime.
 }
 
-async fn places_slowly(ctx: &mut Ctx, order: Place) -> Outcome<u32> {
+static CALLED: Notify = Notify::const_new();
+static LET_GO: Notify = Notify::const_new();
+
+async fn places_when_let_go(ctx: &mut Ctx, order: Place) -> Outcome<u32> {
     CALLED.notify_one();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    LET_GO.notified().await;
     ctx.publish(Placed { order_id: order.order_id, pieces: order.pieces, note: None }).await?;
     Ok(order.pieces)
 }
 
-static CALLED: tokio::sync::Notify = tokio::sync::Notify::const_new();
-
 #[tokio::test]
 async fn a_command_that_somebody_calls_is_under_way() {
-    let orders = Module::new("orders").owns::<Placed>().command(places_slowly);
-    let app = std::sync::Arc::new(TestApp::start([orders, stock()]).await);
-    let calling = app.clone();
-    let call = tokio::spawn(async move { calling.send(place("called")).await.into_outcome() });
-    CALLED.notified().await;
-    assert!(app.events::<Placed>().await.is_empty(), "the handler is at work, and nothing is on record");
-    app.settle().await;
+    let orders = Module::new("orders").owns::<Placed>().command(places_when_let_go);
+    let app = TestApp::start([orders, stock()]).await;
+    let (is_let_go, is_settling) = (AtomicBool::new(false), Notify::new());
+    let settled = async {
+        CALLED.notified().await;
+        is_settling.notify_one();
+        app.settle().await;
+        is_let_go.load(Ordering::SeqCst)
+    };
+    let let_go = async {
+        is_settling.notified().await;
+        // Nothing of it is on record, however often one looks.
+        for _ in 0..20 {
+            assert!(app.events::<Placed>().await.is_empty());
+        }
+        is_let_go.store(true, Ordering::SeqCst);
+        LET_GO.notify_one();
+    };
+    let (sent, was_let_go, ()) =
+        futures_util::future::join3(app.send(place("called")).into_future(), settled, let_go).await;
+    assert_eq!(*sent.completed(), 1);
+    assert!(was_let_go, "it settled while a handler was at work");
     assert_eq!(app.events::<Reserved>().await.len(), 1);
-    assert_eq!(call.await.unwrap().unwrap(), 1);
 }
