@@ -67,6 +67,19 @@ impl Outbox {
     /// Enqueues one job of the module in a transaction of its own; await it after its options. It returns when it is
     /// durable.
     ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use tidings::{App, Job, Result};
+    /// # #[derive(Job, Serialize, Deserialize)]
+    /// # #[job("inventory.reorder")]
+    /// # struct Reorder { sku: String }
+    /// async fn reorder(app: &App, sku: String) -> Result<()> {
+    ///     let enqueued = app.outbox("inventory")?.enqueue(Reorder { sku: sku.clone() }).unique(&sku).await?;
+    ///     tracing::info!(job = %enqueued.id, is_new = enqueued.is_new);
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// As of [`Ctx::enqueue`](crate::Ctx::enqueue); the store's. Fails at once inside a handler, where `ctx.enqueue` is the
     /// way.

@@ -15,7 +15,7 @@ use super::running::Running;
 use super::settle::{Ends, settle};
 use super::{Attempt, Cancel, QueueFacts};
 use crate::app::Shared;
-use crate::patience::{Patience, is_closed};
+use crate::patience::{Patience, is_closed, is_unknown};
 use crate::unit::{self, Access, Unit};
 
 pub(super) struct SuspectLane {
@@ -62,7 +62,7 @@ impl SuspectLane {
                     continue;
                 }
                 Ok(false) => None,
-                Err(error) if is_closed(&error) => return,
+                Err(error) if is_closed(&error) || is_unknown(&error) => return,
                 Err(error) => Some(patience.pause("the lane of suspect jobs", &error)),
             };
             let wait = async {
