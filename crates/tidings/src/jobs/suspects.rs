@@ -124,9 +124,11 @@ impl SuspectLane {
             name: "the lane of suspect jobs".into(),
             driver: "native",
             start: Box::new(move |slot| {
-                let (queues, names, now) = (queues.clone(), names.clone(), clock.now());
+                let (queues, names, clock) = (queues.clone(), names.clone(), clock.clone());
                 Box::pin(async move {
                     let mut tx = slot.take().await;
+                    // Read within the transaction: before it, the attempt would begin before the lost one has ended.
+                    let now = clock.now();
                     let claimed = tx.claim_suspect(worker, &queues, &names, now).await.map_err(Error::from);
                     (Some(tx), claimed)
                 })

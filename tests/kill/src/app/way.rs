@@ -33,12 +33,6 @@ impl Way {
         }
     }
 
-    /// Whether entries that are to be sealed are enqueued in the same transaction.
-    #[must_use]
-    pub fn seals(self) -> bool {
-        self != Self::OwnPool
-    }
-
     /// Commands leave an outcome, send a delivery and get its reply; the other ways do none of that.
     #[must_use]
     pub fn is_command(self) -> bool {
@@ -113,6 +107,9 @@ impl Hand {
         }
         let event_id = self.outbox.publish(&mut tx, &recorded(account, seq, amount)).await?.to_string();
         insert(&mut tx, account, seq, amount, &event_id).await?;
+        if is_sealed(seq) {
+            self.outbox.enqueue_in(&mut tx, Notarize::of(account, seq)).await?;
+        }
         if is_rejected(seq) {
             tx.rollback().await?;
             return Ok(None);

@@ -72,7 +72,7 @@ fn without_a_fence_it_can_and_is_caught() {
 }
 
 /// How often the whole process is stopped.
-const STOPS: usize = 5;
+const STOPS: usize = 3;
 
 /// When it goes on, its leases have lapsed, and nobody was there to take them over.
 #[test]

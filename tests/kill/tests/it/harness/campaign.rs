@@ -239,7 +239,7 @@ impl Campaign {
 }
 
 /// Charges come before this, or the victim has none to make.
-const REQUEST_COMES: Duration = Duration::from_millis(500);
+const REQUEST_COMES: Duration = Duration::from_secs(2);
 
 /// An empty folder, with a provider that has booked nothing.
 fn begin(setting: &Setting, random: &mut Random) -> (TempDir, Provider) {

@@ -45,7 +45,7 @@ pub(super) fn run(orders: &Orders<'_>, found: &mut Audit) {
     each_job_is_booked_once(orders, found);
     finished_once(orders, "charges", "payments.charge", found);
     finished_once(orders, "seals", "ledger.notarize", found);
-    deaths_are_told_once(orders, found);
+    each_charge_is_told_once(orders, found);
     the_ledger_is_whole(orders, found);
     the_money_is_right(orders, found);
 }
@@ -181,7 +181,7 @@ fn jobs_of<'f>(facts: &'f Facts, job: &str) -> HashMap<Item, &'f Job> {
 }
 
 /// Each charge that is done has its event in the log once, the one that its row names; each dead one has that of its death.
-fn deaths_are_told_once(orders: &Orders<'_>, found: &mut Audit) {
+fn each_charge_is_told_once(orders: &Orders<'_>, found: &mut Audit) {
     let Orders { facts, acks, .. } = orders;
     let mut told: HashMap<(&str, Item), Vec<(&str, &str)>> = HashMap::new();
     for message in &facts.log {
