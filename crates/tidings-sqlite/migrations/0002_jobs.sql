@@ -22,7 +22,8 @@ CREATE TABLE tidings_jobs (
     due            INTEGER NOT NULL,
     at             INTEGER NOT NULL,
     key            TEXT,
-    holds          INTEGER NOT NULL, -- 1 while it holds back later jobs of its queue and key
+    holds          INTEGER NOT NULL, -- 1 while it holds back later jobs of its queue and key; 2 while it waits behind a
+                                     -- later one, that moved up while it had let go of the key; else 0
     unique_key     TEXT, -- while it is taken
     unique_hash    BLOB,
     unique_until   INTEGER,
@@ -50,6 +51,7 @@ CREATE INDEX tidings_jobs_turn ON tidings_jobs (queue, turn) WHERE turn IS NOT N
 CREATE INDEX tidings_jobs_waiting ON tidings_jobs (queue, waits_until) WHERE waits_until IS NOT NULL;
 CREATE INDEX tidings_jobs_ended ON tidings_jobs (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX tidings_jobs_key ON tidings_jobs (queue, key) WHERE holds = 1;
+CREATE INDEX tidings_jobs_key_after ON tidings_jobs (queue, key) WHERE holds = 2;
 CREATE UNIQUE INDEX tidings_jobs_unique ON tidings_jobs (name, unique_key) WHERE unique_key IS NOT NULL;
 CREATE INDEX tidings_jobs_flow ON tidings_jobs (correlation_id);
 

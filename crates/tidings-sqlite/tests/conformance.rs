@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tempfile::TempDir;
 use tidings_core::store::Store;
-use tidings_sqlite::{SqliteConfig, SqliteStore};
+use tidings_sqlite::{LeaseClock, SqliteConfig, SqliteStore};
+use tidings_testkit::clock::ManualLeaseClock;
 use tidings_testkit::factory::{LayeredFactory, StoreFactory, TestDatabase};
 use tidings_testkit::layer::Layer;
 use tidings_testkit::suite::{self, assert_catches};
@@ -19,7 +21,8 @@ impl StoreFactory for Fresh {
     async fn fresh(&self) -> Box<dyn TestDatabase> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("log.db");
-        Box::new(Database { store: open(&path).await, path, folder, crashed: Vec::new() })
+        let leases = ManualLeaseClock::new();
+        Box::new(Database { store: open(&path, &leases).await, path, folder, leases, crashed: Vec::new() })
     }
 }
 
@@ -27,6 +30,7 @@ struct Database {
     folder: TempDir,
     path: PathBuf,
     store: Arc<dyn Store>,
+    leases: ManualLeaseClock,
     /// Stores that "crashed": they go on, on a file that nobody looks at any more.
     crashed: Vec<Arc<dyn Store>>,
 }
@@ -34,8 +38,9 @@ struct Database {
 /// A small queue, so that the suite of overload need not start thousands of works.
 const QUEUE_MAX: usize = 256;
 
-async fn open(path: &Path) -> Arc<dyn Store> {
-    let config = SqliteConfig { queue_max: QUEUE_MAX, ..SqliteConfig::new(path) };
+async fn open(path: &Path, leases: &ManualLeaseClock) -> Arc<dyn Store> {
+    let lease_clock = LeaseClock(leases.source());
+    let config = SqliteConfig { queue_max: QUEUE_MAX, lease_clock, ..SqliteConfig::new(path) };
     Arc::new(SqliteStore::open(config).await.expect("the file opens"))
 }
 
@@ -48,7 +53,7 @@ impl TestDatabase for Database {
     async fn reopen(&mut self) -> Arc<dyn Store> {
         // The suite may have closed it already; that is no error.
         let _ = self.store.close().await;
-        self.store = open(&self.path).await;
+        self.store = open(&self.path, &self.leases).await;
         self.store()
     }
 
@@ -62,7 +67,7 @@ impl TestDatabase for Database {
                 std::fs::copy(from, to).expect("a file is copied");
             }
         }
-        let next = open(&copy).await;
+        let next = open(&copy, &self.leases).await;
         self.crashed.push(std::mem::replace(&mut self.store, next));
         self.path = copy;
         self.store()
@@ -70,6 +75,11 @@ impl TestDatabase for Database {
 
     fn waiting_max(&self) -> Option<usize> {
         Some(QUEUE_MAX)
+    }
+
+    fn lapse(&self, by: Duration) -> bool {
+        self.leases.advance(by);
+        true
     }
 }
 
@@ -88,6 +98,7 @@ tidings_testkit::conformance!(retention, Fresh);
 tidings_testkit::conformance!(read, Fresh);
 tidings_testkit::conformance!(tables, Fresh);
 tidings_testkit::conformance!(guard, Fresh);
+tidings_testkit::conformance!(jobs, Fresh);
 
 /// The same with every work on the typed driver.
 mod on_sqlx {
@@ -108,6 +119,7 @@ mod on_sqlx {
     tidings_testkit::conformance!(read, typed());
     tidings_testkit::conformance!(tables, typed());
     tidings_testkit::conformance!(guard, typed());
+    tidings_testkit::conformance!(jobs, typed());
 }
 
 /// Each planted bug, a suite that must see it, and the promise that it must name.
@@ -149,5 +161,44 @@ mod caught {
             "what is ahead of a consumer is not read yet";
         a_flow_of_two_moments: twins::AsksTwice, suite::flow::a_flow_is_read_as_of_one_moment,
             "a flow is read as of one moment";
+        ends_without_a_fence: twins::jobs::NoFence,
+            suite::jobs::ending::what_was_taken_over_is_not_ended_by_its_first_worker,
+            "what was taken over is not ended by its first worker, while it is under way again";
+        ends_apart: twins::jobs::EndsApart, suite::jobs::ending::an_attempt_ends_with_its_effects,
+            "an attempt does not end without its effects";
+        ends_apart_under_faults: twins::jobs::EndsApart, suite::jobs::faults::jobs_are_done_once_whatever_fails,
+            "what ends with a job is there exactly once";
+        jobs_enqueued_apart: twins::jobs::EnqueuesApart,
+            suite::jobs::enqueueing::a_job_is_enqueued_if_and_only_if_its_transaction_commits,
+            "a job goes with the transaction that enqueued it";
+        a_claim_that_repeats: twins::jobs::ClaimsTwice, suite::jobs::concurrent::no_job_is_given_out_twice,
+            "no job is given out twice";
+        a_claim_ahead_of_time: twins::jobs::ClaimsEarly, suite::jobs::claiming::a_delayed_job_waits_until_it_is_due,
+            "a delayed job is not claimed before it is due";
+        a_claim_in_reverse: twins::jobs::ClaimsReversed,
+            suite::jobs::claiming::jobs_are_claimed_by_priority_and_then_in_order,
+            "jobs are claimed by priority, and then in the order of their enqueueing";
+        suspects_with_the_others: twins::jobs::ClaimsSuspects, suite::jobs::workers::suspects_are_claimed_alone,
+            "suspects are claimed alone";
+        no_rate: twins::jobs::NoRate, suite::jobs::rates::no_period_sees_more_starts_than_its_limit,
+            "no period sees more starts than its limit";
+        no_keys: twins::jobs::NoKeys, suite::jobs::keys::jobs_of_a_key_run_one_by_one_in_order,
+            "one of each key runs";
+        no_unique_keys: twins::jobs::NoUnique, suite::jobs::unique::a_unique_key_is_taken_once,
+            "a unique key is taken once per name";
+        a_takeover_from_the_living: twins::jobs::TakesTheLiving, suite::jobs::workers::only_lost_workers_are_taken_over,
+            "a takeover takes nothing from those whose lease is good";
+        a_cancel_told_once: twins::jobs::TellsOnce, suite::jobs::deciding::a_running_job_is_asked_to_stop,
+            "a worker hears of it until the attempt has ended";
+        a_snooze_that_fails: twins::jobs::SnoozeFails, suite::jobs::ending::a_snooze_counts_no_failure,
+            "a snooze counts no failure";
+        a_snooze_that_fails_at_random: twins::jobs::SnoozeFails,
+            suite::jobs::model::random_lives_of_jobs_match_the_model, "attempts, failures and worker of a job";
+        lost_progress: twins::jobs::LosesProgress, suite::jobs::progress::progress_is_kept_for_the_next_attempt,
+            "progress is listed";
+        a_recurring_job_moved_by_all: twins::jobs::MovesBlindly, suite::jobs::crons::a_recurring_job_is_moved_once,
+            "moves nothing";
+        forgotten_dead: twins::jobs::ForgetsTheDead, suite::jobs::keeping::only_jobs_that_have_ended_go,
+            "a job to which something may still happen stays";
     }
 }

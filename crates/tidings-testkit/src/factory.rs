@@ -1,6 +1,7 @@
 //! How a store under test is made, ended and made again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tidings_core::store::Store;
@@ -30,6 +31,12 @@ pub trait TestDatabase: Send + Sync {
     /// How many transactions may wait before the store refuses more; `None` if it has no such bound.
     fn waiting_max(&self) -> Option<usize> {
         None
+    }
+
+    /// Moves the time on by which the leases of workers lapse, and says so. One that cannot answers `false`; its suites
+    /// let the time pass.
+    fn lapse(&self, _by: Duration) -> bool {
+        false
     }
 }
 
@@ -82,5 +89,9 @@ impl TestDatabase for LayeredDatabase {
 
     fn waiting_max(&self) -> Option<usize> {
         self.inner.waiting_max()
+    }
+
+    fn lapse(&self, by: Duration) -> bool {
+        self.inner.lapse(by)
     }
 }

@@ -68,6 +68,68 @@ pub trait Layer: Send + Sync + 'static {
         tx.park(lease, parked).await
     }
 
+    /// Called with every worker that is entered.
+    fn enlisted(&self, _worker: WorkerId) {}
+
+    /// Tells a worker what its heartbeat brought.
+    fn told(&self, heartbeat: Heartbeat) -> Heartbeat {
+        heartbeat
+    }
+
+    /// Takes over what lost workers had claimed.
+    async fn take_over(
+        &self,
+        inner: &dyn Store,
+        worker: WorkerId,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        inner.take_over(worker, now).await
+    }
+
+    /// Maintains the store.
+    async fn maintain(
+        &self,
+        inner: &dyn Store,
+        retention: &Retention,
+        now: Timestamp,
+    ) -> Result<Maintenance, StoreError> {
+        inner.maintain(retention, now).await
+    }
+
+    /// Enqueues jobs.
+    async fn enqueue(&self, tx: &mut dyn Tx, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
+        tx.enqueue(jobs).await
+    }
+
+    /// Claims jobs.
+    async fn claim_jobs(&self, tx: &mut dyn Tx, claim: &Claim<'_>) -> Result<Claimed, StoreError> {
+        tx.claim_jobs(claim).await
+    }
+
+    /// Keeps a job's progress.
+    async fn report_progress(
+        &self,
+        tx: &mut dyn Tx,
+        lease: &JobLease,
+        progress: &str,
+    ) -> Result<(), StoreError> {
+        tx.report_progress(lease, progress).await
+    }
+
+    /// Moves a recurring job.
+    async fn move_cron(
+        &self,
+        tx: &mut dyn Tx,
+        name: &str,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<bool, StoreError> {
+        tx.move_cron(name, from, to).await
+    }
+
+    /// Called with every suspect that is given out.
+    fn suspected(&self, _suspect: &ClaimedJob) {}
+
     /// Ends attempts of jobs.
     async fn end_attempts(
         &self,
@@ -195,7 +257,7 @@ impl Store for Layered {
     }
 
     async fn maintain(&self, retention: &Retention, now: Timestamp) -> Result<Maintenance, StoreError> {
-        self.inner.maintain(retention, now).await
+        self.layer.maintain(self.inner.as_ref(), retention, now).await
     }
 
     fn is_transient(&self, error: &Error) -> bool {
@@ -214,15 +276,18 @@ impl Store for Layered {
 #[async_trait]
 impl JobStore for Layered {
     async fn enlist(&self, about: &str, lease: Duration) -> Result<WorkerId, StoreError> {
-        self.inner.enlist(about, lease).await
+        let worker = self.inner.enlist(about, lease).await?;
+        self.layer.enlisted(worker);
+        Ok(worker)
     }
 
     async fn heartbeat(&self, worker: WorkerId) -> Result<Heartbeat, StoreError> {
-        self.stepped(Step::Heartbeat, self.inner.heartbeat(worker)).await
+        let heartbeat = self.stepped(Step::Heartbeat, self.inner.heartbeat(worker)).await?;
+        Ok(self.layer.told(heartbeat))
     }
 
     async fn take_over(&self, worker: WorkerId, now: Timestamp) -> Result<u64, StoreError> {
-        self.stepped(Step::TakeOver, self.inner.take_over(worker, now)).await
+        self.stepped(Step::TakeOver, self.layer.take_over(self.inner.as_ref(), worker, now)).await
     }
 
     async fn dismiss(&self, worker: WorkerId, now: Timestamp) -> Result<(), StoreError> {
@@ -453,11 +518,11 @@ impl Tx for LayeredTx {
     }
 
     async fn enqueue(&mut self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
-        step!(self, Step::Enqueue, self.inner().enqueue(jobs))
+        step!(self, Step::Enqueue, self.layer.clone().enqueue(self.inner(), jobs))
     }
 
     async fn claim_jobs(&mut self, claim: &Claim<'_>) -> Result<Claimed, StoreError> {
-        step!(self, Step::ClaimJobs, self.inner().claim_jobs(claim))
+        step!(self, Step::ClaimJobs, self.layer.clone().claim_jobs(self.inner(), claim))
     }
 
     async fn claim_suspect(
@@ -467,7 +532,12 @@ impl Tx for LayeredTx {
         names: &[Arc<str>],
         now: Timestamp,
     ) -> Result<Option<ClaimedJob>, StoreError> {
-        step!(self, Step::ClaimJobs, self.inner().claim_suspect(worker, queues, names, now))
+        let layer = self.layer.clone();
+        layer.before(Step::ClaimJobs).await?;
+        let suspect = self.inner().claim_suspect(worker, queues, names, now).await?;
+        layer.after(Step::ClaimJobs).await?;
+        suspect.iter().for_each(|suspect| layer.suspected(suspect));
+        Ok(suspect)
     }
 
     async fn end_attempts(
@@ -479,11 +549,11 @@ impl Tx for LayeredTx {
     }
 
     async fn report_progress(&mut self, lease: &JobLease, progress: &str) -> Result<(), StoreError> {
-        step!(self, Step::ReportProgress, self.inner().report_progress(lease, progress))
+        step!(self, Step::ReportProgress, self.layer.clone().report_progress(self.inner(), lease, progress))
     }
 
     async fn move_cron(&mut self, name: &str, from: Timestamp, to: Timestamp) -> Result<bool, StoreError> {
-        step!(self, Step::MoveCron, self.inner().move_cron(name, from, to))
+        step!(self, Step::MoveCron, self.layer.clone().move_cron(self.inner(), name, from, to))
     }
 
     /// Two steps, so that something can go wrong between them; but one call to the store inside, as in earnest.

@@ -1,13 +1,15 @@
 //! Works written as data: what a suite does inside a transaction, step by step.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 use tidings_core::envelope::{Cursor, Envelope, Position};
 use tidings_core::store::{
-    Begun, Lease, Limits, OutcomeRecord, Parked, Receipt, Settled, Store, StoreError, TableScope, Tx, Work,
+    Begun, Claim, Claimed, ClaimedJob, Enqueued, JobEnd, JobLease, Lease, Limits, NewJob, OutcomeRecord,
+    Parked, RateLimit, Receipt, Settled, Store, StoreError, TableScope, Tx, Work, WorkerId,
 };
 use tidings_core::value::{Row, Value};
 use tokio::sync::watch;
@@ -32,6 +34,21 @@ pub enum Op {
     Outcome(OutcomeRecord),
     /// `Tx::conclude`.
     Conclude(Vec<Envelope>, OutcomeRecord),
+    /// `Tx::enqueue`; answers [`Answer::Enqueued`].
+    Enqueue(Vec<NewJob>),
+    /// `Tx::claim_jobs`; answers [`Answer::Claimed`].
+    Claim(Claiming),
+    /// `Tx::claim_suspect` of these queues and names; answers [`Answer::Suspect`].
+    ClaimSuspect(WorkerId, Vec<Arc<str>>, Vec<Arc<str>>, Timestamp),
+    /// `Tx::end_attempts`; answers [`Answer::Ended`].
+    End(Vec<(JobLease, JobEnd)>, Timestamp),
+    /// `Tx::end_attempts` of one attempt that has completed its job, as its own last step: fails with
+    /// [`StoreError::Fenced`] if the lease is void.
+    Finish(JobLease, Timestamp),
+    /// `Tx::report_progress`.
+    Progress(JobLease, &'static str),
+    /// `Tx::move_cron`; answers [`Answer::Moved`].
+    MoveCron(&'static str, Timestamp, Timestamp),
     /// `Tx::execute`.
     Execute(&'static str, Vec<Value>),
     /// Runs the steps in a savepoint and keeps them.
@@ -52,25 +69,64 @@ pub enum Op {
     Panic(&'static str),
 }
 
+/// A [`Claim`] as data.
+#[derive(Clone, Debug)]
+pub struct Claiming {
+    /// From which queue.
+    pub queue: Arc<str>,
+    /// For whom.
+    pub worker: WorkerId,
+    /// What the worker can do.
+    pub names: Vec<Arc<str>>,
+    /// At most so many.
+    pub limit: usize,
+    /// Business time.
+    pub now: Timestamp,
+    /// The queue's limit.
+    pub rate: Option<RateLimit>,
+}
+
+/// What the store answered to a step.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// To [`Op::Enqueue`].
+    Enqueued(Vec<Enqueued>),
+    /// To [`Op::Claim`].
+    Claimed(Claimed),
+    /// To [`Op::ClaimSuspect`].
+    Suspect(Option<Box<ClaimedJob>>),
+    /// To [`Op::End`].
+    Ended(Vec<bool>),
+    /// To [`Op::MoveCron`].
+    Moved(bool),
+}
+
 /// A work that runs its steps in order and ends with the first error.
 #[derive(Clone)]
 pub struct Script {
     name: String,
     ops: Vec<Op>,
     drains_log: bool,
+    answers: Arc<Mutex<Vec<Answer>>>,
 }
 
 impl Script {
     /// A script with a name of its own, for errors.
     #[must_use]
     pub fn named(name: impl Into<String>, ops: impl Into<Vec<Op>>) -> Self {
-        Self { name: name.into(), ops: ops.into(), drains_log: false }
+        Self { name: name.into(), ops: ops.into(), drains_log: false, answers: Arc::default() }
     }
 
     /// The same as the work of a consumer.
     #[must_use]
     pub fn of_a_consumer(self) -> Self {
         Self { drains_log: true, ..self }
+    }
+
+    /// What its steps were answered when it ran last, in their order.
+    #[must_use]
+    pub fn answers(&self) -> Vec<Answer> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -85,22 +141,39 @@ impl Work for Script {
     }
 
     async fn run(&self, mut tx: Box<dyn Tx>) -> (Box<dyn Tx>, Result<(), StoreError>) {
-        let result = run_all(tx.as_mut(), &self.ops).await;
+        // Run again alone, it is answered again.
+        let mut answers = Vec::new();
+        let result = run_all(tx.as_mut(), &self.ops, &mut answers).await;
+        *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = answers;
         (tx, result)
     }
 }
 
-fn run_all<'a>(tx: &'a mut dyn Tx, ops: &'a [Op]) -> BoxFuture<'a, Result<(), StoreError>> {
+fn run_all<'a>(
+    tx: &'a mut dyn Tx,
+    ops: &'a [Op],
+    answers: &'a mut Vec<Answer>,
+) -> BoxFuture<'a, Result<(), StoreError>> {
     Box::pin(async move {
         for op in ops {
-            run_one(tx, op).await?;
+            run_one(tx, op, answers).await?;
         }
         Ok(())
     })
 }
 
-async fn run_one(tx: &mut dyn Tx, op: &Op) -> Result<(), StoreError> {
+async fn run_one(tx: &mut dyn Tx, op: &Op, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
     match op {
+        Op::Enqueue(_)
+        | Op::Claim(_)
+        | Op::ClaimSuspect(..)
+        | Op::End(..)
+        | Op::Finish(..)
+        | Op::Progress(..)
+        | Op::MoveCron(..) => {
+            answers.extend(run_for_jobs(tx, op).await?);
+            Ok(())
+        }
         Op::Append(messages) => tx.append(messages).await,
         Op::Advance(lease, to, handled) => tx.advance(lease, to, handled.as_ref()).await,
         Op::Park(lease, parked) => tx.park(lease, parked).await,
@@ -111,17 +184,17 @@ async fn run_one(tx: &mut dyn Tx, op: &Op) -> Result<(), StoreError> {
         Op::Execute(sql, params) => tx.execute(TableScope { module: MODULE }, sql, params).await.map(|_| ()),
         Op::Kept(ops) => {
             let savepoint = tx.savepoint().await?;
-            run_all(tx, ops).await?;
+            run_all(tx, ops, answers).await?;
             tx.release(savepoint).await
         }
         Op::Undone(ops) => {
             let savepoint = tx.savepoint().await?;
-            let _undone_with_the_rest = run_all(tx, ops).await;
+            let _undone_with_the_rest = run_all(tx, ops, answers).await;
             tx.rollback_to(savepoint).await
         }
         Op::Undo => tx.undo().await,
         Op::Swallow(op) => {
-            let _swallowed = run_all(tx, std::slice::from_ref(op)).await;
+            let _swallowed = run_all(tx, std::slice::from_ref(op), answers).await;
             Ok(())
         }
         Op::Linger(time) => {
@@ -137,12 +210,46 @@ async fn run_one(tx: &mut dyn Tx, op: &Op) -> Result<(), StoreError> {
     }
 }
 
+/// The steps of jobs, with their answers.
+async fn run_for_jobs(tx: &mut dyn Tx, op: &Op) -> Result<Option<Answer>, StoreError> {
+    Ok(match op {
+        Op::Enqueue(jobs) => Some(Answer::Enqueued(tx.enqueue(jobs).await?)),
+        Op::Claim(claiming) => {
+            let Claiming { queue, worker, names, limit, now, rate } = claiming;
+            let claim = Claim { queue, worker: *worker, names, limit: *limit, now: *now, rate: *rate };
+            Some(Answer::Claimed(tx.claim_jobs(&claim).await?))
+        }
+        Op::ClaimSuspect(worker, queues, names, now) => {
+            let suspect = tx.claim_suspect(*worker, queues, names, *now).await?;
+            Some(Answer::Suspect(suspect.map(Box::new)))
+        }
+        Op::End(ends, at) => Some(Answer::Ended(tx.end_attempts(ends, *at).await?)),
+        Op::Finish(lease, at) => match tx.end_attempts(&[(*lease, JobEnd::Completed)], *at).await?[..] {
+            [true] => None,
+            _ => return Err(StoreError::Fenced { consumer: format!("job {}", lease.id) }),
+        },
+        Op::Progress(lease, progress) => tx.report_progress(lease, progress).await.map(|()| None)?,
+        Op::MoveCron(name, from, to) => Some(Answer::Moved(tx.move_cron(name, *from, *to).await?)),
+        _ => None,
+    })
+}
+
 /// Runs a script with default limits.
 ///
 /// # Errors
 /// Those of [`Store::transact`].
 pub async fn run(store: &dyn Store, ops: impl Into<Vec<Op>>) -> Result<(), StoreError> {
     store.transact(Arc::new(Script::named("suite script", ops)), Limits::default()).await
+}
+
+/// Runs a script with default limits, and returns what its steps were answered.
+///
+/// # Errors
+/// Those of [`Store::transact`].
+pub async fn ask(store: &dyn Store, ops: impl Into<Vec<Op>>) -> Result<Vec<Answer>, StoreError> {
+    let script = Arc::new(Script::named("suite script", ops));
+    store.transact(script.clone(), Limits::default()).await?;
+    Ok(script.answers())
 }
 
 /// Runs a script with default limits, as the work of a consumer.
@@ -159,15 +266,15 @@ pub async fn run_as_consumer(store: &dyn Store, ops: impl Into<Vec<Op>>) -> Resu
 /// # Errors
 /// Those of [`Store::read`].
 pub async fn query(store: &dyn Store, sql: &'static str) -> Result<Vec<Row>, StoreError> {
-    let fetch = Arc::new(Fetch { sql, rows: std::sync::Mutex::default() });
+    let fetch = Arc::new(Fetch { sql, rows: Mutex::default() });
     store.read(fetch.clone(), Limits::default()).await?;
-    let mut rows = fetch.rows.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut rows = fetch.rows.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(std::mem::take(&mut rows))
 }
 
 struct Fetch {
     sql: &'static str,
-    rows: std::sync::Mutex<Vec<Row>>,
+    rows: Mutex<Vec<Row>>,
 }
 
 #[async_trait]
@@ -179,7 +286,7 @@ impl Work for Fetch {
     async fn run(&self, mut tx: Box<dyn Tx>) -> (Box<dyn Tx>, Result<(), StoreError>) {
         let fetched = tx.fetch(TableScope { module: MODULE }, self.sql, &[]).await;
         let result = fetched.map(|rows| {
-            *self.rows.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = rows;
+            *self.rows.lock().unwrap_or_else(PoisonError::into_inner) = rows;
         });
         (tx, result)
     }

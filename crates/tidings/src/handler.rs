@@ -36,6 +36,57 @@ where
     }
 }
 
+/// A handler with something of its own; see [`with`].
+#[derive(Clone)]
+pub struct With<S, F> {
+    state: S,
+    handler: F,
+}
+
+/// Gives a handler something that it needs beside its context and input: a client of another company, an address, a limit.
+/// Makes a handler of `async fn(&mut Ctx, T, S)`, of any kind; it gets a clone of the state at each call.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use serde::{Deserialize, Serialize};
+/// use tidings::{Job, JobCtx, Module, Queue, Result, with};
+///
+/// struct Bank {
+///     address: String,
+/// }
+///
+/// #[derive(Job, Serialize, Deserialize)]
+/// #[job("payments.charge")]
+/// struct Charge {
+///     cents: u32,
+/// }
+///
+/// async fn charge(ctx: &mut JobCtx, job: Charge, bank: Arc<Bank>) -> Result<()> {
+///     println!("{} cents at {}, once for {}", job.cents, bank.address, ctx.dedupe_key());
+///     Ok(())
+/// }
+///
+/// let bank = Arc::new(Bank { address: "http://localhost:4711".to_owned() });
+/// let payments = Module::new("payments").job(Queue::named("bank"), with(bank, charge));
+/// ```
+pub fn with<S, F>(state: S, handler: F) -> With<S, F> {
+    With { state, handler }
+}
+
+impl<'a, F, Fut, C, T, S, O> AsyncHandler<'a, C, T, O> for With<S, F>
+where
+    F: Fn(&'a mut C, T, S) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = O> + Send + 'a,
+    C: 'a,
+    S: Clone + Send + Sync + 'static,
+{
+    type Fut = Fut;
+    fn call(&self, ctx: &'a mut C, input: T) -> Fut {
+        (self.handler)(ctx, input, self.state.clone())
+    }
+}
+
 /// One call of an erased handler: the context goes in and comes back with the answer.
 pub(crate) type Called<T> = BoxFuture<(Box<CtxCore>, Result<T>)>;
 

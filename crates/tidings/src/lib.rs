@@ -58,7 +58,8 @@ pub use contracts::ContractViolation;
 pub use ctx::TypedTx;
 pub use ctx::{Ctx, CtxSavepoint, Driver, NoRow, Portable, PortableTx, QueryCtx, Sql, sql};
 pub use handler::{
-    AsyncHandler, BatchListener, InBatches, IntoCommand, IntoListener, IntoQuery, IntoReply, Many, One, batch,
+    AsyncHandler, BatchListener, InBatches, IntoCommand, IntoListener, IntoQuery, IntoReply, Many, One, With,
+    batch, with,
 };
 pub use jobs::{
     Enqueue, Enqueued, Finish, IntoEnqueue, IntoJob, JobCtx, JobDied, JobError, JobOptions, Jobs, Queue,

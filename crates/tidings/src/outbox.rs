@@ -67,6 +67,19 @@ impl Outbox {
     /// Enqueues one job of the module in a transaction of its own; await it after its options. It returns when it is
     /// durable.
     ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use tidings::{App, Job, Result};
+    /// # #[derive(Job, Serialize, Deserialize)]
+    /// # #[job("inventory.reorder")]
+    /// # struct Reorder { sku: String }
+    /// async fn reorder(app: &App, sku: String) -> Result<()> {
+    ///     let enqueued = app.outbox("inventory")?.enqueue(Reorder { sku: sku.clone() }).unique(&sku).await?;
+    ///     tracing::info!(job = %enqueued.id, is_new = enqueued.is_new);
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// As of [`Ctx::enqueue`](crate::Ctx::enqueue); the store's. Fails at once inside a handler, where `ctx.enqueue` is the
     /// way.
@@ -168,6 +181,37 @@ mod sqlite {
             let envelope = self.envelope(event)?;
             self.store()?.append_on(tx, std::slice::from_ref(&envelope)).await?;
             Ok(envelope.id)
+        }
+
+        /// Enqueues a job of the module inside a transaction of your own, of sqlx on the same database file: the job exists
+        /// if and only if that transaction commits. Begin it with `BEGIN IMMEDIATE`. Await it after its options.
+        ///
+        /// # Errors
+        /// As of [`Ctx::enqueue`](crate::Ctx::enqueue).
+        pub fn enqueue_in<'a, J: Job>(&'a self, tx: &'a mut SqliteConnection, job: J) -> Enqueue<'a, J> {
+            Enqueue::new(Within::Foreign(self, tx), job)
+        }
+
+        /// Enqueues jobs, in order, inside a transaction of your own; as [`enqueue_in`](Self::enqueue_in). A unique key that
+        /// is taken concerns that job alone.
+        ///
+        /// # Errors
+        /// As [`enqueue_in`](Self::enqueue_in), but for keys that are taken; no job is enqueued then.
+        pub async fn enqueue_many_in<T: IntoEnqueue>(
+            &self,
+            tx: &mut SqliteConnection,
+            jobs: impl IntoIterator<Item = T>,
+        ) -> Result<Vec<Result<Enqueued, UniqueKeyTaken>>> {
+            Within::Foreign(self, tx).enqueue_many(jobs).await
+        }
+
+        pub(crate) async fn enqueue_foreign(
+            &self,
+            tx: &mut SqliteConnection,
+            jobs: Vec<NewJob>,
+        ) -> Result<EnqueuedMany> {
+            let rows = self.store()?.enqueue_on(tx, &jobs).await?;
+            Ok(told_all(&jobs, rows))
         }
 
         fn store(&self) -> Result<&SqliteStore> {

@@ -46,6 +46,11 @@ fn is_busy(error: &Error) -> bool {
     )
 }
 
+/// Whether the commit may or may not have happened: what was claimed in it is not known.
+pub(crate) fn is_unknown(error: &Error) -> bool {
+    matches!(error.find(), Some(StoreError::Unknown { .. }))
+}
+
 /// Whether the store is closed: there is nothing to wait for.
 pub(crate) fn is_closed(error: &Error) -> bool {
     matches!(error.find(), Some(StoreError::Closed))

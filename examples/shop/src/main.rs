@@ -27,7 +27,6 @@ mod serve;
 mod settle;
 mod shipping;
 mod shop;
-mod with;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

@@ -7,7 +7,11 @@
 //! - nothing acknowledged is lost, and nothing unacknowledged has happened in part;
 //! - no effect happened twice;
 //! - each consumer saw the events of each key in the order of the log;
-//! - the log is whole: every message has its cause, every handled message its receipt.
+//! - the log is whole: every message has its cause, every handled message its receipt;
+//! - every job is done, or dead where it must be, and its attempts tell one story;
+//! - every order is paid once: its job has charged for it at a provider, which keeps a ledger of its own.
+//!
+//! The provider is part of the harness: an HTTP server that outlives the victims, loses answers and is slow.
 //!
 //! An audit that cannot fail proves nothing, so the same rounds run over [`twins`]: stores with a planted bug, which the
 //! audit must catch.

@@ -1,5 +1,6 @@
 //! What the harness tells a victim to do: one argument, as JSON.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -27,8 +28,36 @@ pub struct Plan {
     pub trouble: bool,
     /// An event that ends the process.
     pub poison: Option<Poison>,
+    /// An order whose charge ends the process, before the provider hears of it.
+    pub lethal: Option<Order>,
+    /// An order whose charge is frozen, with the runtime that it runs on, when the provider has answered. A second
+    /// application in the same process takes over.
+    pub freeze: Option<Order>,
+    /// Where the provider is.
+    pub provider: SocketAddr,
+    /// How long a worker's lease lasts.
+    pub lease_seconds: f64,
+    /// How often a job may have been running when the process ended; as many as one likes if `None`.
+    pub kills_max: Option<u32>,
     /// Where chance begins.
     pub seed: u64,
+}
+
+/// An order: an entry of the ledger that is to be paid.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Order {
+    /// Its account.
+    pub account: String,
+    /// Its number.
+    pub seq: i64,
+}
+
+impl Order {
+    /// Whether it is this one.
+    #[must_use]
+    pub fn is(&self, account: &str, seq: i64) -> bool {
+        self.account == account && self.seq == seq
+    }
 }
 
 /// A caller and where it goes on.
@@ -58,6 +87,14 @@ pub enum Twin {
     CursorAfter,
     /// Commits are acknowledged before they happen.
     EarlyAck,
+    /// A job is completed in a transaction of its own, after what it writes: a kill in between repeats that.
+    FinishApart,
+    /// The completion of a job is acknowledged before it happens.
+    EarlyFinish,
+    /// A worker that was taken for lost may finish all the same.
+    NoFence,
+    /// The provider is given another dedupe key at each attempt.
+    KeyPerAttempt,
 }
 
 /// When a victim ends by itself.

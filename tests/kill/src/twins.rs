@@ -1,15 +1,17 @@
 //! Stores with a planted bug, each of a kind that only a kill at the wrong moment brings to light.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tidings_core::envelope::Cursor;
-use tidings_core::store::{Lease, Limits, Receipt, Store, StoreError, Tx, Work};
+use tidings_core::store::{JobEnd, JobLease, Lease, Limits, Receipt, Store, StoreError, Tx, Work};
 use tidings_testkit::layer::{Layer, Layered};
 use tidings_testkit::script::{Op, Script};
 use tokio::sync::oneshot;
+use tokio::task::{self, JoinSet};
 
 use crate::plan::Twin;
 
@@ -23,10 +25,12 @@ pub fn plant(twin: Twin, store: Arc<dyn Store>) -> Arc<dyn Store> {
         Twin::CursorAfter => {
             Arc::new(Layered::new(store, Arc::new(CursorApart { first: false, moves: Moves::default() })))
         }
-        Twin::EarlyAck => {
-            let inner = store.clone();
-            Arc::new(Layered::new(store, Arc::new(EarlyAck { inner })))
-        }
+        Twin::EarlyAck => early(store, "command `"),
+        Twin::EarlyFinish => early(store, FINISHES),
+        Twin::FinishApart => Arc::new(Layered::new(store, Arc::new(FinishApart::default()))),
+        Twin::NoFence => Arc::new(Layered::new(store, Arc::new(NoFence))),
+        // Not in the store, but in the application.
+        Twin::KeyPerAttempt => store,
     }
 }
 
@@ -74,7 +78,8 @@ impl Layer for CursorApart {
         limits: Limits,
     ) -> Result<(), StoreError> {
         let name = work.name();
-        if self.first {
+        // What finishes a job cannot be rehearsed: its transaction is lent to a task that uses it once.
+        if self.first && !name.starts_with(FINISHES) {
             // Only a rehearsal tells where the cursor will go.
             let rehearsed = inner.transact(Arc::new(Undone(work.clone())), limits).await;
             let Some(op) = self.moves.take(&name) else {
@@ -120,9 +125,99 @@ impl Work for Undone {
     }
 }
 
+/// How the names of works begin that finish jobs.
+const FINISHES: &str = "job `";
+
+/// Completes jobs in a transaction of their own, after what they write.
+#[derive(Default)]
+struct FinishApart {
+    /// The ends of the attempts that are finishing, by the task in which they run.
+    withheld: Mutex<HashMap<task::Id, Ends>>,
+}
+
+type Ends = Vec<(JobLease, JobEnd)>;
+
+impl FinishApart {
+    fn withheld(&self) -> MutexGuard<'_, HashMap<task::Id, Ends>> {
+        self.withheld.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Layer for FinishApart {
+    async fn end_attempts(
+        &self,
+        tx: &mut dyn Tx,
+        ends: &[(JobLease, JobEnd)],
+        at: Timestamp,
+    ) -> Result<Vec<bool>, StoreError> {
+        let is_finishing = task::try_id().is_some_and(|task| {
+            let mut withheld = self.withheld();
+            let of_task = withheld.get_mut(&task);
+            of_task.map(|withheld| withheld.extend_from_slice(ends)).is_some()
+        });
+        if is_finishing { Ok(vec![true; ends.len()]) } else { tx.end_attempts(ends, at).await }
+    }
+
+    async fn transact(
+        &self,
+        inner: &dyn Store,
+        work: Arc<dyn Work>,
+        limits: Limits,
+    ) -> Result<(), StoreError> {
+        let Some(task) = task::try_id().filter(|_| work.name().starts_with(FINISHES)) else {
+            return inner.transact(work, limits).await;
+        };
+        self.withheld().insert(task, Ends::new());
+        let done = inner.transact(work, limits).await;
+        let ends = self.withheld().remove(&task).unwrap_or_default();
+        done?;
+        // Here is where a kill must fall; without this only few do.
+        tokio::time::sleep(LINGERS).await;
+        inner.transact(Arc::new(Ending(ends)), limits).await
+    }
+}
+
+/// Ends attempts, and nothing else.
+struct Ending(Ends);
+
+#[async_trait]
+impl Work for Ending {
+    fn name(&self) -> String {
+        "ending attempts".to_owned()
+    }
+
+    async fn run(&self, mut tx: Box<dyn Tx>) -> (Box<dyn Tx>, Result<(), StoreError>) {
+        let ended = tx.end_attempts(&self.0, Timestamp::now()).await;
+        (tx, ended.map(drop))
+    }
+}
+
+/// Lets an attempt end that is void.
+struct NoFence;
+
+#[async_trait]
+impl Layer for NoFence {
+    async fn end_attempts(
+        &self,
+        tx: &mut dyn Tx,
+        ends: &[(JobLease, JobEnd)],
+        at: Timestamp,
+    ) -> Result<Vec<bool>, StoreError> {
+        Ok(tx.end_attempts(ends, at).await?.into_iter().map(|_void| true).collect())
+    }
+}
+
+fn early(store: Arc<dyn Store>, of: &'static str) -> Arc<dyn Store> {
+    let inner = store.clone();
+    Arc::new(Layered::new(store, Arc::new(EarlyAck { inner, of })))
+}
+
 /// Answers when the work has run, without waiting for its commit.
 struct EarlyAck {
     inner: Arc<dyn Store>,
+    /// How the names of such works begin.
+    of: &'static str,
 }
 
 #[async_trait]
@@ -133,23 +228,27 @@ impl Layer for EarlyAck {
         work: Arc<dyn Work>,
         limits: Limits,
     ) -> Result<(), StoreError> {
-        // Of commands only: their callers are who relies on it.
-        if !work.name().starts_with("command `") {
+        // Only of those that somebody relies on.
+        if !work.name().starts_with(self.of) {
             return self.inner.transact(work, limits).await;
         }
         let (tell, told) = oneshot::channel();
         let work = Arc::new(Telling { work, tell: Mutex::new(Some(tell)) });
         let inner = self.inner.clone();
-        let commit = tokio::spawn(async move { inner.transact(work, limits).await });
-        match told.await {
-            Ok(()) => Ok(()),
-            // It did not run, or did not go well.
-            Err(_) => commit.await.unwrap_or(Err(StoreError::Closed)),
+        // Until it answers it belongs to whoever waits for the answer, and is cancelled with that.
+        let mut commit = JoinSet::new();
+        commit.spawn(async move { inner.transact(work, limits).await });
+        if told.await.is_ok() {
+            commit.detach_all();
+            return Ok(());
         }
+        // It did not run, or did not go well.
+        let committed = commit.join_next().await.and_then(Result::ok);
+        committed.unwrap_or(Err(StoreError::Closed))
     }
 }
 
-/// How much later than its answer a commit comes.
+/// How much later than its answer a commit comes, or than its effects a completion.
 const LINGERS: Duration = Duration::from_millis(3);
 
 /// Tells when a work has gone well.

@@ -1,6 +1,7 @@
 //! What a victim says, one line each.
 
 use std::fmt;
+use std::io::Write;
 
 /// A line of a victim's standard output.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,31 @@ pub enum Word {
         /// The error with its causes.
         error: String,
     },
+    /// A charge is finished; said after the commit, never before.
+    Charged {
+        /// The account.
+        account: String,
+        /// The order.
+        seq: i64,
+        /// The event that it published.
+        event_id: String,
+    },
+    /// The runtime of a charge is frozen from now on.
+    Frozen {
+        /// The account.
+        account: String,
+        /// The order.
+        seq: i64,
+    },
+    /// A charge could not finish, because its attempt is void.
+    Fenced {
+        /// The account.
+        account: String,
+        /// The order.
+        seq: i64,
+        /// The error with its causes.
+        error: String,
+    },
     /// Nothing is left to do.
     Settled,
     /// The victim begins to end in order.
@@ -54,6 +80,9 @@ impl Word {
             "refused" => Self::Refused(rest.to_owned()),
             "done" => Self::Done { account: next()?, seq: next()?.parse().ok()?, event_id: next()? },
             "rejected" => Self::Rejected { account: next()?, seq: next()?.parse().ok()? },
+            "charged" => Self::Charged { account: next()?, seq: next()?.parse().ok()?, event_id: next()? },
+            "frozen" => Self::Frozen { account: next()?, seq: next()?.parse().ok()? },
+            "fenced" => Self::Fenced { account: next()?, seq: next()?.parse().ok()?, error: next()? },
             "failed" => Self::Failed { account: next()?, seq: next()?.parse().ok()?, error: next()? },
             _ => return None,
         })
@@ -70,8 +99,21 @@ impl fmt::Display for Word {
             Self::Refused(why) => write!(f, "refused {}", line(why)),
             Self::Done { account, seq, event_id } => write!(f, "done {account} {seq} {event_id}"),
             Self::Rejected { account, seq } => write!(f, "rejected {account} {seq}"),
+            Self::Charged { account, seq, event_id } => write!(f, "charged {account} {seq} {event_id}"),
+            Self::Frozen { account, seq } => write!(f, "frozen {account} {seq}"),
+            Self::Fenced { account, seq, error } => write!(f, "fenced {account} {seq} {}", line(error)),
             Self::Failed { account, seq, error } => write!(f, "failed {account} {seq} {}", line(error)),
         }
+    }
+}
+
+/// Says it on standard output.
+pub fn say(word: &Word) {
+    // One write for the whole line, so that a kill leaves it whole or not at all.
+    let line = format!("{word}\n");
+    if std::io::stdout().lock().write_all(line.as_bytes()).is_err() {
+        // The harness is gone, and with it the reason to live.
+        std::process::exit(3);
     }
 }
 
@@ -87,7 +129,10 @@ mod tests {
             Word::Refused("held by process 7".into()),
             Word::Done { account: account.clone(), seq: 3, event_id: "x".into() },
             Word::Rejected { account: account.clone(), seq: 4 },
-            Word::Failed { account, seq: 5, error: "the disk is full".into() },
+            Word::Failed { account: account.clone(), seq: 5, error: "the disk is full".into() },
+            Word::Charged { account: account.clone(), seq: 7, event_id: "y".into() },
+            Word::Frozen { account: account.clone(), seq: 7 },
+            Word::Fenced { account, seq: 7, error: "the lease is void".into() },
             Word::Settled,
             Word::Stopping,
         ] {

@@ -82,8 +82,8 @@ pub trait Tx: Send {
     /// begins an attempt. From a paused queue, and under a void worker's id, nothing is claimed.
     async fn claim_jobs(&mut self, claim: &Claim<'_>) -> Result<Claimed, StoreError>;
 
-    /// Claims the oldest [suspect](super::JobState::Suspect) of these queues and names, to be run with no other suspect
-    /// beside it.
+    /// Claims one [suspect](super::JobState::Suspect), the oldest of these queues (but for paused ones) and names. It is
+    /// the caller who runs it with no other suspect beside it.
     async fn claim_suspect(
         &mut self,
         worker: WorkerId,
@@ -92,7 +92,8 @@ pub trait Tx: Send {
         now: Timestamp,
     ) -> Result<Option<ClaimedJob>, StoreError>;
 
-    /// Ends attempts. For each it says whether its lease was good; where it was not, nothing was written.
+    /// Ends attempts. For each it says whether its lease was good; where it was not, nothing was written. An attempt that is
+    /// named twice ends once, in either way.
     async fn end_attempts(
         &mut self,
         ends: &[(JobLease, JobEnd)],

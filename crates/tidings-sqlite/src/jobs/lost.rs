@@ -17,8 +17,10 @@ pub(super) async fn take_over(
     worker: WorkerId,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let alive = json(&store.shared.env.workers.strike_lapsed(worker));
+    let env = store.shared.env.clone();
     let run = move |connection: &Connection| {
+        // Asked within the transaction: whoever comes while it waits for its turn may have claimed something before it.
+        let alive = json(&env.workers.strike_lapsed(worker));
         let lost = attempts(connection, include_str!("../../queries/job_lost.sql"), &alive)?;
         connection.execute(include_str!("../../queries/workers_keep.sql"), [&alive])?;
         let suspend = |attempt: &Attempt| {

@@ -21,8 +21,7 @@ pub(super) async fn place(store: &SqliteStore, queues: &[(Arc<str>, Arc<str>)]) 
                 continue;
             }
             if before.is_some() {
-                // Looks at every job: only when a queue was changed, which is rare.
-                connection.execute(include_str!("../../queries/job_place.sql"), params![name, queue])?;
+                move_jobs(connection, name, queue)?;
             }
             connection.execute(include_str!("../../queries/job_names_set.sql"), params![name, queue])?;
         }
@@ -30,6 +29,28 @@ pub(super) async fn place(store: &SqliteStore, queues: &[(Arc<str>, Arc<str>)]) 
     };
     let left = store.change("placing jobs in their queues", run).await?;
     Ok(left)
+}
+
+/// Looks at every job: only when a queue was changed, which is rare.
+fn move_jobs(connection: &Connection, name: &str, queue: &str) -> rusqlite::Result<()> {
+    let mut keys = connection.prepare(include_str!("../../queries/job_keys_of_name.sql"))?;
+    let keys = keys.query_map(params![name, queue], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let keys = keys.collect::<rusqlite::Result<Vec<(String, String)>>>()?;
+    connection.execute(include_str!("../../queries/job_place.sql"), params![name, queue])?;
+    for (before, key) in &keys {
+        promote(connection, before, key)?;
+        connection.execute(include_str!("../../queries/job_key_wait.sql"), params![queue, key])?;
+        connection.execute(include_str!("../../queries/job_key_after.sql"), params![queue, key])?;
+        promote(connection, queue, key)?;
+    }
+    Ok(())
+}
+
+/// The first of those that wait may run, if nothing of their key holds them back. As nobody said what time it is, it waits for
+/// its own, and the next claim finds that it has come.
+fn promote(connection: &Connection, queue: &str, key: &str) -> rusqlite::Result<()> {
+    let sql = include_str!("../../queries/job_promote.sql");
+    connection.prepare_cached(sql)?.execute(params![queue, key, i64::MIN]).map(drop)
 }
 
 fn names(connection: &Connection) -> rusqlite::Result<HashMap<String, String>> {

@@ -6,6 +6,7 @@
 
 pub mod flow;
 pub mod guard;
+pub mod jobs;
 pub mod lives;
 pub mod log;
 pub mod outcomes;

@@ -12,6 +12,7 @@ use super::attempt::Ran;
 use super::died::died;
 use super::wish::after;
 use crate::consumer::Failure;
+use crate::{QueryError, SendError};
 
 /// An attempt's end, to be written.
 pub(super) struct Ended {
@@ -80,6 +81,9 @@ fn failed(attempt: &Attempt, error: Error) -> Ended {
     if let Some(Snoozed(time)) = error.find() {
         return ended(attempt, JobEnd::Snoozed { due: after(now, *time) });
     }
+    if is_shutting_down(&error) {
+        return given_back(attempt);
+    }
     let asked = error.find::<RetryAfter>().map(|retry| after(now, retry.time));
     // What follows the words of Tidings itself is the handler's own error.
     let text = error.find::<RetryAfter>().map_or_else(|| error.chain(), |retry| chain(&*retry.source));
@@ -93,6 +97,12 @@ fn failed(attempt: &Attempt, error: Error) -> Ended {
     let due = asked.unwrap_or(due);
     tracing::warn!(job = %facts.name, id = %job.lease.id, attempt = job.lease.attempt, error = %text, %due, "the attempt failed; the job is tried again");
     ended(attempt, JobEnd::Retry { due, error: text })
+}
+
+/// Whether the handler called something that is not begun any more, because the application stops.
+fn is_shutting_down(error: &Error) -> bool {
+    matches!(error.find(), Some(SendError::ShuttingDown { .. }))
+        || matches!(error.find(), Some(QueryError::ShuttingDown { .. }))
 }
 
 fn dead(attempt: &Attempt, reason: DeathReason, error: String) -> Ended {

@@ -31,7 +31,7 @@ pub struct Enqueued {
 pub(crate) type EnqueuedMany = Vec<Result<Enqueued, UniqueKeyTaken>>;
 
 /// A job about to be enqueued; await it. Made by [`Ctx::enqueue`](crate::Ctx::enqueue),
-/// [`Outbox::enqueue`](crate::Outbox::enqueue) and `OutboxTx::enqueue`.
+/// [`Outbox::enqueue`](crate::Outbox::enqueue), `Outbox::enqueue_in` and `OutboxTx::enqueue`.
 #[must_use = "a job is enqueued when this is awaited"]
 pub struct Enqueue<'a, J> {
     within: Within<'a>,
@@ -48,6 +48,9 @@ pub(crate) enum Within<'a> {
     /// One that somebody began.
     #[cfg(feature = "sqlite")]
     Begun(&'a mut crate::OutboxTx),
+    /// One on somebody's own connection.
+    #[cfg(feature = "sqlite")]
+    Foreign(&'a Outbox, &'a mut sqlx::SqliteConnection),
 }
 
 impl<'a, J: Job> Enqueue<'a, J> {
@@ -95,6 +98,8 @@ impl Within<'_> {
             Self::Outbox(outbox) => outbox.prepare(prepare),
             #[cfg(feature = "sqlite")]
             Self::Begun(tx) => tx.outbox().prepare(prepare),
+            #[cfg(feature = "sqlite")]
+            Self::Foreign(outbox, _) => outbox.prepare(prepare),
         }
     }
 
@@ -104,6 +109,8 @@ impl Within<'_> {
             Self::Outbox(outbox) => outbox.enqueue_now(jobs).await,
             #[cfg(feature = "sqlite")]
             Self::Begun(tx) => tx.enqueue_here(jobs).await,
+            #[cfg(feature = "sqlite")]
+            Self::Foreign(outbox, tx) => outbox.enqueue_foreign(tx, jobs).await,
         }
     }
 }

@@ -24,6 +24,17 @@ use crate::ctx::{BoxFuture, Ctx, CtxCore, Driver, Portable, TxSlot, in_handler};
 ///
 /// It is a [`Ctx`] to work with, and is ended by [`commit`](Self::commit). Dropped without it, everything is rolled back, and
 /// the job is not done. While it is there nobody else writes: await nothing in it but the database.
+///
+/// ```
+/// use tidings::{Event, JobCtx, Result, sql};
+///
+/// async fn book<E: Event>(ctx: &mut JobCtx, receipt: String, booked: E) -> Result<()> {
+///     let mut done = ctx.finish().await?;
+///     sql("INSERT INTO receipts (receipt) VALUES ($1)").bind(receipt).execute(done.tx()).await?;
+///     done.publish(booked).await?;
+///     done.commit().await
+/// }
+/// ```
 #[must_use = "the job is done when this is committed"]
 pub struct Finish<'c, D = Portable> {
     // Dropped in this order: the transaction, and then what tells the store that it will not come back.

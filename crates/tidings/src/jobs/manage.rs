@@ -26,6 +26,19 @@ pub enum JobError {
 }
 
 /// The jobs of an application; see [`App::jobs`].
+///
+/// ```
+/// use tidings::App;
+/// use tidings::store::{JobFilter, JobState};
+///
+/// async fn revive_all(app: &App) -> Result<(), Box<dyn std::error::Error>> {
+///     let dead = JobFilter { state: Some(JobState::Dead), ..JobFilter::default() };
+///     for job in app.jobs().list(&dead, 100).await? {
+///         app.jobs().retry(job.id).await?;
+///     }
+///     Ok(())
+/// }
+/// ```
 pub struct Jobs<'a> {
     pub(crate) app: &'a App,
 }
@@ -93,6 +106,14 @@ impl Jobs<'_> {
 }
 
 /// The queues of an application; see [`App::queues`].
+///
+/// ```
+/// use tidings::{App, JobError};
+///
+/// async fn while_the_supplier_is_down(app: &App) -> Result<(), JobError> {
+///     app.queues().pause("suppliers", "the supplier is down until noon").await
+/// }
+/// ```
 pub struct Queues<'a> {
     pub(crate) app: &'a App,
 }

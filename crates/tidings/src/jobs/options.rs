@@ -7,6 +7,14 @@ use tidings_core::retry::RetrySchedule;
 use super::{JobRoute, Queue};
 
 /// Options of a job; see [`Module::job_with`](crate::Module::job_with).
+///
+/// ```
+/// use std::time::Duration;
+/// use tidings::JobOptions;
+///
+/// let for_mail = |options: JobOptions| options.timeout(Duration::from_secs(30)).priority(-5).continue_after_dead();
+/// let options = for_mail(JobOptions::default());
+/// ```
 #[derive(Clone, Debug, Default)]
 #[must_use = "options are returned to whoever asked for them"]
 pub struct JobOptions {

@@ -11,7 +11,7 @@ use super::running::Running;
 use super::settle::{Ends, settle};
 use super::{Cancel, QueueFacts};
 use crate::app::Shared;
-use crate::patience::{Patience, is_closed};
+use crate::patience::{Patience, is_closed, is_unknown};
 
 /// At most so many jobs are claimed in one transaction, so that none is long.
 const CLAIMED_AT_ONCE_MAX: usize = 512;
@@ -94,7 +94,7 @@ impl QueueLoop {
         self.queue.slots.clone().try_acquire_many_owned(free).ok()
     }
 
-    /// Writes what has ended and starts what it claims; false if the store is closed.
+    /// Writes what has ended and starts what it claims; false if the store is closed, or what it has claimed is not known.
     async fn settle(&mut self, permits: Option<OwnedSemaphorePermit>) -> bool {
         let limit = permits.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let mut ends = Ends::default();
@@ -111,7 +111,7 @@ impl QueueLoop {
                     }
                     return true;
                 }
-                Err(error) if is_closed(&error) => return false,
+                Err(error) if is_closed(&error) || is_unknown(&error) => return false,
                 Err(error) => {
                     // The ends stay as they are, and the leases are renewed meanwhile.
                     let pause = self.patience.pause(&self.queue.label, &error);

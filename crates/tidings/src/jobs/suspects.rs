@@ -15,7 +15,7 @@ use super::running::Running;
 use super::settle::{Ends, settle};
 use super::{Attempt, Cancel, QueueFacts};
 use crate::app::Shared;
-use crate::patience::{Patience, is_closed};
+use crate::patience::{Patience, is_closed, is_unknown};
 use crate::unit::{self, Access, Unit};
 
 pub(super) struct SuspectLane {
@@ -62,7 +62,7 @@ impl SuspectLane {
                     continue;
                 }
                 Ok(false) => None,
-                Err(error) if is_closed(&error) => return,
+                Err(error) if is_closed(&error) || is_unknown(&error) => return,
                 Err(error) => Some(patience.pause("the lane of suspect jobs", &error)),
             };
             let wait = async {
@@ -124,9 +124,11 @@ impl SuspectLane {
             name: "the lane of suspect jobs".into(),
             driver: "native",
             start: Box::new(move |slot| {
-                let (queues, names, now) = (queues.clone(), names.clone(), clock.now());
+                let (queues, names, clock) = (queues.clone(), names.clone(), clock.clone());
                 Box::pin(async move {
                     let mut tx = slot.take().await;
+                    // Read within the transaction: before it, the attempt would begin before the lost one has ended.
+                    let now = clock.now();
                     let claimed = tx.claim_suspect(worker, &queues, &names, now).await.map_err(Error::from);
                     (Some(tx), claimed)
                 })

@@ -51,7 +51,7 @@ pub(super) async fn enqueue(
     Ok(())
 }
 
-pub(super) async fn send(ctx: &mut JobCtx, (job, provider): (SendMail, ProviderClient)) -> Result<()> {
+pub(super) async fn send(ctx: &mut JobCtx, job: SendMail, provider: ProviderClient) -> Result<()> {
     let SendMail { order_id, kind, to, text } = &job;
     let mail = Mail {
         to,

@@ -10,12 +10,11 @@ mod queries;
 
 use std::time::Duration;
 
-use tidings::{Module, Queue, migrations};
+use tidings::{Module, Queue, migrations, with};
 
 pub(crate) use queries::{Mails, MailsCount};
 
 use crate::provider_client::ProviderClient;
-use crate::with::with;
 
 const WAITING: &str = "waiting";
 const QUEUED: &str = "queued";
@@ -31,7 +30,7 @@ pub(crate) fn module(provider: &ProviderClient) -> Module {
         .query(queries::mails)
         // One listener for all, so that an order is known before there is news of it.
         .on("follow", (contacts::changed, follow::placed, follow::declined, follow::shipped))
-        .job_with(queue, with(provider, mail::send), |o| {
+        .job_with(queue, with(provider.clone(), mail::send), |o| {
             // A mail that nobody can deliver must not keep the next one from being tried.
             o.priority(10).timeout(Duration::from_secs(30)).continue_after_dead()
         })

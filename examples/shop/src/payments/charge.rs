@@ -16,7 +16,7 @@ pub(super) struct Charge {
 }
 
 /// Whatever becomes of an attempt, the next one asks with the same key and is given the same answer.
-pub(super) async fn charge(ctx: &mut JobCtx, (job, provider): (Charge, ProviderClient)) -> Result<()> {
+pub(super) async fn charge(ctx: &mut JobCtx, job: Charge, provider: ProviderClient) -> Result<()> {
     let Charge { order_id, amount_cents } = job;
     let charged = provider.charge(&ctx.dedupe_key().to_string(), order_id, amount_cents).await?;
     let (status, receipt) = match charged {

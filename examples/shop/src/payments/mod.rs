@@ -9,13 +9,12 @@ mod refund;
 
 use std::time::Duration;
 
-use tidings::{Module, Queue, migrations};
+use tidings::{Module, Queue, migrations, with};
 
 pub(crate) use queries::{ByStatus, StatusCount};
 
 use crate::contracts::payments::{Authorised, Declined, Initiated};
 use crate::provider_client::ProviderClient;
-use crate::with::with;
 
 const INITIATED: &str = "initiated";
 const AUTHORISED: &str = "authorised";
@@ -37,8 +36,10 @@ pub(crate) fn module(provider: &ProviderClient) -> Module {
         .query(queries::by_status)
         // One listener for both, so that no order's cancellation overtakes the order itself.
         .on("follow-orders", (follow::initiate, follow::void))
-        .job_with(queue(), with(provider, charge::charge), |o| o.timeout(ATTEMPT_TIMEOUT))
+        .job_with(queue(), with(provider.clone(), charge::charge), |o| o.timeout(ATTEMPT_TIMEOUT))
         // What is owed to customers comes before what they owe.
-        .job_with(queue(), with(provider, refund::refund), |o| o.timeout(ATTEMPT_TIMEOUT).priority(-1))
+        .job_with(queue(), with(provider.clone(), refund::refund), |o| {
+            o.timeout(ATTEMPT_TIMEOUT).priority(-1)
+        })
         .on("give-up", charge::give_up)
 }

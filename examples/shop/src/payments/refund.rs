@@ -14,7 +14,7 @@ pub(super) struct Refund {
     pub(super) charge: Uuid,
 }
 
-pub(super) async fn refund(ctx: &mut JobCtx, (job, provider): (Refund, ProviderClient)) -> Result<()> {
+pub(super) async fn refund(ctx: &mut JobCtx, job: Refund, provider: ProviderClient) -> Result<()> {
     let refunded_cents = provider.refund(&ctx.dedupe_key().to_string(), &job.charge.to_string()).await?;
     let mut done = ctx.finish().await?;
     let now = done.now();

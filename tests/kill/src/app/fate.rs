@@ -1,28 +1,72 @@
 //! What goes wrong inside handlers.
 
 use std::fs::File;
-use std::sync::OnceLock;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
 
 use tidings::{Error, Result};
 
-use crate::plan::Poison;
+use crate::plan::{Order, Plan, Poison};
 use crate::random::mix;
+use crate::words::{Word, say};
 
 /// What goes wrong in this process. Handlers are plain functions, so there is one for all of them.
 pub struct Fate {
     trouble: bool,
     poison: Option<Poison>,
+    lethal: Option<Order>,
+    freeze: Option<Order>,
+    frost: (Mutex<Frost>, Condvar),
     rolls: AtomicU64,
+}
+
+/// How far it has come with the attempt that is to be frozen.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Frost {
+    ToCome,
+    Frozen,
+    Thawed,
 }
 
 static FATE: OnceLock<Fate> = OnceLock::new();
 
 impl Fate {
     /// Decides what goes wrong, once for the whole process.
-    pub fn decide(trouble: bool, poison: Option<Poison>, seed: u64) {
+    pub fn decide(plan: &Plan) {
+        let fate = Self {
+            trouble: plan.trouble,
+            poison: plan.poison.clone(),
+            lethal: plan.lethal.clone(),
+            freeze: plan.freeze.clone(),
+            frost: (Mutex::new(Frost::ToCome), Condvar::new()),
+            rolls: AtomicU64::new(plan.seed),
+        };
         // A second decision would be a mistake of the victim's `main`, and changes nothing.
-        let _first_one_stands = FATE.set(Self { trouble, poison, rolls: AtomicU64::new(seed) });
+        let _first_one_stands = FATE.set(fate);
+    }
+
+    /// Blocks until the attempt that is to be frozen is frozen.
+    pub fn wait_for_frost() {
+        if let Some(fate) = FATE.get() {
+            fate.wait_for(Frost::Frozen);
+        }
+    }
+
+    fn reach(&self, frost: Frost) {
+        *self.frost.0.lock().unwrap_or_else(PoisonError::into_inner) = frost;
+        self.frost.1.notify_all();
+    }
+
+    fn wait_for(&self, frost: Frost) {
+        let now = self.frost.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.frost.1.wait_while(now, |now| *now < frost).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn freezes(&self, account: &str, seq: i64) -> bool {
+        self.freeze.as_ref().is_some_and(|freeze| freeze.is(account, seq))
     }
 
     fn one_in(&self, n: u64) -> bool {
@@ -51,4 +95,49 @@ pub(super) fn taste(account: &str, seq: i64) -> Result<()> {
         return Err(Error::failed("the first taste is not deadly"));
     }
     std::process::abort()
+}
+
+/// Ends the process if this is the lethal charge.
+pub(super) fn swallow(account: &str, seq: i64) {
+    if FATE.get().and_then(|fate| fate.lethal.as_ref()).is_some_and(|lethal| lethal.is(account, seq)) {
+        std::process::abort();
+    }
+}
+
+/// Freezes the first attempt at this charge, and with it the thread that it runs on, until [`thaw`]; answers whether this
+/// was it.
+pub(super) fn freeze(account: &str, seq: i64, attempt: u32) -> bool {
+    let Some(fate) = FATE.get().filter(|fate| fate.freezes(account, seq) && attempt == 1) else {
+        return false;
+    };
+    say(&Word::Frozen { account: account.to_owned(), seq });
+    fate.reach(Frost::Frozen);
+    fate.wait_for(Frost::Thawed);
+    true
+}
+
+/// Goes on as a handler does that blocks its thread: whoever would drop it cannot, so that nothing but the lease keeps it
+/// from finishing.
+pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+/// Lets the frozen attempt at this charge go on.
+pub(super) fn thaw(account: &str, seq: i64) {
+    if let Some(fate) = FATE.get().filter(|fate| fate.freezes(account, seq)) {
+        fate.reach(Frost::Thawed);
+    }
 }

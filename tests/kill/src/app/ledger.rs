@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::Sqlite;
 use tidings::{Command, CommandReply, Ctx, Error, Module, Outcome, Result, reject, sql};
 
+use super::notary::{self, Notarize, is_sealed};
 use super::post::Deliver;
 
 /// Enters an amount into an account.
@@ -37,14 +38,15 @@ pub fn is_rejected(seq: i64) -> bool {
 }
 
 pub(super) fn module() -> Module {
-    Module::new("ledger")
+    let ledger = Module::new("ledger")
         .owns::<super::events::ledger::Recorded>()
-        .tables(["entries", "ledger_effects", "slips"])
+        .tables(["entries", "ledger_effects", "slips", "seals"])
         .migrations(tidings::migrations!("migrations/ledger"))
         .command(record)
         .command(record_typed)
         .sends::<Deliver>()
-        .on_reply("posted", posted)
+        .on_reply("posted", posted);
+    notary::add_to(ledger)
 }
 
 async fn record(ctx: &mut Ctx, command: Record) -> Outcome<Entry> {
@@ -58,6 +60,9 @@ async fn record(ctx: &mut Ctx, command: Record) -> Outcome<Entry> {
         .bind(&event_id)
         .execute(ctx.tx())
         .await?;
+    if is_sealed(seq) {
+        ctx.enqueue(Notarize::of(&account, seq)).await?;
+    }
     // Rejected this late, so that there is something to undo.
     if is_rejected(seq) {
         return reject("unlucky", "every thirty-seventh entry is refused");
@@ -83,6 +88,9 @@ async fn record_typed(ctx: &mut Ctx<Sqlite>, RecordTyped(command): RecordTyped) 
         .bind(&event_id)
         .execute(ctx.tx())
         .await?;
+    if is_sealed(seq) {
+        ctx.enqueue(Notarize::of(&account, seq)).await?;
+    }
     if is_rejected(seq) {
         return reject("unlucky", "every thirty-seventh entry is refused");
     }

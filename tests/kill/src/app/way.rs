@@ -6,6 +6,7 @@ use tidings::{App, Outbox};
 
 use super::events::ledger::Recorded;
 use super::ledger::is_rejected;
+use super::notary::{Notarize, is_sealed};
 
 /// How the entries of an account are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +25,7 @@ impl Way {
     /// The way of an account, which is named by its number: `a0`, `a1` and so on.
     #[must_use]
     pub fn of(account: &str) -> Self {
-        let number: u32 = account.trim_start_matches('a').parse().unwrap_or(0);
-        match number % 6 {
+        match number(account) % 6 {
             3 => Self::TypedCommand,
             4 => Self::Lent,
             5 => Self::OwnPool,
@@ -38,6 +38,11 @@ impl Way {
     pub fn is_command(self) -> bool {
         matches!(self, Self::Command | Self::TypedCommand)
     }
+}
+
+/// The number that an account is named by.
+pub(super) fn number(account: &str) -> u32 {
+    account.trim_start_matches('a').parse().unwrap_or(0)
 }
 
 /// Writes entries without a command. Nothing remembers a key here, so it looks for itself whether it was asked before.
@@ -78,6 +83,9 @@ impl Hand {
         }
         let event_id = tx.publish(&recorded(account, seq, amount)).await?.to_string();
         insert(&mut *tx.connection().await?, account, seq, amount, &event_id).await?;
+        if is_sealed(seq) {
+            tx.enqueue(Notarize::of(account, seq)).await?;
+        }
         if is_rejected(seq) {
             tx.rollback().await?;
             return Ok(None);
@@ -99,6 +107,9 @@ impl Hand {
         }
         let event_id = self.outbox.publish(&mut tx, &recorded(account, seq, amount)).await?.to_string();
         insert(&mut tx, account, seq, amount, &event_id).await?;
+        if is_sealed(seq) {
+            self.outbox.enqueue_in(&mut tx, Notarize::of(account, seq)).await?;
+        }
         if is_rejected(seq) {
             tx.rollback().await?;
             return Ok(None);

@@ -7,12 +7,12 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use tidings::{App, Command, Config, SendError};
 use tidings_core::error::chain;
-use tidings_core::store::Store;
-use tidings_kill_tests::app::{self, Entry, Fate, Hand, Record, RecordTyped, Way};
-use tidings_kill_tests::plan::{CallerPlan, Durability, Plan, Until};
+use tidings_core::store::{JobState, Store};
+use tidings_kill_tests::app::{self, Entry, Fate, Hand, Provider, Record, RecordTyped, Way};
+use tidings_kill_tests::plan::{CallerPlan, Durability, Plan, Twin, Until};
 use tidings_kill_tests::random::mix;
 use tidings_kill_tests::twins;
-use tidings_kill_tests::words::Word;
+use tidings_kill_tests::words::{Word, say};
 use tidings_sqlite::{SqliteConfig, SqliteStore, Synchronous};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -29,7 +29,8 @@ async fn main() -> Result<(), Failure> {
             let _nobody_listens = writeln!(std::io::stderr(), "{panic}");
         }
     }));
-    Fate::decide(plan.trouble, plan.poison.clone(), plan.seed);
+    Fate::decide(&plan);
+    Provider::is_at(plan.provider, plan.twin == Some(Twin::KeyPerAttempt));
     match start(&plan).await {
         Ok(app) => live(app, plan).await,
         Err(error) => {
@@ -48,17 +49,50 @@ async fn start(plan: &Plan) -> Result<App, Failure> {
     };
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(sqlite).await?);
     let store = plan.twin.map_or(store.clone(), |twin| twins::plant(twin, store));
+    if plan.freeze.is_some() {
+        let first = (plan.clone(), store.clone());
+        std::thread::spawn(move || run_until_frozen(&first.0, first.1));
+        tokio::task::spawn_blocking(Fate::wait_for_frost).await?;
+    }
+    build(plan, store).await
+}
+
+async fn build(plan: &Plan, store: Arc<dyn Store>) -> Result<App, Failure> {
     let modules = app::modules().into_iter().filter(|(name, _)| !plan.without.iter().any(|out| out == name));
     let app =
         App::builder().modules(modules.map(|(_, module)| module)).config(config(plan)?).store(store).build();
     Ok(app.await?)
 }
 
-/// Retries that come soon, and enough of them that chance alone makes no dead letter.
+/// An application beside the one that takes commands, with a runtime of one thread, so that a frozen handler freezes all
+/// of it, its heartbeats too. It ends with the process.
+fn run_until_frozen(plan: &Plan, store: Arc<dyn Store>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let ran = runtime.map_err(Failure::from).and_then(|runtime| {
+        runtime.block_on(async {
+            let _app = build(plan, store).await?;
+            std::future::pending::<Result<(), Failure>>().await
+        })
+    });
+    if let Err(error) = ran {
+        say(&Word::Refused(chain(error.as_ref())));
+        std::process::exit(1);
+    }
+}
+
+/// Retries that come soon, and enough of them that chance alone makes no dead letter and no dead job.
 fn config(plan: &Plan) -> Result<Config, Failure> {
     let tiers = vec!["0.02"; 40].join(", ");
-    let text = format!("[listeners]\nretry_seconds = [{tiers}]\njitter_percent = 50\n");
+    let text = format!(
+        "[listeners]\nretry_seconds = [{tiers}]\njitter_percent = 50\n[jobs]\nretry_seconds = [{tiers}]\njitter_percent = 50\n"
+    );
     let mut config = Config::from_parts(Some(&text), [])?;
+    config.jobs.lease_seconds = plan.lease_seconds;
+    config.jobs.kills_max = plan.kills_max.unwrap_or(u32::MAX);
+    if plan.freeze.is_some() {
+        // So that the frozen runtime has nothing else under way, the one transaction of another charge for example.
+        config.queues.entry("charges".to_owned()).or_default().concurrency = Some(1);
+    }
     if plan.twin.is_some() {
         // A twin may rehearse a batch: the performance must not end earlier or later for lack of time.
         config.listeners.slice_ms = config.store.write_budget_ms;
@@ -175,8 +209,16 @@ impl Desk {
     }
 }
 
-/// Returns when every message is handled, or dead, or waits behind a dead one.
+/// Returns when every message is handled, or dead, or waits behind a dead one, and every job has ended or is dead.
 async fn settle(app: &App) -> Result<(), Failure> {
+    // Jobs come from messages of callers, of whom there are none any more; what jobs publish enqueues nothing. So nothing
+    // comes after the last of these three.
+    settle_messages(app).await?;
+    settle_jobs(app).await?;
+    settle_messages(app).await
+}
+
+async fn settle_messages(app: &App) -> Result<(), Failure> {
     loop {
         let consumers = app.store().consumers().await?;
         let dead: u64 = consumers.iter().map(|consumer| consumer.dead).sum();
@@ -189,11 +231,13 @@ async fn settle(app: &App) -> Result<(), Failure> {
     }
 }
 
-fn say(word: &Word) {
-    // One write for the whole line, so that a kill leaves it whole or not at all.
-    let line = format!("{word}\n");
-    if std::io::stdout().lock().write_all(line.as_bytes()).is_err() {
-        // The harness is gone, and with it the reason to live.
-        std::process::exit(3);
+async fn settle_jobs(app: &App) -> Result<(), Failure> {
+    let is_left = |state: &JobState| !state.is_final() && *state != JobState::Dead;
+    loop {
+        let queues = app.queues().list().await?;
+        if !queues.iter().flat_map(|queue| &queue.jobs).any(|(state, count)| is_left(state) && *count > 0) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

@@ -41,4 +41,6 @@ fn nothing_is_lost_doubled_or_disordered() {
     }
     eprintln!("{}", campaign.figures);
     assert!(campaign.figures.completed > u64::from(rounds), "there was no load to speak of");
+    let jobs = &campaign.figures.jobs;
+    assert!(jobs.lost > 0 && jobs.alone > 0 && jobs.repeats > 0, "the kills have hit no job: {jobs}");
 }

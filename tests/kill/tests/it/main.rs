@@ -5,6 +5,7 @@
 mod harness;
 
 mod abort;
+mod frozen;
 mod full;
 mod kill;
 mod power;

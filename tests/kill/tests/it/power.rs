@@ -28,6 +28,8 @@ fn full_survives_power_failures() {
     }
     eprintln!("{}", campaign.figures);
     assert!(campaign.figures.completed > u64::from(rounds), "there was no load to speak of");
+    let jobs = &campaign.figures.jobs;
+    assert!(jobs.lost > 0 && jobs.alone > 0 && jobs.repeats > 0, "the kills have hit no job: {jobs}");
 }
 
 /// The shim must be able to hurt: with NORMAL the last commits before a power failure are gone.

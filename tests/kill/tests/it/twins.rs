@@ -3,6 +3,7 @@
 use tidings_kill_tests::plan::Twin;
 
 use crate::harness::audit::Kind;
+use crate::harness::provider::Faults;
 use crate::harness::{Campaign, Setting};
 use crate::kill::seed;
 
@@ -11,7 +12,8 @@ const ROUNDS_MAX: u32 = 60;
 
 fn catch(name: &'static str, twin: Twin, kind: Kind) {
     // Without other trouble, so that nothing but the kill brings the bug to light.
-    let setting = Setting { twin: Some(twin), trouble: false, ..Setting::default() };
+    let setting =
+        Setting { twin: Some(twin), trouble: false, faults: Faults::default(), ..Setting::default() };
     let mut campaign = Campaign::new(name, setting, seed());
     for round in 1..=ROUNDS_MAX {
         campaign.round();
@@ -38,4 +40,19 @@ fn a_cursor_that_moves_after_the_effects_is_caught() {
 #[test]
 fn an_answer_before_the_commit_is_caught() {
     catch("answer before the commit", Twin::EarlyAck, Kind::Lost);
+}
+
+#[test]
+fn a_job_that_is_completed_apart_from_its_effects_is_caught() {
+    catch("completion apart from the effects", Twin::FinishApart, Kind::Doubled);
+}
+
+#[test]
+fn a_job_that_is_told_to_be_done_before_the_commit_is_caught() {
+    catch("completion told before the commit", Twin::EarlyFinish, Kind::Lost);
+}
+
+#[test]
+fn a_dedupe_key_that_is_another_at_each_attempt_is_caught() {
+    catch("a dedupe key per attempt", Twin::KeyPerAttempt, Kind::Doubled);
 }

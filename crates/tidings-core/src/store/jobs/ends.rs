@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-/// What becomes of a job at the end of an attempt.
+/// What becomes of a job at the end of an attempt. One that was asked to be cancelled is not tried again: an end after which
+/// there would be another attempt cancels it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobEnd {
     /// It is done.
@@ -33,7 +34,8 @@ pub enum JobEnd {
         /// Why, in that person's words.
         reason: String,
     },
-    /// Its worker stops in order: the attempt says nothing about the job, and another one is made at once.
+    /// Its worker stops in order: the attempt says nothing about the job, and another one is made at once. A suspect is a
+    /// suspect again.
     GivenBack,
 }
 

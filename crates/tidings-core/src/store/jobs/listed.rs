@@ -91,9 +91,11 @@ pub struct JobRow {
     pub key: Option<Key>,
     /// Attempts begun.
     pub attempts: u32,
-    /// Attempts that failed and count on the retry schedule; from zero again after a person's retry.
+    /// Attempts that failed and count on the retry schedule, the one after which it is dead among them; from zero again after
+    /// a person's retry.
     pub failures: u32,
-    /// How often its worker was lost while it ran, since it last ended an attempt by itself.
+    /// How often its worker was lost while it ran, since it last ended an attempt by itself (to be given back is no such
+    /// end); from zero again after a person's retry.
     pub losses: u32,
     /// When it was enqueued.
     pub at: Timestamp,
@@ -188,7 +190,7 @@ pub struct JobFilter {
     pub state: Option<JobState>,
 }
 
-/// A queue as the store knows it: one that has jobs on record, or was paused.
+/// A queue as the store knows it: one that has jobs on record, or a name of jobs that wait in it, or was paused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueStatus {
     /// Its name.

@@ -30,7 +30,9 @@ pub struct NewJob {
     pub priority: i16,
     /// Not to run before this.
     pub due: Timestamp,
-    /// What it is ordered by, if anything: of the jobs of one queue and key only the oldest that has not ended may run.
+    /// What it is ordered by, if anything: of the jobs of one queue and key only the oldest that has not ended may run,
+    /// whatever it waits for. One that had let go of its key (it was cancelled, or dead) and is revived waits for the one
+    /// that moved up meanwhile, and is next.
     pub key: Option<Key>,
     /// What it is to be unique by, if anything.
     pub unique: Option<UniqueKey>,
@@ -56,7 +58,7 @@ pub struct UniqueKey {
     /// The SHA-256 of the payload: the same key with another payload is a mistake.
     pub hash: [u8; 32],
     /// The key is taken until the job has ended (a dead one has not: it waits for a person), and in any case until this
-    /// time, or the record is deleted.
+    /// time, or the record is deleted. One that was cancelled and is revived does not take its key back.
     pub until: Option<Timestamp>,
 }
 
@@ -71,10 +73,11 @@ pub enum Enqueued {
     Conflict(MessageId),
 }
 
-/// How many jobs of a queue may start in which time, over all its workers.
+/// How many jobs of a queue may start in which time, over all its workers and across restarts. A changed limit holds at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// How many; as many may start at once after a quiet time.
+    /// How many. No period of this length sees more starts; of a large count a twentieth may start at once, the rest comes
+    /// evenly, and at least nineteen twentieths can be used.
     pub count: u32,
     /// In which time.
     pub per: Duration,
@@ -113,7 +116,7 @@ pub struct Claim<'a> {
     pub limit: usize,
     /// Business time.
     pub now: Timestamp,
-    /// The queue's limit, if it has one. It counts claims.
+    /// The queue's limit, if it has one. It counts claims, those of suspects apart.
     pub rate: Option<RateLimit>,
 }
 
@@ -153,6 +156,7 @@ pub struct Claimed {
     pub jobs: Vec<ClaimedJob>,
     /// There may be more to claim now.
     pub more: bool,
-    /// When the next job of the queue is due, or the rate limit allows another, if a time for that is known.
+    /// When the next job of the queue is due, or the rate limit allows another, if a time for that is known. It is later
+    /// than the time of the claim: what can be claimed only by somebody else, or after a pause, is not waited for.
     pub next_at: Option<Timestamp>,
 }

@@ -13,7 +13,8 @@ use crate::store::{StoreError, Watch};
 /// What a heartbeat told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// Of the worker's running jobs those that are to be cancelled, with the reason.
+    /// Of the worker's running jobs those that are to be cancelled, with the reason. Told with each heartbeat until their
+    /// attempts have ended.
     pub cancelled: Vec<(MessageId, String)>,
 }
 
@@ -22,7 +23,8 @@ pub struct Heartbeat {
 pub enum Cancelled {
     /// It is cancelled.
     AtOnce,
-    /// It is running; its worker hears of it with the next heartbeat. It may yet be done first.
+    /// It is running; its worker hears of it with the next heartbeat. It may yet be done, or dead, first; however its attempt
+    /// ends otherwise, it is cancelled then and not tried again.
     Asked,
 }
 
@@ -58,37 +60,44 @@ pub trait JobStore {
     async fn heartbeat(&self, worker: WorkerId) -> Result<Heartbeat, StoreError>;
 
     /// Takes over what lost workers had claimed: those of ended processes, and those whose lease has lapsed, other than
-    /// `worker` itself. Each such attempt is [lost](super::AttemptEnd::Lost), its job becomes a
-    /// [suspect](super::JobState::Suspect), and the workers' ids are void. Returns how many jobs that were.
+    /// `worker` itself, whatever its own lease. Each such attempt is [lost](super::AttemptEnd::Lost), its job becomes a
+    /// [suspect](super::JobState::Suspect) (one that was asked to be cancelled is cancelled), and the workers' ids are
+    /// void. Returns how many jobs that were.
     async fn take_over(&self, worker: WorkerId, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Strikes a worker off that stops in order. What it has claimed and not ended is given back.
+    /// Strikes a worker off that stops in order. What it has claimed and not ended is given back. Does nothing if its id is
+    /// void already.
     async fn dismiss(&self, worker: WorkerId, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Makes jobs of these names (the first of each pair) wait in these queues, wherever they waited before. Returns the
-    /// names that it was told before and is not told now, each with how many of its jobs have not ended.
+    /// Makes jobs of these names (the first of each pair) wait in these queues, wherever they waited before; also those that
+    /// run now, or are revived later. Order per key is order within a queue: jobs that part with their queue wait for each
+    /// other no more, and of those that come together one runs at a time. Returns the names that it was told before and
+    /// is not told now, each with how many of its jobs have not ended (dead ones among them), for as long as there are any.
     async fn place_jobs(&self, queues: &[(Arc<str>, Arc<str>)]) -> Result<Vec<(Arc<str>, u64)>, StoreError>;
 
-    /// Cancels a job that has not ended. Fails with [`StoreError::NotFound`] if there is none.
+    /// Cancels a job that has not ended and is not dead: a dead one is [discarded](Self::discard_job). Fails with
+    /// [`StoreError::NotFound`] if there is none.
     async fn cancel_job(&self, id: MessageId, reason: &str, now: Timestamp) -> Result<Cancelled, StoreError>;
 
-    /// Lets a dead, scheduled or cancelled job run now, with all its retries before it. Fails with
+    /// Lets a dead, scheduled or cancelled job run now, with all its retries before it and no suspicion against it; its
+    /// attempts are counted on. Fails with
     /// [`StoreError::NotFound`] if there is no such job in such a state.
     async fn revive_job(&self, id: MessageId, now: Timestamp) -> Result<(), StoreError>;
 
     /// Gives a dead job up for good. Fails with [`StoreError::NotFound`] if there is no dead job of that id.
     async fn discard_job(&self, id: MessageId, reason: &str, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Stops claims from a queue, until it is resumed; what runs goes on.
+    /// Stops claims from a queue, those of suspects among them, until it is resumed; what runs goes on. The last reason counts.
     async fn pause_queue(&self, queue: &str, reason: &str, now: Timestamp) -> Result<(), StoreError>;
 
     /// Lets a queue go on.
     async fn resume_queue(&self, queue: &str, now: Timestamp) -> Result<(), StoreError>;
 
     /// Enters recurring jobs, and drops those that are not named any more. One that is on record with the same expression
-    /// keeps its time.
+    /// keeps its time. Returns when each of them is due.
     async fn register_crons(&self, crons: &[CronSpec], now: Timestamp) -> Result<Vec<CronTick>, StoreError>;
 
-    /// Returns when there may be something to claim from a queue: see [`Store::watch`](crate::store::Store::watch).
+    /// Returns when there may be something to claim from a queue, suspects among it, or when the next job of it may be due
+    /// earlier than a claim has told: see [`Store::watch`](crate::store::Store::watch).
     fn watch_queue(&self, queue: &str) -> Box<dyn Watch>;
 }

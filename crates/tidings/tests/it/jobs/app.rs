@@ -62,6 +62,8 @@ pub(crate) enum Act {
     Progress,
     /// Calls the command and the query of another module.
     Call,
+    /// Waits until the test opens its gate, and calls a command then.
+    WaitAndCall,
     /// Calls what its module has not declared.
     CallUndeclared,
 }
@@ -237,6 +239,12 @@ async fn act(ctx: &mut JobCtx, label: &str, act: Act) -> Result<()> {
             let open = gate(label);
             tokio::task::spawn_blocking(move || open.wait()).await?;
             finish(ctx, label).await
+        }
+        Act::WaitAndCall => {
+            let open = gate(label);
+            tokio::task::spawn_blocking(move || open.wait()).await?;
+            ctx.send(bump(label, 1)).await?;
+            Ok(())
         }
         Act::Progress => {
             if let Some(step) = ctx.last_progress::<u32>()? {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sqlx::{Connection, SqliteConnection};
 use tidings::store::{JobFilter, JobState};
 use tidings::{Clock, ErrorKind, MessageId, SendError, ToEnqueue, UniqueKeyTaken};
 
@@ -152,4 +153,33 @@ async fn a_transaction_of_ones_own_enqueues_too() {
     let filter = JobFilter { name: Some("work.step".into()), ..JobFilter::default() };
     assert_eq!(harness.app.jobs().list(&filter, 10).await.unwrap().len(), 1);
     assert!(runs("enq-lost").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_transaction_of_the_users_own() {
+    let harness = start().await;
+    let outbox = harness.app.outbox("work").unwrap();
+    let mut own = SqliteConnection::connect(&harness.path().display().to_string()).await.unwrap();
+    let mut tx = own.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let one = outbox.enqueue_in(&mut tx, task("enq-own", Act::Done)).unique("own").await.unwrap();
+    let again = outbox.enqueue_in(&mut tx, task("enq-own", Act::Done)).unique("own").await.unwrap();
+    let many = outbox.enqueue_many_in(&mut tx, orders("enq-own-many", 2)).await.unwrap();
+    assert_eq!((again.id, again.is_new), (one.id, false));
+    assert!(harness.all_jobs().await.is_empty(), "nobody sees them before the commit");
+    tx.commit().await.unwrap();
+    harness.until_job(one.id, JobState::Completed).await;
+    for row in many {
+        harness.until_job(row.unwrap().id, JobState::Completed).await;
+    }
+
+    let mut tx = own.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    outbox.enqueue_in(&mut tx, task("enq-own-undone", Act::Done)).await.unwrap();
+    tx.rollback().await.unwrap();
+    assert_eq!(harness.all_jobs().await.len(), 3);
+    let error = outbox.enqueue_in(&mut own, task("enq-own-bare", Act::Done)).await.unwrap_err();
+    assert!(
+        error.chain().contains("BEGIN IMMEDIATE"),
+        "without a transaction it is refused: {}",
+        error.chain()
+    );
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings::store::{AttemptEnd, DeathReason, JobState};
-use tidings::{BuildError, ShutdownError};
+use tidings::{BuildError, SendError, ShutdownError};
 
 use super::app::{Act, noted, open, runs, step, tables, task, work};
-use crate::app::counters;
+use crate::app::{bump, counters};
 use crate::support::{Harness, build, config};
 
 async fn start() -> Harness {
@@ -171,4 +171,23 @@ async fn a_job_that_kills_the_process_again_and_again_is_dead_without_another_tr
     let next = harness.enqueue(task("stop-lethal-next", Act::Done)).await;
     harness.until_job(next, JobState::Completed).await;
     open("stop-lethal");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_calls_are_refused_because_of_a_stop_has_not_failed() {
+    let harness = start().await;
+    let id = harness.enqueue(task("stop-call", Act::WaitAndCall)).await;
+    harness.until_runs("stop-call", 1).await;
+    let app = harness.app.clone();
+    let stopping = tokio::spawn(async move { app.shutdown().await });
+    harness
+        .until("no more is taken", async |harness| {
+            matches!(harness.app.send(bump("stop-call", 1)).await, Err(SendError::ShuttingDown { .. }))
+        })
+        .await;
+    open("stop-call");
+    stopping.await.unwrap().unwrap();
+    let harness = harness.start_again_with([counters(), work()]).await.unwrap();
+    let job = harness.until_job(id, JobState::Completed).await;
+    assert_eq!((job.attempts, job.failures), (2, 0));
 }

@@ -1,5 +1,7 @@
 //! What was acknowledged: the account that the database is held against.
 
+use std::collections::HashMap;
+
 use tidings_kill_tests::app;
 use tidings_kill_tests::plan::CallerPlan;
 use tidings_kill_tests::words::Word;
@@ -15,11 +17,15 @@ pub(crate) enum Ack {
 /// The acknowledgements of each account, in the order of its commands: the first is of number 1.
 pub(crate) struct Acks {
     pub(crate) accounts: Vec<(String, Vec<Ack>)>,
+    /// The events of charges that were said to be finished, by account and number. Whoever finds two has found a charge
+    /// that was finished twice.
+    pub(crate) charged: HashMap<(usize, i64), Vec<String>>,
 }
 
 impl Acks {
     pub(crate) fn new(accounts: usize) -> Self {
-        Self { accounts: (0..accounts).map(|number| (format!("a{number}"), Vec::new())).collect() }
+        let accounts = (0..accounts).map(|number| (format!("a{number}"), Vec::new())).collect();
+        Self { accounts, charged: HashMap::new() }
     }
 
     /// Every caller goes on behind its last acknowledgement.
@@ -47,8 +53,19 @@ impl Acks {
                 figures.failed(error);
                 Ok(())
             }
+            Word::Charged { account, seq, event_id } => {
+                let index =
+                    self.index(account).ok_or_else(|| format!("nobody asked for account {account}"))?;
+                self.charged.entry((index, *seq)).or_default().push(event_id.replace('-', ""));
+                figures.charges_told += 1;
+                Ok(())
+            }
+            Word::Fenced { .. } => {
+                figures.fenced += 1;
+                Ok(())
+            }
             Word::Refused(why) => Err(format!("the application did not start: {why}")),
-            Word::Ready | Word::Settled | Word::Stopping => Ok(()),
+            Word::Ready | Word::Frozen { .. } | Word::Settled | Word::Stopping => Ok(()),
         }
     }
 

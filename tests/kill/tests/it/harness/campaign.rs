@@ -9,8 +9,9 @@ use tidings_kill_tests::random::Random;
 use tidings_kill_tests::words::Word;
 
 use super::acks::Acks;
-use super::audit::{Audit, Kind, audit};
+use super::audit::{Audit, Expected, Kind, audit};
 use super::figures::Figures;
+use super::provider::{Faults, Provider, Stage};
 use super::victim::{End, Victim};
 
 /// What a campaign is run with.
@@ -22,11 +23,14 @@ pub(crate) struct Setting {
     pub(crate) durability: Durability,
     pub(crate) twin: Option<Twin>,
     pub(crate) trouble: bool,
+    /// What goes wrong at the provider.
+    pub(crate) faults: Faults,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { accounts: 6, vfs: None, durability: Durability::Full, twin: None, trouble: true }
+        let (durability, faults) = (Durability::Full, Faults::BAD_DAY);
+        Self { accounts: 6, vfs: None, durability, twin: None, trouble: true, faults }
     }
 }
 
@@ -34,6 +38,7 @@ pub(crate) struct Campaign {
     setting: Setting,
     random: Random,
     folder: TempDir,
+    pub(crate) provider: Provider,
     pub(crate) acks: Acks,
     pub(crate) figures: Figures,
     /// Promises broken in what victims said.
@@ -48,17 +53,24 @@ pub(crate) struct Campaign {
 enum Moment {
     AfterSpawn(Duration),
     AfterReady(Duration),
+    /// Under load for a while, then as soon as a charge says that it is finished.
+    AtCharge(Duration),
+    /// Under load for a while, then at the next request to the provider, before or after it is booked.
+    WhileAnswering(Duration, Stage),
     /// Under load for a while, then told to stop, then killed.
     AfterStop(Duration, Duration),
 }
 
 impl Campaign {
     pub(crate) fn new(name: &'static str, setting: Setting, seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let (folder, provider) = begin(&setting, &mut random);
         Self {
             acks: Acks::new(setting.accounts),
             setting,
-            random: Random::new(seed),
-            folder: tempfile::tempdir().expect("there is a folder for temporary files"),
+            random,
+            folder,
+            provider,
             figures: Figures::new(name, seed),
             broken: Vec::new(),
             start_takes: Duration::from_millis(30),
@@ -82,6 +94,11 @@ impl Campaign {
             without: Vec::new(),
             trouble: self.setting.trouble,
             poison: None,
+            lethal: None,
+            freeze: None,
+            provider: self.provider.address(),
+            lease_seconds: 30.0,
+            kills_max: None,
             seed: self.random.draw(),
         }
     }
@@ -101,6 +118,27 @@ impl Campaign {
                 self.await_ready(&mut victim, started);
                 std::thread::sleep(delay);
                 victim.kill()
+            }
+            Moment::AtCharge(load) => {
+                self.await_ready(&mut victim, started);
+                std::thread::sleep(load);
+                let is_charge = |word: &Word| matches!(word, Word::Charged { .. });
+                if victim.hears_next_within(REQUEST_COMES, is_charge) {
+                    self.figures.at_charges += 1;
+                }
+                victim.kill()
+            }
+            Moment::WhileAnswering(load, stage) => {
+                self.await_ready(&mut victim, started);
+                std::thread::sleep(load);
+                let trap = self.provider.hold_next(stage);
+                if trap.catches_within(REQUEST_COMES) {
+                    self.figures.while_answering += 1;
+                }
+                // Only when its caller is dead the provider goes on.
+                let end = victim.kill();
+                drop(trap);
+                end
             }
             Moment::AfterStop(load, delay) => {
                 self.await_ready(&mut victim, started);
@@ -126,8 +164,11 @@ impl Campaign {
 
     fn moment(&mut self) -> Moment {
         match self.random.below(20) {
-            0..5 => Moment::AfterSpawn(self.up_to(self.start_takes * 5 / 4)),
-            5..17 => Moment::AfterReady(self.some_while()),
+            0..4 => Moment::AfterSpawn(self.up_to(self.start_takes * 5 / 4)),
+            4..11 => Moment::AfterReady(self.some_while()),
+            11..13 => Moment::AtCharge(self.some_while()),
+            13..15 => Moment::WhileAnswering(self.some_while(), Stage::BeforeBooking),
+            15..17 => Moment::WhileAnswering(self.some_while(), Stage::AfterBooking),
             _ => {
                 let load = self.some_while();
                 Moment::AfterStop(load, self.up_to(Duration::from_millis(12)))
@@ -168,18 +209,24 @@ impl Campaign {
     /// Settles, then holds the database against the acknowledgements.
     pub(crate) fn audit(&mut self) -> Audit {
         self.settle();
-        let mut found = audit(&self.database(), &self.acks, None);
+        let found = self.audit_as_it_is(&Expected::default());
+        self.figures.audits += 1;
+        found
+    }
+
+    /// Holds the database against the acknowledgements, and against the provider's ledger.
+    pub(crate) fn audit_as_it_is(&mut self, expected: &Expected<'_>) -> Audit {
+        let mut found = audit(&self.database(), &self.acks, &self.provider.ledger(), expected);
         for problem in self.broken.drain(..) {
             found.add(Kind::Words, problem);
         }
-        self.figures.audits += 1;
         found
     }
 
     /// Adds what an audit counted, and goes on with an empty database.
     pub(crate) fn begin_anew(&mut self, last: &Audit) {
         self.count(last);
-        self.folder = tempfile::tempdir().expect("there is a folder for temporary files");
+        (self.folder, self.provider) = begin(&self.setting, &mut self.random);
         self.acks = Acks::new(self.setting.accounts);
     }
 
@@ -187,7 +234,18 @@ impl Campaign {
         self.figures.effects += last.effects;
         self.figures.messages += last.messages;
         self.figures.single_receipts += last.single_receipts;
+        self.figures.jobs += last.jobs;
     }
+}
+
+/// Charges come before this, or the victim has none to make.
+const REQUEST_COMES: Duration = Duration::from_secs(2);
+
+/// An empty folder, with a provider that has booked nothing.
+fn begin(setting: &Setting, random: &mut Random) -> (TempDir, Provider) {
+    let folder = tempfile::tempdir().expect("there is a folder for temporary files");
+    let provider = Provider::open(folder.path(), setting.faults, random.draw());
+    (folder, provider)
 }
 
 /// What a victim was doing when it was killed, from its words; `None` if it had ended by itself.

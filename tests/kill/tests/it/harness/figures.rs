@@ -16,6 +16,10 @@ pub(crate) struct Figures {
     pub(crate) kills: BTreeMap<&'static str, u32>,
     /// Rounds whose victim had ended before it could be killed.
     pub(crate) too_late: u32,
+    /// Kills while the provider had a request and had not answered it.
+    pub(crate) while_answering: u32,
+    /// Kills as soon as a charge was told to be finished.
+    pub(crate) at_charges: u32,
     pub(crate) completed: u64,
     pub(crate) rejected: u64,
     pub(crate) asked_again: u64,
@@ -26,6 +30,65 @@ pub(crate) struct Figures {
     pub(crate) messages: u64,
     /// Receipts of messages that had been parked or were alone in their batch.
     pub(crate) single_receipts: u64,
+    /// Charges that were told to be finished, and those that were refused to finish.
+    pub(crate) charges_told: u64,
+    pub(crate) fenced: u64,
+    /// What became of the jobs of all databases so far.
+    pub(crate) jobs: JobFigures,
+}
+
+/// Jobs, counted by an audit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct JobFigures {
+    pub(crate) completed: u64,
+    pub(crate) dead: u64,
+    /// Attempts that ended in another way than by completing their job.
+    pub(crate) failed: u64,
+    pub(crate) snoozed: u64,
+    pub(crate) given_back: u64,
+    /// Attempts whose worker was lost.
+    pub(crate) lost: u64,
+    /// Attempts that were made alone, because the one before was lost.
+    pub(crate) alone: u64,
+    /// What the provider did, and what it recognised as done.
+    pub(crate) bookings: u64,
+    pub(crate) repeats: u64,
+    pub(crate) money: i64,
+}
+
+impl std::ops::AddAssign for JobFigures {
+    fn add_assign(&mut self, other: Self) {
+        self.completed += other.completed;
+        self.dead += other.dead;
+        self.failed += other.failed;
+        self.snoozed += other.snoozed;
+        self.given_back += other.given_back;
+        self.lost += other.lost;
+        self.alone += other.alone;
+        self.bookings += other.bookings;
+        self.repeats += other.repeats;
+        self.money += other.money;
+    }
+}
+
+impl fmt::Display for JobFigures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} jobs done, {} dead; of their attempts {} were lost and {} made alone after that, {} failed, {} snoozed, {} \
+             given back; the provider booked {} times, recognised {} repeats and took {} in all",
+            self.completed,
+            self.dead,
+            self.lost,
+            self.alone,
+            self.failed,
+            self.snoozed,
+            self.given_back,
+            self.bookings,
+            self.repeats,
+            self.money
+        )
+    }
 }
 
 impl Figures {
@@ -38,6 +101,8 @@ impl Figures {
             audits: 0,
             kills: BTreeMap::new(),
             too_late: 0,
+            while_answering: 0,
+            at_charges: 0,
             completed: 0,
             rejected: 0,
             asked_again: 0,
@@ -45,6 +110,9 @@ impl Figures {
             effects: 0,
             messages: 0,
             single_receipts: 0,
+            charges_told: 0,
+            fenced: 0,
+            jobs: JobFigures::default(),
         }
     }
 
@@ -73,6 +141,8 @@ impl fmt::Display for Figures {
         let phases: Vec<String> =
             self.kills.iter().map(|(phase, count)| format!("{count} {phase}")).collect();
         write!(f, " ({}; {} came too late)", phases.join(", "), self.too_late)?;
+        write!(f, ", {} of them while the provider was about to answer", self.while_answering)?;
+        write!(f, ", {} as soon as a charge was told", self.at_charges)?;
         write!(f, "\n  {} commands acknowledged", self.completed + self.rejected)?;
         write!(f, " ({} rejected, {} asked again)", self.rejected, self.asked_again)?;
         write!(
@@ -81,6 +151,12 @@ impl fmt::Display for Figures {
             self.messages, self.effects, self.single_receipts
         )?;
         write!(f, ", {} audits", self.audits)?;
+        write!(f, "\n  {}", self.jobs)?;
+        write!(
+            f,
+            "\n  {} charges told to be finished, {} refused to finish",
+            self.charges_told, self.fenced
+        )?;
         self.failures
             .iter()
             .try_for_each(|(error, count)| write!(f, "\n  {count} times without an outcome: {error}"))

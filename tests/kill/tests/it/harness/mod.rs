@@ -4,6 +4,7 @@ mod acks;
 pub(crate) mod audit;
 mod campaign;
 mod figures;
+pub(crate) mod provider;
 mod victim;
 
 pub(crate) use campaign::{Campaign, Setting};

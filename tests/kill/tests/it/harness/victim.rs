@@ -104,6 +104,26 @@ impl Victim {
         }
     }
 
+    /// Waits for a word that is said from now on; `false` if it does not come in time.
+    pub(crate) fn hears_next_within(&mut self, time: Duration, wanted: impl Fn(&Word) -> bool) -> bool {
+        self.heard.extend(self.words.try_iter());
+        let until = Instant::now() + time;
+        while let Ok(word) = self.words.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            let found = wanted(&word);
+            self.heard.push(word);
+            if found {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Sends it a signal: `STOP` or `CONT`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let kill = Command::new("kill").arg(format!("-{signal}")).arg(self.id().to_string()).status();
+        assert!(kill.expect("there is a command `kill`").success(), "the victim does not take {signal}");
+    }
+
     /// Tells the victim to end in order.
     pub(crate) fn tell_to_stop(&mut self) {
         self.stdin = None;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use tidings_kill_tests::app::{Way, is_refused, is_rejected};
 
 use super::super::acks::{Ack, Acks};
-use super::facts::{Consumer, Facts, Item, Message, NOBODY, Parked};
+use super::facts::{Consumer, Facts, Item, Job, Message, NOBODY, Parked};
 use super::{Audit, Condemned, Kind};
 
 pub(super) fn run(facts: &Facts, acks: &Acks, condemned: Option<&Condemned<'_>>, found: &mut Audit) {
@@ -24,7 +24,7 @@ pub(super) fn run(facts: &Facts, acks: &Acks, condemned: Option<&Condemned<'_>>,
     receipts_cover_what_was_handled(facts, found);
 }
 
-fn name(acks: &Acks, item: Item) -> String {
+pub(super) fn name(acks: &Acks, item: Item) -> String {
     let account = acks.accounts.get(item.0).map_or("nobody", |(account, _)| account);
     format!("{account}-{}", item.1)
 }
@@ -166,14 +166,17 @@ fn order_is_kept(facts: &Facts, acks: &Acks, found: &mut Audit) {
 fn the_log_is_whole(facts: &Facts, acks: &Acks, found: &mut Audit) {
     let by_id: HashMap<&str, &Message> =
         facts.log.iter().map(|message| (message.id.as_str(), message)).collect();
+    let jobs: HashMap<&str, &Job> = facts.jobs.iter().map(|job| (job.id.as_str(), job)).collect();
     let mut counts: HashMap<(&str, Item), u32> = HashMap::new();
     let mut replies = 0;
     for message in &facts.log {
         match message.kind.as_str() {
             "reply" => replies += 1,
+            // Held against the jobs.
+            _ if is_of_a_job(message) => {}
             _ => *counts.entry((message.name.as_str(), message.item)).or_default() += 1,
         }
-        if let Some(problem) = wrong_cause(message, &by_id, facts, acks) {
+        if let Some(problem) = wrong_cause(message, &by_id, &jobs, facts, acks) {
             let text =
                 format!("{} {} at {}: {problem}", message.name, name(acks, message.item), message.position);
             found.add(Kind::Log, text);
@@ -204,9 +207,14 @@ fn the_log_is_whole(facts: &Facts, acks: &Acks, found: &mut Audit) {
     }
 }
 
+fn is_of_a_job(message: &Message) -> bool {
+    matches!(message.name.as_str(), "payments.charged" | "tidings.job-died")
+}
+
 fn wrong_cause(
     message: &Message,
     by_id: &HashMap<&str, &Message>,
+    jobs: &HashMap<&str, &Job>,
     facts: &Facts,
     acks: &Acks,
 ) -> Option<String> {
@@ -216,6 +224,12 @@ fn wrong_cause(
         let is_root = begins && message.correlation == message.id;
         return (!is_root).then(|| "it names no cause".to_owned());
     };
+    if is_of_a_job(message) {
+        let is_it = jobs
+            .get(cause)
+            .is_some_and(|job| job.item == message.item && job.correlation == message.correlation);
+        return (!is_it).then(|| "its cause is not its job".to_owned());
+    }
     match (message.name.as_str(), by_id.get(cause)) {
         // Caused by a command at the edge, which is no message but has an outcome.
         ("ledger.recorded" | "post.deliver", None) if commands.contains(cause) => {

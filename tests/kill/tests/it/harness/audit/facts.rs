@@ -27,7 +27,60 @@ pub(crate) struct Facts {
     pub(crate) consumers: Vec<Consumer>,
     pub(crate) receipts: Vec<Receipt>,
     pub(crate) parked: Vec<Parked>,
+    /// In the order of their enqueueing.
+    pub(crate) jobs: Vec<Job>,
+    /// By the place of their job, in order.
+    pub(crate) attempts: HashMap<i64, Vec<Attempt>>,
+    pub(crate) orders: Vec<Order>,
+    /// What jobs wrote as they finished, by table, in the order in which they did.
+    pub(crate) finished: HashMap<&'static str, Vec<Finished>>,
     pub(crate) integrity: String,
+}
+
+/// Ids are hexadecimal, without hyphens.
+pub(crate) struct Job {
+    pub(crate) place: i64,
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) queue: String,
+    pub(crate) state: String,
+    pub(crate) key: Option<String>,
+    pub(crate) item: Item,
+    pub(crate) attempts: i64,
+    pub(crate) failures: i64,
+    pub(crate) losses: i64,
+    pub(crate) has_worker: bool,
+    pub(crate) started_at: Option<i64>,
+    pub(crate) death: Option<String>,
+    pub(crate) error: Option<String>,
+    pub(crate) correlation: String,
+    pub(crate) cause: Option<String>,
+}
+
+/// One that did not complete its job.
+pub(crate) struct Attempt {
+    pub(crate) number: i64,
+    pub(crate) ending: String,
+    pub(crate) started_at: i64,
+    pub(crate) ended_at: i64,
+}
+
+/// An order as the application's own table has it.
+pub(crate) struct Order {
+    pub(crate) item: Item,
+    pub(crate) amount: i64,
+    pub(crate) job: String,
+    pub(crate) paid: i64,
+    pub(crate) refused: i64,
+}
+
+/// What a job wrote as it finished.
+pub(crate) struct Finished {
+    pub(crate) item: Item,
+    pub(crate) job: String,
+    pub(crate) receipt: String,
+    /// The event it published, if it did.
+    pub(crate) event: Option<String>,
 }
 
 pub(crate) struct Message {
@@ -120,15 +173,44 @@ impl Facts {
                     error: row.get(3)?,
                 })
             })?,
+            jobs: all(&db, JOBS, |row| job(row, item))?,
+            attempts: attempts(&db)?,
+            orders: all(&db, ORDERS, |row| {
+                Ok(Order {
+                    item: item(row, 0)?,
+                    amount: row.get(2)?,
+                    job: row.get(3)?,
+                    paid: row.get(4)?,
+                    refused: row.get(5)?,
+                })
+            })?,
+            finished: HashMap::from([
+                ("charges", all(&db, CHARGES, |row| finished(row, item))?),
+                ("seals", all(&db, SEALS, |row| finished(row, item))?),
+            ]),
             integrity: db.query_row("PRAGMA integrity_check", [], |row| row.get(0))?,
         })
     }
 }
 
-const LOG: &str = "SELECT position, lower(hex(id)), kind, name, json_extract(data, '$.account'),
-    json_extract(data, '$.seq'), lower(hex(correlation_id)), lower(hex(causation_id)) FROM tidings_log ORDER BY position";
+const LOG: &str = "SELECT position, lower(hex(id)), kind, name,
+    coalesce(json_extract(data, '$.account'), json_extract(data, '$.payload.account')),
+    coalesce(json_extract(data, '$.seq'), json_extract(data, '$.payload.seq')), lower(hex(correlation_id)), lower(hex(causation_id)) FROM tidings_log ORDER BY position";
 
 const CONSUMERS: &str = "SELECT name, kind, reads, cursor, begun_first IS NOT NULL FROM tidings_consumers";
+
+const JOBS: &str = "SELECT place, lower(hex(id)), name, queue, state, key, json_extract(data, '$.account'),
+    json_extract(data, '$.seq'), attempts, failures, losses, worker IS NOT NULL, started_at, death, error,
+    lower(hex(correlation_id)), lower(hex(causation_id)) FROM tidings_jobs ORDER BY place";
+
+const ORDERS: &str =
+    "SELECT account, seq, amount, replace(job_id, '-', ''), paid, refused FROM orders ORDER BY id";
+
+const CHARGES: &str =
+    "SELECT account, seq, replace(job_id, '-', ''), receipt, replace(event_id, '-', '') FROM charges
+    ORDER BY id";
+
+const SEALS: &str = "SELECT account, seq, replace(job_id, '-', ''), receipt, NULL FROM seals ORDER BY rowid";
 
 fn all<T>(db: &Connection, sql: &str, read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
     db.prepare(sql)?.query_map([], read)?.collect()
@@ -178,4 +260,47 @@ fn consumer(row: &Row<'_>) -> Result<Consumer> {
         cursor: row.get(3)?,
         has_begun: row.get(4)?,
     })
+}
+
+fn job(row: &Row<'_>, item: impl Fn(&Row<'_>, usize) -> Result<Item>) -> Result<Job> {
+    Ok(Job {
+        place: row.get(0)?,
+        id: row.get(1)?,
+        name: row.get(2)?,
+        queue: row.get(3)?,
+        state: row.get(4)?,
+        key: row.get(5)?,
+        item: item(row, 6)?,
+        attempts: row.get(8)?,
+        failures: row.get(9)?,
+        losses: row.get(10)?,
+        has_worker: row.get(11)?,
+        started_at: row.get(12)?,
+        death: row.get(13)?,
+        error: row.get(14)?,
+        correlation: row.get(15)?,
+        cause: row.get::<_, Option<String>>(16)?.filter(|cause| !cause.is_empty()),
+    })
+}
+
+fn attempts(db: &Connection) -> Result<HashMap<i64, Vec<Attempt>>> {
+    let sql = "SELECT job, attempt, ending, started_at, ended_at FROM tidings_attempts ORDER BY job, attempt";
+    let rows = all(db, sql, |row| {
+        let attempt = Attempt {
+            number: row.get(1)?,
+            ending: row.get(2)?,
+            started_at: row.get(3)?,
+            ended_at: row.get(4)?,
+        };
+        Ok((row.get(0)?, attempt))
+    })?;
+    let mut attempts: HashMap<i64, Vec<Attempt>> = HashMap::new();
+    for (place, attempt) in rows {
+        attempts.entry(place).or_default().push(attempt);
+    }
+    Ok(attempts)
+}
+
+fn finished(row: &Row<'_>, item: impl Fn(&Row<'_>, usize) -> Result<Item>) -> Result<Finished> {
+    Ok(Finished { item: item(row, 0)?, job: row.get(2)?, receipt: row.get(3)?, event: row.get(4)? })
 }

@@ -1,12 +1,18 @@
-//! Holds a database against the acknowledgements.
+//! Holds a database against the acknowledgements, and against the ledger of the provider.
 
 mod checks;
 mod facts;
+mod jobs;
+mod money;
 
 use std::fmt;
 use std::path::Path;
 
+use tidings_kill_tests::plan::Order;
+
 use super::acks::Acks;
+use super::figures::JobFigures;
+use super::provider::Ledger;
 use facts::Facts;
 
 /// Which promise is broken.
@@ -24,6 +30,10 @@ pub(crate) enum Kind {
     Log,
     /// Receipts do not cover what was handled.
     Receipts,
+    /// What is on record of a job's attempts contradicts itself.
+    Attempts,
+    /// The provider was asked for something else than what is on record.
+    Money,
     /// Work is left over.
     Unsettled,
     /// SQLite's own checks fail.
@@ -39,6 +49,14 @@ pub(crate) struct Condemned<'a> {
     pub(crate) seq: i64,
 }
 
+/// What is not as it should be, and is expected.
+#[derive(Default)]
+pub(crate) struct Expected<'a> {
+    pub(crate) condemned: Option<Condemned<'a>>,
+    /// An order whose charge ended the process until it was dead.
+    pub(crate) lethal: Option<&'a Order>,
+}
+
 /// What an audit found.
 #[derive(Default)]
 pub(crate) struct Audit {
@@ -46,6 +64,7 @@ pub(crate) struct Audit {
     pub(crate) effects: u64,
     pub(crate) messages: u64,
     pub(crate) single_receipts: u64,
+    pub(crate) jobs: JobFigures,
 }
 
 impl Audit {
@@ -70,10 +89,15 @@ impl fmt::Display for Audit {
 }
 
 /// Reads the database, in which nobody works now, and checks every promise.
-pub(crate) fn audit(database: &Path, acks: &Acks, condemned: Option<&Condemned<'_>>) -> Audit {
+pub(crate) fn audit(database: &Path, acks: &Acks, ledger: &Ledger, expected: &Expected<'_>) -> Audit {
     let mut found = Audit::default();
     match Facts::read(database, acks) {
-        Ok(facts) => checks::run(&facts, acks, condemned, &mut found),
+        Ok(facts) => {
+            checks::run(&facts, acks, expected.condemned.as_ref(), &mut found);
+            let orders = money::Orders { facts: &facts, acks, ledger, lethal: expected.lethal };
+            jobs::run(&orders, &mut found);
+            money::run(&orders, &mut found);
+        }
         Err(error) => found.add(Kind::Corrupt, format!("the database cannot be read: {error}")),
     }
     found

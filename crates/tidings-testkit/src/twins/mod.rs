@@ -11,12 +11,15 @@
 //! | [`CoversParked`] | a batch is receipted whole, with what was parked from it | `receipts::receipts_cover_exactly_what_was_handled` |
 //! | [`ClaimsUnread`] | what lies ahead of a consumer is told as handled | `flow::each_handling_is_told_as_it_stands` |
 //! | [`AsksTwice`] | a flow's messages are of another moment than what became of them | `flow::a_flow_is_read_as_of_one_moment` |
+//! | [`jobs`] | bugs in how jobs are kept | see there |
 //!
 //! The twins of the traps that only concurrent writers can spring, a reader by sequence number and a reader by
 //! transaction id, live in the store that has such writers.
 //!
 //! Use them through [`LayeredFactory`](crate::factory::LayeredFactory) and
 //! [`assert_catches`](crate::suite::assert_catches).
+
+pub mod jobs;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

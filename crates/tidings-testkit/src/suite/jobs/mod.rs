@@ -1,0 +1,20 @@
+//! Jobs, their queues, and those who work on them.
+
+pub mod claiming;
+pub mod concurrent;
+pub mod crons;
+pub mod deciding;
+pub mod ending;
+pub mod enqueueing;
+pub mod faults;
+pub mod inspecting;
+pub mod keeping;
+pub mod keys;
+pub mod model;
+pub mod progress;
+pub mod queues;
+pub mod rates;
+mod support;
+pub mod unique;
+pub mod waking;
+pub mod workers;

@@ -1,0 +1,3 @@
+//! The events, as types made from the files in `schemas`.
+
+tidings::contracts!("schemas");

@@ -1,0 +1,1 @@
+CREATE TABLE seals (account TEXT NOT NULL, seq INTEGER NOT NULL, job_id TEXT NOT NULL, receipt TEXT NOT NULL);
