@@ -130,3 +130,22 @@ async fn what_never_ends_is_a_failure_with_the_tree() {
     let told = failure(app.run_until_idle()).await;
     says(&told, &["time.rs", "something was due 100 times", "nothing was published so far"]);
 }
+
+#[tokio::test]
+async fn maintenance_is_waited_for_where_it_is_wanted() {
+    for every_seconds in [60, 600] {
+        let app = TestApp::builder().modules(modules()).config(move |config| {
+            config.retention.every_seconds = every_seconds;
+            config.retention.jobs_days = 0.5;
+        });
+        let app = app.start().await;
+        for order in ["maintained-1", "maintained-2"] {
+            app.send(place(order)).await.completed();
+        }
+        app.advance(hours(11)).await;
+        assert_eq!(app.jobs_named("mail.send").await.len(), 2);
+        app.advance(hours(2)).await;
+        // They are older than half a day. The newest one always stays.
+        assert_eq!(app.jobs_named("mail.send").await.len(), 1);
+    }
+}
