@@ -1,6 +1,12 @@
 //! The plans of the statements that each job costs: a wrong one is right on a small table, and slow on a large one.
 
-use crate::support::open;
+use std::time::Duration;
+
+use tidings_core::ids::MessageId;
+use tidings_core::store::{Claim, JobEnd, JobStore, NewJob, Retention, Store, StoreError, Tx, WorkerId};
+use tidings_core::trace::TraceContext;
+
+use crate::support::{NOW, open, work};
 
 /// Statement, and what its plan must say. Nothing may look at all jobs.
 const PLANS: &[(&str, &str, &[&str])] = &[
@@ -30,7 +36,16 @@ const PLANS: &[(&str, &str, &[&str])] = &[
         include_str!("../../queries/job_key_held.sql"),
         &["tidings_jobs_key (queue=? AND key=?)"],
     ),
-    ("job_promote", include_str!("../../queries/job_promote.sql"), &["tidings_jobs_key (queue=? AND key=?)"]),
+    (
+        "job_promote",
+        include_str!("../../queries/job_promote.sql"),
+        &["tidings_jobs_key (queue=? AND key=?)", "tidings_jobs_key_after (queue=? AND key=?)"],
+    ),
+    (
+        "job_revive",
+        include_str!("../../queries/job_revive.sql"),
+        &["INTEGER PRIMARY KEY (rowid=?)", "tidings_jobs_key (queue=? AND key=?)"],
+    ),
     (
         "job_unique_get",
         include_str!("../../queries/job_unique_get.sql"),
@@ -80,4 +95,48 @@ async fn what_each_job_costs_does_not_grow_with_their_number() {
         };
         assert_eq!(plan.iter().find(scans), None, "{name}: {plan:#?}");
     }
+}
+
+/// The port does not tell of attempts whose job is gone: they would be there for ever, and for nobody.
+#[tokio::test]
+async fn attempts_go_with_their_job() {
+    let temp = open().await;
+    let worker = temp.store.enlist("a test", Duration::from_secs(60)).await.unwrap();
+    for _ in 0..3 {
+        let run = work("a job", move |tx| Box::pin(fail_and_complete(tx, worker)));
+        temp.run(run).await.unwrap();
+    }
+    assert_eq!(temp.count("SELECT count(*) FROM tidings_attempts"), 3);
+    let retention = Retention { jobs_max: 0, ..Retention::default() };
+    temp.store.maintain(&retention, NOW).await.unwrap();
+    let orphans = "SELECT count(*) FROM tidings_attempts WHERE job NOT IN (SELECT place FROM tidings_jobs)";
+    assert_eq!(temp.count(orphans), 0, "attempts go with their job");
+    assert_eq!(temp.count("SELECT count(*) FROM tidings_jobs"), 1, "the newest job keeps its place taken");
+}
+
+async fn fail_and_complete(tx: &mut dyn Tx, worker: WorkerId) -> Result<(), StoreError> {
+    let id = MessageId::new();
+    let job = NewJob {
+        id,
+        name: "x".into(),
+        queue: "x".into(),
+        priority: 0,
+        due: NOW,
+        key: None,
+        unique: None,
+        source: "x".into(),
+        correlation_id: id,
+        causation_id: None,
+        trace: TraceContext::default(),
+        at: NOW,
+        data: "{}".to_owned(),
+    };
+    tx.enqueue(&[job]).await?;
+    let names = ["x".into()];
+    for end in [JobEnd::Retry { due: NOW, error: "x".to_owned() }, JobEnd::Completed] {
+        let claim = Claim { queue: "x", worker, names: &names, limit: 1, now: NOW, rate: None };
+        let claimed = tx.claim_jobs(&claim).await?;
+        assert_eq!(tx.end_attempts(&[(claimed.jobs[0].lease, end)], NOW).await?, [true]);
+    }
+    Ok(())
 }

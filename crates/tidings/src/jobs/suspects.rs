@@ -1,14 +1,17 @@
 //! The lane of suspects.
 //!
 //! A job that was running when its worker was lost may be what ended the process. It runs alone: no other suspect beside
-//! it, and no consumer that is being careful, so that another end would leave one suspect. Ordinary jobs go on meanwhile.
+//! it, and for a while no consumer that is being careful, so that another end would leave one suspect. Ordinary jobs go on
+//! meanwhile.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tidings_core::error::{Error, Result};
 use tidings_core::store::{ClaimedJob, WorkerId};
-use tokio::sync::{Notify, OwnedSemaphorePermit, broadcast, watch};
+use tokio::sync::{MutexGuard, Notify, OwnedSemaphorePermit, broadcast, watch};
+use tokio::time::Instant;
 
 use super::ends::{self, Ended};
 use super::running::Running;
@@ -29,6 +32,10 @@ pub(super) struct SuspectLane {
     stop: watch::Receiver<bool>,
     give_back: watch::Receiver<bool>,
 }
+
+/// How long consumers that go carefully wait for a suspect. What ends a process mostly does so soon; what waits for the
+/// world outside may take minutes, and no listener is to wait for that.
+const ALONE_MAX: Duration = Duration::from_secs(2);
 
 /// A free slot of a queue.
 type Slot = (Arc<QueueFacts>, OwnedSemaphorePermit);
@@ -88,20 +95,20 @@ impl SuspectLane {
                 let slots = free_slots(&mut left).await;
                 (slots, shared.careful.lock().await)
             };
-            let (slots, _alone) = tokio::select! {
+            let (slots, alone) = tokio::select! {
                 ready = ready => ready,
                 () = self.look.notified() => return Ok(true),
                 _ = self.stop.wait_for(|stop| *stop) => return Ok(false),
             };
             if let Some(job) = self.claim(&slots).await? {
-                self.run(job, slots).await?;
+                self.run(job, slots, alone).await?;
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    async fn run(&mut self, job: ClaimedJob, slots: Vec<Slot>) -> Result<()> {
+    async fn run(&mut self, job: ClaimedJob, slots: Vec<Slot>, alone: MutexGuard<'_, ()>) -> Result<()> {
         let slot = slots.into_iter().find(|(queue, _)| queue.name == job.queue);
         let facts = self.shared.jobs.job(&job.name).cloned();
         let Some(((queue, permit), facts)) = slot.zip(facts) else {
@@ -113,7 +120,7 @@ impl SuspectLane {
         } else {
             self.running.start(&facts, job, permit);
         }
-        self.attend(&queue).await
+        self.attend(&queue, alone).await
     }
 
     async fn claim(&self, slots: &[Slot]) -> Result<Option<ClaimedJob>> {
@@ -138,10 +145,13 @@ impl SuspectLane {
     }
 
     /// Waits until the attempt has ended and that is written. Until then no other suspect may run.
-    async fn attend(&mut self, queue: &Arc<QueueFacts>) -> Result<()> {
+    async fn attend(&mut self, queue: &Arc<QueueFacts>, alone: MutexGuard<'_, ()>) -> Result<()> {
+        let let_go_at = Instant::now() + ALONE_MAX;
+        let mut alone = Some(alone);
         while !self.running.all_decided() {
             let wake_at = self.running.next_deadline().unwrap_or(Timestamp::MAX);
             tokio::select! {
+                () = tokio::time::sleep_until(let_go_at), if alone.is_some() => alone = None,
                 () = self.running.wait(&mut self.ended) => {}
                 () = self.shared.clock.sleep_until(wake_at) => {
                     self.running.time_out(self.shared.clock.now(), &mut self.ended);

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings::store::{AttemptEnd, DeathReason, JobState};
-use tidings::{BuildError, SendError, ShutdownError};
+use tidings::{BuildError, Module, SendError, ShutdownError};
 
 use super::app::{Act, noted, open, runs, step, tables, task, work};
-use crate::app::{bump, counters};
+use crate::app::{audit, bump, counters, notes};
 use crate::support::{Harness, build, config};
 
 async fn start() -> Harness {
@@ -102,14 +102,14 @@ async fn jobs_whose_handler_is_gone_stop_the_start_unless_they_are_given_up() {
 
 /// The application as it is after the process was killed and started again: on the file as it was at this moment. The
 /// one before lives on with a file of its own, and hears nothing of it.
-async fn kill_and_start(harness: &Harness) -> Harness {
+async fn kill_and_start(harness: &Harness, modules: impl IntoIterator<Item = Module>) -> Harness {
     use sqlx::Connection;
     let dir = Arc::new(tempfile::tempdir().unwrap());
     let path = harness.path().display().to_string();
     let mut connection = sqlx::SqliteConnection::connect(&path).await.unwrap();
     let snapshot = crate::support::path(&dir).display().to_string();
     sqlx::query("VACUUM INTO $1").bind(snapshot).execute(&mut connection).await.unwrap();
-    let app = build(&dir, &harness.clock, [counters(), work()], config(&dir)).await.unwrap();
+    let app = build(&dir, &harness.clock, modules, config(&dir)).await.unwrap();
     Harness { app, clock: harness.clock.clone(), dir }
 }
 
@@ -130,7 +130,7 @@ async fn jobs_whose_process_was_killed_run_again_one_by_one() {
         harness.until_job(*id, JobState::Running).await;
     }
     let killed = harness;
-    let harness = kill_and_start(&killed).await;
+    let harness = kill_and_start(&killed, [counters(), work()]).await;
     for (place, (label, id)) in labels.iter().zip(&ids).enumerate() {
         harness.until_runs(label, 2).await;
         for later in &ids[place + 1..] {
@@ -158,7 +158,7 @@ async fn a_job_that_kills_the_process_again_and_again_is_dead_without_another_tr
         let harness = killed.last().unwrap();
         harness.until_runs("stop-lethal", losses + 1).await;
         assert_eq!(harness.until_job(id, JobState::Running).await.losses as usize, losses);
-        let next = kill_and_start(harness).await;
+        let next = kill_and_start(harness, [counters(), work()]).await;
         killed.push(next);
     }
     let harness = killed.pop().unwrap();
@@ -190,4 +190,21 @@ async fn a_job_whose_calls_are_refused_because_of_a_stop_has_not_failed() {
     let harness = harness.start_again_with([counters(), work()]).await.unwrap();
     let job = harness.until_job(id, JobState::Completed).await;
     assert_eq!((job.attempts, job.failures), (2, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspect_that_takes_long_keeps_no_listener() {
+    let modules = || [counters(), audit(), work()];
+    let killed = Harness::with(modules()).await;
+    let id = killed.enqueue(task("stop-kill-slow", Act::Wait)).await;
+    killed.until_job(id, JobState::Running).await;
+    let harness = kill_and_start(&killed, modules()).await;
+    harness.until_runs("stop-kill-slow", 2).await;
+    // The listener goes carefully after such an end, and so as not to be suspected itself waits for the suspect; a while.
+    harness.app.send(bump("beside a suspect", 1)).await.unwrap();
+    harness.settle().await;
+    assert_eq!(notes(&harness.path(), "beside a suspect").await, ["bumped to 1"]);
+    assert_eq!(harness.job(id).await.state, JobState::Running);
+    open("stop-kill-slow");
+    harness.until_job(id, JobState::Completed).await;
 }
