@@ -29,7 +29,8 @@ async fn a_chain_has_run_when_it_has_settled() {
 
 #[tokio::test]
 async fn a_state_that_does_not_come_is_told_with_the_newest_flows() {
-    let app = TestApp::builder().modules(modules()).patience(Duration::from_millis(50)).start().await;
+    let app = TestApp::builder().modules(modules()).patience(Duration::from_secs(1)).start().await;
+    app.settle().await;
     let told = failure(app.wait_until("the moon is blue", async || false)).await;
     says(&told, &["settling.rs", "blue. Under way:\n  nothing", "nothing was published so far"]);
     let flow = app.send(place("moon")).await.flow();
