@@ -255,6 +255,8 @@ fn assemble(
         queries: HashMap::new(),
         owners: HashMap::new(),
         check_tables: check_tables(&store),
+        #[cfg(feature = "testing")]
+        maintenance_due: i64::MIN.into(),
         store,
         clock,
         config,

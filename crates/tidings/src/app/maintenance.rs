@@ -15,6 +15,8 @@ pub(crate) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     loop {
         round(&shared).await;
         let due = shared.clock.now().checked_add(every).unwrap_or(jiff::Timestamp::MAX);
+        #[cfg(feature = "testing")]
+        shared.maintenance_due.store(due.as_microsecond(), std::sync::atomic::Ordering::SeqCst);
         tokio::select! {
             () = shared.clock.sleep_until(due) => {}
             _ = stop.wait_for(|stop| *stop) => return,

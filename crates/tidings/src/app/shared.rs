@@ -42,6 +42,9 @@ pub(crate) struct Shared {
     /// Held by the one consumer that is being careful, so that a crash names one suspect.
     pub(crate) careful: tokio::sync::Mutex<()>,
     pub(crate) check_tables: Option<CheckTables>,
+    /// When the next round of maintenance is due, in microseconds; in the past while one is at work.
+    #[cfg(feature = "testing")]
+    pub(crate) maintenance_due: std::sync::atomic::AtomicI64,
 }
 
 /// A consumer of the log, ready to run.

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Whatever takes more steps is a mistake, or is better played in pieces.
 const STEPS_MAX: u32 = 10_000;
 
-/// No round of maintenance after the one at the start: its time is a matter of chance for a test.
+/// No round of maintenance after the one at the start: nobody wants a test to lose what it asserts on.
 const NO_MAINTENANCE_S: u64 = 100 * 365 * 24 * 3_600;
 
 /// Joins modules and settings to an application under test; see [`TestApp::builder`].
@@ -81,7 +81,8 @@ impl TestAppBuilder {
 
     /// Changes the configuration. It begins with the defaults (no file and no environment is read), but for what makes
     /// tests quick and repeatable: a database of its own with `synchronous = "off"`, tables that are guarded, retries without
-    /// jitter, and maintenance at the start only.
+    /// jitter, and maintenance at the start only. Where `retention.every_seconds` says otherwise, a round that is due is waited
+    /// for, but time does not stop at it.
     pub fn config(mut self, change: impl FnOnce(&mut Config) + Send + 'static) -> Self {
         self.changes.push(Box::new(change));
         self

@@ -12,6 +12,7 @@ use tidings_core::store::{Filter, JobFilter, JobRow, JobState, ParkedState};
 use super::TestApp;
 use super::app::beginning;
 use super::fail::{Place, fail, here};
+use super::settle::pause;
 use crate::decode;
 
 impl TestApp {
@@ -55,7 +56,7 @@ impl TestApp {
                     let trees = self.newest_trees().await;
                     fail(place, &format!("no event `{}` matches, and {why}\n{trees}", E::NAME));
                 }
-                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                pause(begun).await;
             }
         }
     }

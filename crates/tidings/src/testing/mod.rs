@@ -142,3 +142,4 @@ pub use builder::TestAppBuilder;
 pub use flow::FlowAssert;
 pub use redeliver::{FailedAgain, Redelivered};
 pub use sending::{Sending, Sent};
+pub use tidings_testkit::clock::ManualClock;

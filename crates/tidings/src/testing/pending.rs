@@ -1,6 +1,7 @@
 //! What is under way now, and what waits for its time.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use tidings_core::error::chain;
@@ -66,13 +67,17 @@ impl TestApp {
         pending
     }
 
-    /// Handlers that run, and commands that are called.
+    /// Handlers that run, commands that are called, and maintenance.
     fn running_now(&self) -> Vec<String> {
         let shared = &self.app.shared;
         let mut running: Vec<String> = shared.underway.names();
         running.iter_mut().for_each(|handler| handler.push_str(" is running"));
         if !shared.gate.is_empty() {
             running.push("a command is being called".to_owned());
+        }
+        // It waits for its time itself, so what is due is at work.
+        if shared.maintenance_due.load(Ordering::SeqCst) <= self.now().as_microsecond() {
+            running.push("maintenance is at work".to_owned());
         }
         running
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tidings::store::JobState;
 use tidings::testing::TestApp;
-use tidings::{Ctx, JobCtx, MessageId, Queue, Result, batch, sql};
+use tidings::{Ctx, JobCtx, Queue, Result, batch, sql};
 
 use crate::shop::{
     OrderRef, Reserved, SendMail, Sent, count, mail, mail_tables, modules, orders, place, post_office,
@@ -96,20 +96,17 @@ async fn an_attempt_runs_out_of_time_where_the_clock_is_moved_by_hand() {
     let mail = mail_tables().job_with(Queue::named("mails"), never_ends, |job| job.timeout(seconds(30)));
     let app = TestApp::start([mail]).await;
     let job = app.enqueue(SendMail { order_id: "never-ends".to_owned() }).await;
-    until_running(&app, job).await;
+    let is_running = async || {
+        let job = app.jobs().get(job).await.unwrap().unwrap();
+        job.state == JobState::Running && tries("never-ends") == 1
+    };
+    app.wait_until("the job is running", is_running).await;
     app.clock().advance(seconds(30));
     app.settle().await;
     let found = app.jobs().get(job).await.unwrap().unwrap();
     assert_eq!((found.state, found.attempts), (JobState::Scheduled, 1));
     app.run_until_idle().await;
     app.flow_of(job).await.jobs_completed(["mail.send"]).is_done();
-}
-
-async fn until_running(app: &TestApp, job: MessageId) {
-    while tries("never-ends") == 0 {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(app.jobs().get(job).await.unwrap().unwrap().state, JobState::Running);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

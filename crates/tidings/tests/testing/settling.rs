@@ -28,6 +28,18 @@ async fn a_chain_has_run_when_it_has_settled() {
 }
 
 #[tokio::test]
+async fn a_state_that_does_not_come_is_told_with_the_newest_flows() {
+    let app = TestApp::builder().modules(modules()).patience(Duration::from_secs(1)).start().await;
+    app.settle().await;
+    let told = failure(app.wait_until("the moon is blue", async || false)).await;
+    says(&told, &["settling.rs", "blue. Under way:\n  nothing", "nothing was published so far"]);
+    let flow = app.send(place("moon")).await.flow();
+    app.settle().await;
+    let told = failure(app.wait_until("the moon is blue", async || false)).await;
+    says(&told, &[&format!("flow {flow}"), "event mail.sent v1"]);
+}
+
+#[tokio::test]
 async fn many_chains_at_once_settle() {
     let app = TestApp::start(modules()).await;
     for order in 0..50 {
@@ -98,6 +110,11 @@ async fn an_application_that_does_not_settle_says_what_is_under_way() {
             "event orders.placed v1",
             "not read yet",
         ],
+    );
+    let told = failure(app.wait_until("the moon is blue", async || false)).await;
+    says(
+        &told,
+        &["settling.rs", "never reached: the moon is blue. Under way:", "queue `mails`: 1 running", "flow "],
     );
     // Nothing of it is awaited at the end of the test: it goes with the runtime.
 }

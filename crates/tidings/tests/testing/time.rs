@@ -107,6 +107,20 @@ async fn a_limited_rate_is_waited_for() {
 }
 
 #[tokio::test]
+async fn what_is_due_and_still_held_by_a_limited_rate_waits() {
+    let mail = mail_tables().job(Queue::named("mails").rate(1, seconds(60)), send_mail);
+    let app = TestApp::start([mail]).await;
+    app.enqueue(SendMail { order_id: "held-1".to_owned() }).await;
+    let mails = app.outbox("mail").unwrap();
+    mails.enqueue(SendMail { order_id: "held-2".to_owned() }).delay(seconds(30)).await.unwrap();
+    app.advance(seconds(30)).await;
+    assert_eq!(orders_of(&app).await, ["held-1"]);
+    app.run_until_idle().await;
+    assert_eq!(orders_of(&app).await, ["held-1", "held-2"]);
+    assert_eq!(app.now(), "2026-01-31T09:31:00Z".parse().unwrap());
+}
+
+#[tokio::test]
 async fn the_past_is_refused() {
     let app = TestApp::builder().modules(modules()).at("2030-01-01T00:00:00Z".parse().unwrap()).start().await;
     assert_eq!(app.now(), "2030-01-01T00:00:00Z".parse().unwrap());
@@ -129,4 +143,23 @@ async fn what_never_ends_is_a_failure_with_the_tree() {
     assert_eq!(tries("snoozes"), 6);
     let told = failure(app.run_until_idle()).await;
     says(&told, &["time.rs", "something was due 100 times", "nothing was published so far"]);
+}
+
+#[tokio::test]
+async fn maintenance_is_waited_for_where_it_is_wanted() {
+    for every_seconds in [60, 600] {
+        let app = TestApp::builder().modules(modules()).config(move |config| {
+            config.retention.every_seconds = every_seconds;
+            config.retention.jobs_days = 0.5;
+        });
+        let app = app.start().await;
+        for order in ["maintained-1", "maintained-2"] {
+            app.send(place(order)).await.completed();
+        }
+        app.advance(hours(11)).await;
+        assert_eq!(app.jobs_named("mail.send").await.len(), 2);
+        app.advance(hours(2)).await;
+        // They are older than half a day. The newest one always stays.
+        assert_eq!(app.jobs_named("mail.send").await.len(), 1);
+    }
 }
