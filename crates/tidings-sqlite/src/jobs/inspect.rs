@@ -1,8 +1,9 @@
 //! Questions about jobs, asked of a connection.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use tidings_core::ids::MessageId;
 use tidings_core::key::Key;
@@ -40,23 +41,62 @@ pub(crate) fn attempts(connection: &Connection, id: MessageId) -> rusqlite::Resu
 }
 
 pub(crate) fn queues(connection: &Connection) -> rusqlite::Result<Vec<QueueStatus>> {
+    let mut found = count_turns(connection)?;
     let state = |row: &Row<'_>| {
         Ok((row.get::<_, String>(0)?, parsed(row, 1, JobState::parse)?, row.get::<_, u32>(2)?))
     };
-    let mut states: HashMap<String, Vec<(JobState, u64)>> = HashMap::new();
     for (queue, state, count) in
         all(connection, include_str!("../../queries/inspect_queue_states.sql"), &[], state)?
     {
-        states.entry(queue).or_default().push((state, count.into()));
+        *found.entry(queue).or_default().jobs.entry(state).or_default() += u64::from(count);
     }
+    let names = serde_json::Value::from_iter(found.keys().map(String::as_str)).to_string();
     let status = |row: &Row<'_>| {
         let name: Arc<str> = row.get(0)?;
-        let mut jobs = states.remove(&*name).unwrap_or_default();
-        jobs.sort();
-        let (oldest_ready, next_due) = (time_or_null(row, 2)?, time_or_null(row, 3)?);
-        Ok(QueueStatus { name, paused: row.get(1)?, jobs, oldest_ready, next_due })
+        let Found { jobs, oldest_ready } = found.remove(&*name).unwrap_or_default();
+        let (paused, next_due) = (row.get(1)?, time_or_null(row, 2)?);
+        Ok(QueueStatus { name, paused, jobs: jobs.into_iter().collect(), oldest_ready, next_due })
     };
-    all(connection, include_str!("../../queries/inspect_queues.sql"), &[], status)
+    all(connection, include_str!("../../queries/inspect_queues.sql"), &[&names], status)
+}
+
+/// What was counted of one queue.
+#[derive(Default)]
+struct Found {
+    jobs: BTreeMap<JobState, u64>,
+    oldest_ready: Option<Timestamp>,
+}
+
+fn count_turns(connection: &Connection) -> rusqlite::Result<HashMap<String, Found>> {
+    let turn = |row: &Row<'_>| {
+        let counted: (String, i64, u32, i64) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        Ok(counted)
+    };
+    let mut found: HashMap<String, Found> = HashMap::new();
+    for (queue, turn, count, first) in
+        all(connection, include_str!("../../queries/inspect_queue_turns.sql"), &[], turn)?
+    {
+        let of = found.entry(queue).or_default();
+        let state = of_turn(turn);
+        *of.jobs.entry(state).or_default() += u64::from(count);
+        if state == JobState::Ready {
+            // The first one of each priority is the oldest of it.
+            let sql = include_str!("../../queries/job_at.sql");
+            let at = connection.prepare_cached(sql)?.query_row([first], |row| time(row, 0))?;
+            of.oldest_ready = of.oldest_ready.into_iter().chain([at]).min();
+        }
+    }
+    Ok(found)
+}
+
+/// The state of a job by its turn: see the column.
+fn of_turn(turn: i64) -> JobState {
+    match turn {
+        ..100_000 => JobState::Ready,
+        100_000 => JobState::Suspect,
+        100_001 => JobState::Running,
+        _ => JobState::Dead,
+    }
 }
 
 fn all<T>(

@@ -135,6 +135,9 @@ pub(super) async fn give_up_jobs(shared: &Shared, name: &Arc<str>, reason: &str)
 
 /// Queues with jobs that this process leaves to others.
 pub(super) async fn tell_of_queues_nobody_works(shared: &Shared) -> Result<(), StoreError> {
+    if shared.config.jobs.only.is_empty() {
+        return Ok(());
+    }
     for queue in shared.store.queues().await? {
         let waiting: u64 = (queue.jobs.iter())
             .filter(|(state, _)| !state.is_final() && *state != JobState::Dead)

@@ -1,0 +1,2 @@
+-- In the order of the index, so that nothing is sorted, however many wait.
+SELECT queue, turn, count(*), min(place) FROM tidings_jobs WHERE turn IS NOT NULL GROUP BY queue, turn

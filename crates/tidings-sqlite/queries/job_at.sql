@@ -1,0 +1,1 @@
+SELECT at FROM tidings_jobs WHERE place = ?1
