@@ -249,7 +249,7 @@ impl Layer for EarlyAck {
 }
 
 /// How much later than its answer a commit comes, or than its effects a completion.
-const LINGERS: Duration = Duration::from_millis(3);
+const LINGERS: Duration = Duration::from_millis(10);
 
 /// Tells when a work has gone well.
 struct Telling {

@@ -8,7 +8,7 @@ use crate::harness::{Campaign, Setting};
 use crate::kill::seed;
 
 /// A planted bug that survives this many kills would survive in earnest.
-const ROUNDS_MAX: u32 = 60;
+const ROUNDS_MAX: u32 = 150;
 
 fn catch(name: &'static str, twin: Twin, kind: Kind) {
     // Without other trouble, so that nothing but the kill brings the bug to light.

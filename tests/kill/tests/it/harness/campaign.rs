@@ -53,12 +53,28 @@ pub(crate) struct Campaign {
 enum Moment {
     AfterSpawn(Duration),
     AfterReady(Duration),
-    /// Under load for a while, then as soon as a charge says that it is finished.
-    AtCharge(Duration),
+    /// Under load for a while, then as soon as the victim says that something is done.
+    AsTold(Duration, Told),
     /// Under load for a while, then at the next request to the provider, before or after it is booked.
     WhileAnswering(Duration, Stage),
     /// Under load for a while, then told to stop, then killed.
     AfterStop(Duration, Duration),
+}
+
+/// What a victim says to be done.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    Command,
+    Charge,
+}
+
+impl Told {
+    fn is(self, word: &Word) -> bool {
+        match self {
+            Self::Command => matches!(word, Word::Done { .. }),
+            Self::Charge => matches!(word, Word::Charged { .. }),
+        }
+    }
 }
 
 impl Campaign {
@@ -119,12 +135,11 @@ impl Campaign {
                 std::thread::sleep(delay);
                 victim.kill()
             }
-            Moment::AtCharge(load) => {
+            Moment::AsTold(load, told) => {
                 self.await_ready(&mut victim, started);
                 std::thread::sleep(load);
-                let is_charge = |word: &Word| matches!(word, Word::Charged { .. });
-                if victim.hears_next_within(REQUEST_COMES, is_charge) {
-                    self.figures.at_charges += 1;
+                if victim.hears_next_within(WORK_COMES, |word| told.is(word)) {
+                    self.figures.as_told += 1;
                 }
                 victim.kill()
             }
@@ -132,7 +147,7 @@ impl Campaign {
                 self.await_ready(&mut victim, started);
                 std::thread::sleep(load);
                 let trap = self.provider.hold_next(stage);
-                if trap.catches_within(REQUEST_COMES) {
+                if trap.catches_within(WORK_COMES) {
                     self.figures.while_answering += 1;
                 }
                 // Only when its caller is dead the provider goes on.
@@ -165,8 +180,9 @@ impl Campaign {
     fn moment(&mut self) -> Moment {
         match self.random.below(20) {
             0..4 => Moment::AfterSpawn(self.up_to(self.start_takes * 5 / 4)),
-            4..11 => Moment::AfterReady(self.some_while()),
-            11..13 => Moment::AtCharge(self.some_while()),
+            4..10 => Moment::AfterReady(self.some_while()),
+            10 => Moment::AsTold(self.some_while(), Told::Command),
+            11..13 => Moment::AsTold(self.some_while(), Told::Charge),
             13..15 => Moment::WhileAnswering(self.some_while(), Stage::BeforeBooking),
             15..17 => Moment::WhileAnswering(self.some_while(), Stage::AfterBooking),
             _ => {
@@ -238,8 +254,8 @@ impl Campaign {
     }
 }
 
-/// Charges come before this, or the victim has none to make.
-const REQUEST_COMES: Duration = Duration::from_secs(2);
+/// What is waited for under load comes before this, or the victim has nothing to do.
+const WORK_COMES: Duration = Duration::from_secs(2);
 
 /// An empty folder, with a provider that has booked nothing.
 fn begin(setting: &Setting, random: &mut Random) -> (TempDir, Provider) {

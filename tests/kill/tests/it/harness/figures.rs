@@ -18,8 +18,8 @@ pub(crate) struct Figures {
     pub(crate) too_late: u32,
     /// Kills while the provider had a request and had not answered it.
     pub(crate) while_answering: u32,
-    /// Kills as soon as a charge was told to be finished.
-    pub(crate) at_charges: u32,
+    /// Kills as soon as something was told to be done.
+    pub(crate) as_told: u32,
     pub(crate) completed: u64,
     pub(crate) rejected: u64,
     pub(crate) asked_again: u64,
@@ -102,7 +102,7 @@ impl Figures {
             kills: BTreeMap::new(),
             too_late: 0,
             while_answering: 0,
-            at_charges: 0,
+            as_told: 0,
             completed: 0,
             rejected: 0,
             asked_again: 0,
@@ -142,7 +142,7 @@ impl fmt::Display for Figures {
             self.kills.iter().map(|(phase, count)| format!("{count} {phase}")).collect();
         write!(f, " ({}; {} came too late)", phases.join(", "), self.too_late)?;
         write!(f, ", {} of them while the provider was about to answer", self.while_answering)?;
-        write!(f, ", {} as soon as a charge was told", self.at_charges)?;
+        write!(f, ", {} as soon as something was told to be done", self.as_told)?;
         write!(f, "\n  {} commands acknowledged", self.completed + self.rejected)?;
         write!(f, " ({} rejected, {} asked again)", self.rejected, self.asked_again)?;
         write!(
