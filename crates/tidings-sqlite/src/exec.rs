@@ -6,6 +6,7 @@ use tidings_core::envelope::Envelope;
 use tidings_core::store::{StoreError, TableScope};
 use tidings_core::value::{Row, Value};
 
+use crate::columns::Columns;
 use crate::env::Env;
 
 /// A parameter of one of the store's own statements, borrowed.
@@ -59,6 +60,19 @@ pub(crate) trait Statements: Send {
         sql: &'static str,
         params: &[Param<'_>],
     ) -> impl Future<Output = Result<Vec<Vec<Value>>, StoreError>> + Send;
+
+    /// Runs one of the store's own queries, and reads each row.
+    fn read<T: Send>(
+        &mut self,
+        sql: &'static str,
+        params: &[Param<'_>],
+        mut read: impl FnMut(&mut Columns<'_>) -> Result<T, StoreError> + Send,
+    ) -> impl Future<Output = Result<Vec<T>, StoreError>> + Send {
+        async move {
+            let rows = self.query(sql, params).await?;
+            rows.iter().map(|row| read(&mut Columns::new(row))).collect()
+        }
+    }
 
     /// Remembers to wake, after the commit, those who work on a queue.
     fn wake_queue(&mut self, queue: &str);

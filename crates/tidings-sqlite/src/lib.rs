@@ -79,6 +79,7 @@
 //! not offered: they would promise what they cannot keep.
 
 mod checker;
+mod columns;
 mod config;
 mod consumers;
 mod contents;

@@ -13,6 +13,7 @@ use tidings_core::envelope::Envelope;
 use tidings_core::store::{StoreError, TableScope};
 use tidings_core::value::{Row, Value};
 
+use crate::columns::Columns;
 use crate::env::Env;
 use crate::error::{EndedBy, from_native, shorten};
 use crate::exec::{Exec, Param, Statements};
@@ -309,6 +310,28 @@ impl Statements for NativeDriver {
             },
         );
         std::future::ready(rows)
+    }
+
+    fn read<T: Send>(
+        &mut self,
+        sql: &'static str,
+        params: &[Param<'_>],
+        mut read: impl FnMut(&mut Columns<'_>) -> Result<T, StoreError> + Send,
+    ) -> impl Future<Output = Result<Vec<T>, StoreError>> + Send {
+        let rows = self.with(
+            || shorten(sql),
+            |inner| {
+                let mut statement = inner.connection.prepare_cached(sql)?;
+                bind(&mut statement, params)?;
+                let mut rows = statement.raw_query();
+                let mut found = Vec::new();
+                while let Some(row) = rows.next()? {
+                    found.push(read(&mut Columns::new(row)));
+                }
+                Ok(found)
+            },
+        );
+        std::future::ready(rows.and_then(|rows| rows.into_iter().collect()))
     }
 
     fn wake_queue(&mut self, queue: &str) {

@@ -1,39 +1,38 @@
 //! Working off jobs that do nothing, with the state of each on record.
 
-use std::path::Path;
-use std::time::Instant;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rusqlite::Connection;
 use tempfile::TempDir;
-use tidings::Error;
+use tidings::store::Retention;
+use tidings::{App, Error};
 
 use crate::arguments::Bench;
 use crate::floor::{self, Message};
 use crate::measure::{Aim, Figure, interleave};
-use crate::work::{self, Work};
+use crate::work::{self, BEGUN, Work};
 
 const JOBS: usize = 20_000;
 const ENDED: usize = 200_000;
 
 pub(in crate::scenarios) async fn run(bench: &Bench) -> tidings::Result<Vec<Figure>> {
     let (jobs, ended) = (bench.scaled(JOBS), bench.scaled(ENDED));
-    let fresh = filled(bench, 0, jobs).await?;
-    let (ours, floor) = interleave(
-        bench,
-        "drain",
-        async || ours(bench, fresh.path(), jobs).await,
-        async || by_hand(bench, jobs).await,
-    )
-    .await?;
-    let used = filled(bench, ended, jobs).await?;
+    let empty = Plant::new(bench, 0).await?;
+    let (ours, floor) =
+        interleave(bench, "drain", async || empty.drain(jobs).await, async || by_hand(bench, jobs).await)
+            .await?;
+    let used = Plant::new(bench, ended).await?;
     let (ours_used, ours_again) = interleave(
         bench,
         "drain with ended ones there",
-        async || self::ours(bench, used.path(), jobs).await,
-        async || self::ours(bench, fresh.path(), jobs).await,
+        async || used.drain(jobs).await,
+        async || empty.drain(jobs).await,
     )
     .await?;
+    empty.app.shutdown().await?;
+    used.app.shutdown().await?;
     let mut figures = vec![Figure {
         name: format!("drain of {jobs} no-op jobs"),
         unit: "jobs/s",
@@ -63,42 +62,44 @@ pub(in crate::scenarios) async fn run(bench: &Bench) -> tidings::Result<Vec<Figu
     Ok(figures)
 }
 
-/// A database with so many jobs that have ended, and so many that wait in a paused queue.
-async fn filled(bench: &Bench, ended: usize, waiting: usize) -> tidings::Result<TempDir> {
-    let folder = bench.fresh()?;
-    let app = work::start(folder.path()).await?;
-    let since = Timestamp::now();
-    work::enqueue(&app, ended).await?;
-    let connection = Connection::open(folder.path().join("ours.db"))?;
-    work::until_completed(&connection, ended, since).await?;
-    app.queues().pause(work::QUEUE, "what follows is measured later").await?;
-    work::enqueue(&app, waiting).await?;
-    app.shutdown().await?;
-    Ok(folder)
+/// An application that runs all the time, as it would; with so many jobs that have ended, or none.
+struct Plant {
+    app: App,
+    connection: Connection,
+    keeps: u64,
+    _folder: TempDir,
 }
 
-async fn ours(bench: &Bench, from: &Path, jobs: usize) -> tidings::Result<f64> {
-    let folder = bench.fresh()?;
-    let file = folder.path().join("ours.db");
-    std::fs::copy(from.join("ours.db"), &file)?;
-    // Otherwise the copy would be on its way to the disk while commits wait for it.
-    std::fs::File::open(&file)?.sync_all()?;
-    let app = work::start(folder.path()).await?;
-    let connection = Connection::open(&file)?;
-    let before = work::BEGUN.load(std::sync::atomic::Ordering::Relaxed);
-    let (started, since) = (Instant::now(), Timestamp::now());
-    app.queues().resume(work::QUEUE).await?;
-    // What has begun is known without asking the database; whether it is committed, only by asking.
-    while work::BEGUN.load(std::sync::atomic::Ordering::Relaxed) - before < jobs {
-        if started.elapsed().as_secs() > 60 {
-            return Err(Error::failed("the jobs do not get begun"));
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+impl Plant {
+    async fn new(bench: &Bench, ended: usize) -> tidings::Result<Self> {
+        let folder = bench.fresh()?;
+        let app = work::start(folder.path()).await?;
+        let connection = Connection::open(folder.path().join("ours.db"))?;
+        let since = Timestamp::now();
+        work::enqueue(&app, ended).await?;
+        work::until_completed(&connection, ended, since).await?;
+        Ok(Self { app, connection, keeps: u64::try_from(ended)?, _folder: folder })
     }
-    work::until_completed(&connection, jobs, since).await?;
-    let took = started.elapsed();
-    app.shutdown().await?;
-    Ok(jobs as f64 / took.as_secs_f64())
+
+    async fn drain(&self, jobs: usize) -> tidings::Result<f64> {
+        self.app.queues().pause(work::QUEUE, "until it is measured").await?;
+        work::enqueue(&self.app, jobs).await?;
+        // What earlier rounds have left goes, and the write-ahead log is emptied.
+        let retention = Retention { jobs_max: self.keeps, ..Retention::default() };
+        self.app.store().maintain(&retention, Timestamp::now()).await?;
+        let before = BEGUN.load(Relaxed);
+        let (started, since) = (Instant::now(), Timestamp::now());
+        self.app.queues().resume(work::QUEUE).await?;
+        // What has begun is known without asking the database; whether it is committed, only by asking.
+        while BEGUN.load(Relaxed) - before < jobs {
+            if started.elapsed().as_secs() > 60 {
+                return Err(Error::failed("the jobs do not get begun"));
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        work::until_completed(&self.connection, jobs, since).await?;
+        Ok(jobs as f64 / started.elapsed().as_secs_f64())
+    }
 }
 
 async fn by_hand(bench: &Bench, jobs: usize) -> tidings::Result<f64> {

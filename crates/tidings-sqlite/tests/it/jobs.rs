@@ -11,8 +11,8 @@ use crate::support::{NOW, open, work};
 /// Statement, and what its plan must say. Nothing may look at all jobs.
 const PLANS: &[(&str, &str, &[&str])] = &[
     (
-        "job_claim",
-        include_str!("../../queries/job_claim.sql"),
+        "job_ready",
+        include_str!("../../queries/job_ready.sql"),
         &["USING INDEX tidings_jobs_turn (queue=? AND turn<?)"],
     ),
     (
@@ -57,8 +57,8 @@ const PLANS: &[(&str, &str, &[&str])] = &[
         &["tidings_jobs_unique (name=? AND unique_key=?)"],
     ),
     (
-        "job_claim_suspect",
-        include_str!("../../queries/job_claim_suspect.sql"),
+        "job_suspect",
+        include_str!("../../queries/job_suspect.sql"),
         &["tidings_jobs_turn (queue=? AND turn=?)"],
     ),
     ("job_lost", include_str!("../../queries/job_lost.sql"), &["tidings_jobs_turn (queue=? AND turn=?)"]),

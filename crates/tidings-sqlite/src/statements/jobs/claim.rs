@@ -8,7 +8,8 @@ use tidings_core::store::{Claim, Claimed, ClaimedJob, JobLease, StoreError, Work
 use tidings_core::trace::{TraceContext, TraceParent};
 
 use super::rate::Rate;
-use super::{Columns, time};
+use super::time;
+use crate::columns::Columns;
 use crate::exec::{Param, Statements};
 
 /// So many delayed jobs become ready in one transaction at most; the next claim goes on.
@@ -48,15 +49,15 @@ pub(crate) async fn claim<E: Statements>(exec: &mut E, claim: &Claim<'_>) -> Res
 /// Whether the queue is paused, and its next free time.
 async fn queue_state<E: Statements>(exec: &mut E, queue: &str) -> Result<(bool, Option<i64>), StoreError> {
     let rows = exec.query(include_str!("../../../queries/job_queue_get.sql"), &[Param::Text(queue)]).await?;
-    let Some(row) = rows.into_iter().next() else { return Ok((false, None)) };
-    let mut columns = Columns::new(row, "tidings_queues");
+    let Some(row) = rows.first() else { return Ok((false, None)) };
+    let mut columns = Columns::new(row);
     Ok((columns.int()? == 1, columns.int_or_null()?))
 }
 
 async fn next_due<E: Statements>(exec: &mut E, queue: &str) -> Result<Option<Timestamp>, StoreError> {
     let rows = exec.query(include_str!("../../../queries/job_next_due.sql"), &[Param::Text(queue)]).await?;
-    let Some(row) = rows.into_iter().next() else { return Ok(None) };
-    let due = Columns::new(row, "tidings_jobs").int_or_null()?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let due = Columns::new(row).int_or_null()?;
     Ok(due.and_then(|due| Timestamp::from_microsecond(due).ok()))
 }
 
@@ -69,24 +70,13 @@ async fn begin_ready<E: Statements>(
         return Ok(Vec::new());
     }
     let names = json_array(claim.names);
-    let params = [
-        Param::Text(claim.queue),
-        Param::Text(&names),
-        Param::Int(i64::try_from(limit).unwrap_or(i64::MAX)),
-        Param::Int(claim.worker.0),
-        time(claim.now),
-    ];
-    let rows = exec.query(include_str!("../../../queries/job_claim.sql"), &params).await?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let params = [Param::Text(claim.queue), Param::Text(&names), Param::Int(limit)];
     let queue: Arc<str> = claim.queue.into();
-    let read = |row| {
-        let mut columns = Columns::new(row, "tidings_jobs");
-        let priority = columns.int()?;
-        let job = claimed(&mut columns, claim.names, claim.worker, |_| Ok(queue.clone()))?;
-        Ok(((priority, job.lease.place), job))
-    };
-    let mut jobs = rows.into_iter().map(read).collect::<Result<Vec<_>, StoreError>>()?;
-    jobs.sort_unstable_by_key(|(turn, _)| *turn);
-    Ok(jobs.into_iter().map(|(_, job)| job).collect())
+    let read = |columns: &mut Columns<'_>| claimed(columns, claim.names, claim.worker, |_| Ok(queue.clone()));
+    let jobs = exec.read(include_str!("../../../queries/job_ready.sql"), &params, read).await?;
+    begin(exec, &jobs, claim.worker, claim.now).await?;
+    Ok(jobs)
 }
 
 pub(crate) async fn claim_suspect<E: Statements>(
@@ -100,14 +90,29 @@ pub(crate) async fn claim_suspect<E: Statements>(
         return Ok(None);
     }
     let (of_queues, of_names) = (json_array(queues), json_array(names));
-    let params = [Param::Text(&of_queues), Param::Text(&of_names), Param::Int(worker.0), time(now)];
-    let rows = exec.query(include_str!("../../../queries/job_claim_suspect.sql"), &params).await?;
-    let Some(row) = rows.into_iter().next() else { return Ok(None) };
-    let mut columns = Columns::new(row, "tidings_jobs");
-    let _priority = columns.int()?;
-    claimed(&mut columns, names, worker, |columns| Ok(columns.text()?.into())).map(Some)
+    let params = [Param::Text(&of_queues), Param::Text(&of_names)];
+    let read =
+        |columns: &mut Columns<'_>| claimed(columns, names, worker, |columns| Ok(columns.text()?.into()));
+    let mut jobs = exec.read(include_str!("../../../queries/job_suspect.sql"), &params, read).await?;
+    begin(exec, &jobs, worker, now).await?;
+    Ok(jobs.pop())
 }
 
+async fn begin<E: Statements>(
+    exec: &mut E,
+    jobs: &[ClaimedJob],
+    worker: WorkerId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let places = serde_json::Value::from_iter(jobs.iter().map(|job| job.lease.place)).to_string();
+    let params = [Param::Text(&places), Param::Int(worker.0), time(now)];
+    exec.execute(include_str!("../../../queries/job_begin.sql"), &params).await.map(drop)
+}
+
+/// A job whose next attempt is about to begin.
 fn claimed(
     columns: &mut Columns<'_>,
     names: &[Arc<str>],
@@ -117,9 +122,10 @@ fn claimed(
     let place = columns.int()?;
     let id = columns.id()?;
     let name = columns.text()?;
-    let key = columns.text_or_null()?.map(Key::from_stored);
-    let attempt = columns.count()?;
+    let key = columns.text_or_null()?.map(|key| Key::from_stored(key.to_owned()));
+    let attempt = columns.count()?.saturating_add(1);
     let is_plain = columns.int()? == 0 && key.is_none();
+    let text = |text: Option<&str>| text.map(str::to_owned);
     Ok(ClaimedJob {
         // Many jobs share a name, and the caller has it already.
         name: names.iter().find(|known| ***known == *name).cloned().unwrap_or_else(|| name.into()),
@@ -131,12 +137,12 @@ fn claimed(
         correlation_id: columns.id()?,
         causation_id: columns.id_or_null()?,
         trace: TraceContext {
-            parent: columns.text_or_null()?.as_deref().and_then(TraceParent::parse),
-            tracestate: columns.text_or_null()?,
-            baggage: columns.text_or_null()?,
+            parent: columns.text_or_null()?.and_then(TraceParent::parse),
+            tracestate: text(columns.text_or_null()?),
+            baggage: text(columns.text_or_null()?),
         },
-        progress: columns.text_or_null()?,
-        data: columns.text()?,
+        progress: text(columns.text_or_null()?),
+        data: columns.text()?.to_owned(),
         queue: queue(columns)?,
     })
 }

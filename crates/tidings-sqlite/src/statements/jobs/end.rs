@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use tidings_core::store::{AttemptEnd, JobEnd, JobLease, JobState, StoreError};
 use tidings_core::value::Value;
 
-use super::{Columns, lease_params, promote, time};
+use super::{lease_params, promote, time};
+use crate::columns::Columns;
 use crate::exec::{Param, Statements};
 
 /// Ends attempts; says of each whether its lease was good.
@@ -58,8 +59,9 @@ async fn complete<E: Statements>(
     let places = serde_json::Value::from_iter(group.iter().map(|index| ends[*index].0.place)).to_string();
     let [_, worker, attempt] = lease_params(&first);
     let params = [Param::Text(&places), worker, attempt, time(at)];
-    let rows = exec.query(include_str!("../../../queries/job_complete_all.sql"), &params).await?;
-    rows.into_iter().map(|row| Columns::new(row, "tidings_jobs").int()).collect()
+    let sql = include_str!("../../../queries/job_complete_all.sql");
+    let places = exec.read(sql, &params, |columns: &mut Columns<'_>| columns.int()).await?;
+    Ok(places.into_iter().collect())
 }
 
 async fn end_one<E: Statements>(
@@ -161,8 +163,10 @@ async fn after<E: Statements>(
     end: &JobEnd,
     at: Timestamp,
 ) -> Result<(), StoreError> {
-    let mut columns = Columns::new(row, "tidings_jobs");
-    let (queue, key) = (columns.text()?, columns.text_or_null()?);
+    let (queue, key) = {
+        let mut columns = Columns::new(&row);
+        (columns.text()?.to_owned(), columns.text_or_null()?.map(str::to_owned))
+    };
     if let Some(key) = key {
         promote(exec, &queue, &key, at).await?;
     } else if *end != JobEnd::Completed {

@@ -2,7 +2,8 @@
 
 use tidings_core::store::{Enqueued, JobState, NewJob, StoreError, UniqueKey};
 
-use super::{Columns, time};
+use super::time;
+use crate::columns::Columns;
 use crate::exec::{Param, Statements};
 use crate::statements::log::id;
 
@@ -63,7 +64,7 @@ async fn enqueue_unique<E: Statements>(
         // Nothing else than the key can be in the way, and within the one write transaction it stays there.
         return Err(StoreError::Corrupt { what: "the index of unique jobs".to_owned(), source: None });
     };
-    let mut columns = Columns::new(row, "tidings_jobs");
+    let mut columns = Columns::new(&row);
     let there = columns.id()?;
     let is_same = columns.bytes_or_null()?.is_some_and(|hash| hash == unique.hash);
     Ok(if is_same { Enqueued::Existing(there) } else { Enqueued::Conflict(there) })

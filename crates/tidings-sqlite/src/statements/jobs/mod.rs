@@ -11,7 +11,6 @@ pub(crate) use enqueue::enqueue;
 
 use jiff::Timestamp;
 use tidings_core::store::{JobLease, RateLimit, StoreError};
-use tidings_core::value::Value;
 
 use crate::exec::{Param, Statements};
 
@@ -62,80 +61,4 @@ async fn promote<E: Statements>(
     exec.execute(include_str!("../../../queries/job_promote.sql"), &params).await?;
     exec.wake_queue(queue);
     Ok(())
-}
-
-/// A row of the store's own tables, column by column.
-struct Columns<'s> {
-    row: std::vec::IntoIter<Value>,
-    /// Which table, for errors.
-    of: &'s str,
-}
-
-impl<'s> Columns<'s> {
-    fn new(row: Vec<Value>, of: &'s str) -> Self {
-        Self { row: row.into_iter(), of }
-    }
-
-    fn next(&mut self) -> Result<Value, StoreError> {
-        self.row.next().ok_or_else(|| self.unreadable())
-    }
-
-    fn int(&mut self) -> Result<i64, StoreError> {
-        match self.next()? {
-            Value::Int(int) => Ok(int),
-            _ => Err(self.unreadable()),
-        }
-    }
-
-    fn int_or_null(&mut self) -> Result<Option<i64>, StoreError> {
-        match self.next()? {
-            Value::Null => Ok(None),
-            Value::Int(int) => Ok(Some(int)),
-            _ => Err(self.unreadable()),
-        }
-    }
-
-    fn count(&mut self) -> Result<u32, StoreError> {
-        u32::try_from(self.int()?).map_err(|_| self.unreadable())
-    }
-
-    fn time(&mut self) -> Result<Timestamp, StoreError> {
-        Timestamp::from_microsecond(self.int()?).map_err(|_| self.unreadable())
-    }
-
-    fn text(&mut self) -> Result<String, StoreError> {
-        self.text_or_null()?.ok_or_else(|| self.unreadable())
-    }
-
-    fn text_or_null(&mut self) -> Result<Option<String>, StoreError> {
-        match self.next()? {
-            Value::Null => Ok(None),
-            Value::Text(text) => Ok(Some(text)),
-            _ => Err(self.unreadable()),
-        }
-    }
-
-    fn bytes_or_null(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.next()? {
-            Value::Null => Ok(None),
-            Value::Bytes(bytes) => Ok(Some(bytes)),
-            _ => Err(self.unreadable()),
-        }
-    }
-
-    fn id_or_null(&mut self) -> Result<Option<tidings_core::ids::MessageId>, StoreError> {
-        let Some(bytes) = self.bytes_or_null()? else { return Ok(None) };
-        match uuid::Uuid::from_slice(&bytes) {
-            Ok(id) => Ok(Some(tidings_core::ids::MessageId(id))),
-            Err(_) => Err(self.unreadable()),
-        }
-    }
-
-    fn id(&mut self) -> Result<tidings_core::ids::MessageId, StoreError> {
-        self.id_or_null()?.ok_or_else(|| self.unreadable())
-    }
-
-    fn unreadable(&self) -> StoreError {
-        StoreError::Corrupt { what: format!("a row of {}", self.of), source: None }
-    }
 }

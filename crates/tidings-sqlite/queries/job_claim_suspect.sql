@@ -1,9 +1,0 @@
-UPDATE tidings_jobs SET state = 'running', turn = 100001, worker = ?3, attempts = attempts + 1, started_at = ?4
-WHERE place = (SELECT place FROM tidings_jobs
-               WHERE turn = 100000 AND queue IN (SELECT value FROM json_each(?1))
-                 AND name IN (SELECT value FROM json_each(?2))
-                 AND NOT EXISTS (SELECT 1 FROM tidings_queues AS q WHERE q.name = queue AND q.paused_at IS NOT NULL)
-               ORDER BY place
-               LIMIT 1)
-RETURNING priority, place, id, name, key, attempts, unique_key IS NOT NULL, failures, losses, at, correlation_id,
-          causation_id, traceparent, tracestate, baggage, progress, data, queue
