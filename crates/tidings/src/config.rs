@@ -6,10 +6,12 @@ mod sources;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use tidings_core::error::chain;
 use tidings_core::retry::RetrySchedule;
 use tidings_core::store::{Limits, Retention};
 
@@ -123,8 +125,8 @@ impl CommandsConfig {
     }
 }
 
-/// Why a configuration was refused.
-#[derive(Debug, thiserror::Error)]
+/// Why a configuration was refused. `Debug` tells it like `Display`, with all causes.
+#[derive(thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
     #[error("cannot read {}", .path.display())]
@@ -142,6 +144,12 @@ pub enum ConfigError {
         /// What is wrong, with line and column for a file.
         problem: String,
     },
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&chain(self))
+    }
 }
 
 impl Default for Config {

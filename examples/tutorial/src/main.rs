@@ -20,13 +20,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::create_dir_all(&mail_folder)?;
     // `tidings.toml` and `TIDINGS_*`, if there are any. Without them the database is `tidings.db`, here.
     let app = App::builder().modules(modules(mail_folder)).config(Config::load()?).build().await?;
-    let book = rooms::Book {
-        room: "library".to_owned(),
-        starts_at: jiff::Timestamp::now(),
-        guest: "Ada".to_owned(),
-    };
-    let booking_id = app.send(book).await?;
-    eprintln!("booked: {booking_id}");
+    eprintln!("type `<room> <guest>`, and end with ctrl-d");
+    for line in std::io::stdin().lines() {
+        let line = line?;
+        let Some((room, guest)) = line.split_once(' ') else { continue };
+        let book =
+            rooms::Book { room: room.to_owned(), starts_at: jiff::Timestamp::now(), guest: guest.to_owned() };
+        match app.send(book).await {
+            Ok(booking_id) => eprintln!("booked: {booking_id}"),
+            Err(error) => eprintln!("{error}"),
+        }
+    }
     app.shutdown().await?; // running work ends; what is left goes on with the next start
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! From declarations to a running application.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use tidings_core::clock::SharedClock;
 use tidings_core::contract::ContractInfo;
+use tidings_core::error::chain;
 use tidings_core::store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -34,8 +36,9 @@ pub struct AppBuilder {
     store: Option<Arc<dyn Store>>,
 }
 
-/// Why an application does not start.
-#[derive(Debug, thiserror::Error)]
+/// Why an application does not start. `Debug` tells it like `Display`, with all causes: that is what a `main` prints that
+/// returns it.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// The declarations contradict each other.
@@ -56,7 +59,13 @@ pub enum BuildError {
     NoStore,
 }
 
-fn list<T: std::fmt::Display>(items: &[T]) -> String {
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&chain(self))
+    }
+}
+
+fn list<T: fmt::Display>(items: &[T]) -> String {
     items.iter().map(|item| format!("\n  - {item}")).collect()
 }
 

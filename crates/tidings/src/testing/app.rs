@@ -1,7 +1,9 @@
 //! The application under test, and what it stands on.
 
+use std::collections::HashSet;
 use std::ops::Deref;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -35,6 +37,8 @@ pub struct TestApp {
     /// How far what was published was held against its readers.
     pub(super) checked: tokio::sync::Mutex<Checked>,
     pub(super) checks_readers: bool,
+    /// The flows of commands that were sent: one that wrote nothing leaves nothing on record.
+    pub(super) sent: Mutex<HashSet<MessageId>>,
     /// Gone once it is given to whoever stops the application.
     pub(super) folder: Option<TempDir>,
 }
@@ -57,7 +61,9 @@ impl TestApp {
 
     /// Sends a command and waits for its outcome. What it caused goes on; [`settle`](Self::settle) waits for that.
     pub fn send<C: Command>(&self, command: C) -> Sending<'_, C> {
-        Sending::new(self.app.send(command))
+        let command = self.app.send(command);
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).insert(command.id());
+        Sending::new(command)
     }
 
     /// Publishes an event on behalf of the module that owns it; returns the flow that begins with it.

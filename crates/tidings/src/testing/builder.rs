@@ -1,6 +1,6 @@
 //! Starting an application under test.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -153,6 +153,7 @@ impl TestAppBuilder {
         let clock = Arc::new(self.clock.clone());
         let app = App::builder().modules(self.modules).contracts(&self.contracts).config(config).clock(clock);
         Ok(TestApp {
+            sent: Mutex::default(),
             app: app.build().await?,
             clock: self.clock,
             patience: self.patience,

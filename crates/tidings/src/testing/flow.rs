@@ -1,9 +1,10 @@
 //! Assertions on one flow.
 
+use std::sync::PoisonError;
+
 use tidings_core::envelope::{MessageKind, Recorded};
 use tidings_core::error::chain;
 use tidings_core::flow::{Flow, FlowFacts, FlowId, HandlingState, What, find};
-use tidings_core::ids::MessageId;
 use tidings_core::store::JobState;
 
 use super::TestApp;
@@ -14,7 +15,8 @@ impl TestApp {
     /// flow, or of anything in it.
     ///
     /// # Panics
-    /// If a text is no id.
+    /// If a text is no id, or nothing on record belongs to it: an assertion on nothing would hold whatever happens. Only the flow
+    /// of a command that this test has sent may be empty.
     #[track_caller]
     pub fn flow_of<I>(&self, id: I) -> impl Future<Output = FlowAssert>
     where
@@ -32,10 +34,10 @@ impl TestApp {
         let store = self.app.store().as_ref();
         let found = find(store, id).await.unwrap_or_else(|error| fail(place, &chain(&error)));
         let flow = found.unwrap_or_else(|| match id {
-            FlowId::Message(id) => Flow::of(FlowFacts::empty(id)),
-            FlowId::Trace(digits) | FlowId::Either(digits) => {
-                Flow::of(FlowFacts::empty(MessageId(uuid::Uuid::from_u128(digits))))
+            FlowId::Message(id) if self.sent.lock().unwrap_or_else(PoisonError::into_inner).contains(&id) => {
+                Flow::of(FlowFacts::empty(id))
             }
+            id => fail(place, &format!("nothing on record belongs to {id}")),
         });
         let messages = store.flow(flow.correlation_id).await;
         FlowAssert { messages: messages.unwrap_or_else(|error| fail(place, &chain(&error))), flow }

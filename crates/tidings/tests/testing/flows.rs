@@ -164,14 +164,21 @@ async fn durable_commands_and_replies_are_part_of_the_flow() {
 }
 
 #[tokio::test]
-async fn a_flow_is_found_by_anything_in_it_and_one_of_nothing_is_empty() {
+async fn a_flow_is_found_by_anything_in_it_and_one_of_nothing_is_a_mistake() {
     let app = TestApp::start(modules()).await;
     let sent = app.send(place("found")).await;
     app.settle().await;
     let mail = app.jobs_named("mail.send").await[0].id;
     app.flow_of(mail).await.published(["orders.placed"]);
     app.flow_of(sent.flow().to_string().as_str()).await.published(["orders.placed"]);
-    app.flow_of(tidings::MessageId::new()).await.published_exactly([]).no_dead_letters().fan_out_at_most(0);
+    let mistaken = tidings::MessageId::new();
+    let told = failure(async { app.flow_of(mistaken).await }).await;
+    says(&told, &["flows.rs:", "nothing on record belongs to", &mistaken.to_string()]);
+    // A refused command is one that was sent, so its flow may be empty.
+    let mut nothing = place("nothing");
+    nothing.pieces = 0;
+    let refused = app.send(nothing).await;
+    app.flow_of(refused.flow()).await.published_exactly([]).no_dead_letters().fan_out_at_most(0);
     let told = failure(async { app.flow_of("order 7").await }).await;
     says(&told, &["flows.rs:", "order 7"]);
 }
