@@ -10,10 +10,11 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use tidings::{App, Command, Config, Ctx, Job, JobCtx, Migration, Module, Outcome, Queue, Result, sql};
 
-use crate::floor::jobs::BATCH;
 use crate::orders::{INSERT_ORDER, Place, TABLES};
 
 pub(crate) const QUEUE: &str = "work";
+/// How many run at once: twice as many as are claimed in one transaction, so that some run while others are claimed.
+const RUNNING: usize = 1_024;
 
 #[derive(Clone, Job, Serialize, Deserialize)]
 #[job("orders.work")]
@@ -74,7 +75,7 @@ pub(crate) async fn start(folder: &Path) -> Result<App> {
         .tables(["orders", "copies"])
         .migrations(&[Migration { version: 1, name: "tables", sql: TABLES }])
         .command(place_with_work)
-        .job(Queue::named(QUEUE).concurrency(BATCH), work);
+        .job(Queue::named(QUEUE).concurrency(RUNNING), work);
     let mut config = Config::default();
     config.store.path = folder.join("ours.db");
     // What has ended stays: that it costs nothing is one of the things to be shown.

@@ -39,7 +39,7 @@ pub(in crate::scenarios) async fn run(bench: &Bench) -> tidings::Result<Vec<Figu
         aim: Aim::AtLeast(0.5),
         ours: ours.clone(),
         floor,
-        note: "from the queue's resumption until the database says that all are completed; 500 run at a time, each in a \
+        note: "from the queue's resumption until the database says that all are completed; 1,024 run at a time, each in a \
                task of its own with a time limit. The floor is a loop on rusqlite that claims 500 under a durable lease, \
                decodes each, and completes them row by row in the transaction that claims the next",
     }];
