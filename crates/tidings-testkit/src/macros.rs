@@ -202,6 +202,7 @@ macro_rules! conformance {
             keeping::the_number_of_ended_jobs_is_bounded,
             inspecting::jobs_are_listed_by_queue_name_and_state,
             inspecting::the_jobs_of_a_flow_are_told,
+            inspecting::a_time_that_never_comes_is_kept,
             inspecting::queues_count_their_jobs,
             concurrent::no_job_is_given_out_twice,
             concurrent::those_who_come_while_others_take_over_lose_nothing,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use tidings_core::clock::LAST;
 use tidings_core::error::{Error, Result};
 use tidings_core::store::{CronSpec, CronTick, NewJob, StoreError};
 use tidings_core::trace::TraceContext;
@@ -135,7 +136,7 @@ pub(crate) async fn register(shared: &Shared) -> Result<Vec<CronTick>, StoreErro
         .map(|cron| CronSpec {
             name: cron.name.clone(),
             expression: cron.expression.clone(),
-            next: cron.schedule.next_after(now).unwrap_or(Timestamp::MAX),
+            next: cron.schedule.next_after(now).unwrap_or(LAST),
         })
         .collect();
     shared.store.register_crons(&specs, now).await
@@ -165,7 +166,7 @@ async fn fire_due(shared: &Arc<Shared>, ticks: &mut Vec<CronTick>) -> Result<()>
     let now = shared.clock.now();
     for tick in ticks.iter_mut().filter(|tick| tick.due <= now) {
         let cron = shared.jobs.crons.iter().find(|cron| cron.name == tick.name);
-        let next = cron.and_then(|cron| cron.schedule.next_after(now)).unwrap_or(Timestamp::MAX);
+        let next = cron.and_then(|cron| cron.schedule.next_after(now)).unwrap_or(LAST);
         let job = cron.and_then(|cron| cron.job(shared, tick.due, now));
         if fire(shared, tick, next, job).await? {
             tick.due = next;

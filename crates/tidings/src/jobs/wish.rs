@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+pub(super) use tidings_core::clock::after;
+use tidings_core::clock::storable;
 use tidings_core::contract::Job;
 use tidings_core::error::{Error, Result};
 use tidings_core::ids::MessageId;
@@ -183,7 +185,7 @@ pub(super) fn new_job_of<J: Job>(
         name: facts.name.clone(),
         queue: facts.queue.name.clone(),
         priority: wish.priority.unwrap_or(facts.priority),
-        due: wish.not_before.map_or(delayed, |time| time.max(delayed)),
+        due: wish.not_before.map_or(delayed, |time| storable(time.max(delayed))),
         key: wish.key.clone(),
         unique,
         source: module.name.clone(),
@@ -207,12 +209,6 @@ fn may_not(module: &ModuleFacts, job: &str) -> String {
             module.name
         )
     }
-}
-
-/// The end of time is late enough for what lies behind it.
-pub(super) fn after(time: Timestamp, by: Duration) -> Timestamp {
-    let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
-    time.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// What the store says of one job, for whoever enqueued it.

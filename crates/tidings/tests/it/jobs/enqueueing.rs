@@ -88,6 +88,38 @@ async fn a_delayed_job_waits_for_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_for_the_end_of_time_waits_and_is_in_nobodys_way() {
+    let harness = start().await;
+    let outbox = harness.app.outbox("work").unwrap();
+    let mut never = vec![
+        outbox.enqueue(task("enq-never", Act::Done)).delay(Duration::MAX).await.unwrap().id,
+        outbox.enqueue(task("enq-never", Act::Done)).not_before(jiff::Timestamp::MAX).await.unwrap().id,
+        outbox
+            .enqueue(task("enq-never", Act::Done))
+            .delay(Duration::MAX)
+            .unique_for("k", Duration::MAX)
+            .await
+            .unwrap()
+            .id,
+    ];
+    for (label, act) in [("snooze", Act::Snooze(1, u64::MAX)), ("retry", Act::RetryAfter(u64::MAX))] {
+        let label = format!("enq-never-{label}");
+        let id = outbox.enqueue(task(&label, act)).await.unwrap().id;
+        harness.until_runs(&label, 1).await;
+        harness.until_job(id, JobState::Scheduled).await;
+        never.push(id);
+    }
+    let harness = harness.restart_with([counters(), work()]).await.unwrap();
+    for id in never {
+        let job = harness.job(id).await;
+        assert_eq!((job.state, job.due), (JobState::Scheduled, tidings_core::clock::LAST));
+    }
+    let next = harness.enqueue(task("enq-after-never", Act::Done)).await;
+    harness.until_job(next, JobState::Completed).await;
+    assert_eq!(harness.all_jobs().await.len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_unique_job_is_the_only_one_until_it_has_ended() {
     let harness = start().await;
     let outbox = harness.app.outbox("work").unwrap();
