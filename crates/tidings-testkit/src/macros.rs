@@ -170,6 +170,7 @@ macro_rules! conformance {
             unique::a_unique_key_goes_with_its_transaction,
             unique::a_unique_key_is_free_when_its_job_has_ended,
             unique::a_unique_key_may_be_taken_until_a_time,
+            unique::what_keeps_a_key_is_not_counted,
             unique::a_revived_job_does_not_take_its_key_from_another,
             keys::jobs_of_a_key_run_one_by_one_in_order,
             keys::a_head_holds_its_key_until_it_is_done,

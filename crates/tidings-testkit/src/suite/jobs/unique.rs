@@ -117,8 +117,8 @@ fn until(seconds: i64, key: &str, payload: u8, now: i64) -> NewJob {
     NewJob { unique, at: at(now), ..job }
 }
 
-/// A key that is to be taken until a time is taken until then, also after its job has ended; it is free earlier only when
-/// the record is gone, and later only if the job has not ended.
+/// A key that is to be taken until a time is taken until then, also after its job has ended; it is free later only
+/// if the job has not ended. So long no retention deletes its record.
 pub async fn a_unique_key_may_be_taken_until_a_time(factory: &dyn StoreFactory) {
     let mut database = factory.fresh().await;
     let store = database.store();
@@ -157,13 +157,52 @@ pub async fn a_unique_key_may_be_taken_until_a_time(factory: &dyn StoreFactory) 
     let held = worker.claim_one(store.as_ref(), 503).await;
     complete(store.as_ref(), &held, 504).await;
     enqueue_one(store.as_ref(), delayed(90_000)).await;
-    let retention = Retention { jobs_age_max: Duration::from_secs(10), ..Retention::default() };
-    store.maintain(&retention, at(600)).await.expect("maintenance runs");
-    assert_eq!(
-        enqueue(store.as_ref(), &[until(10_000, "k", 3, 601)]).await,
-        [Enqueued::New],
-        "a deleted record holds no key"
+    let by_age = Retention { jobs_age_max: Duration::from_secs(10), ..Retention::default() };
+    let by_count = Retention { jobs_max: 0, ..Retention::default() };
+    for retention in [&by_age, &by_count] {
+        store.maintain(retention, at(600)).await.expect("maintenance runs");
+        assert_eq!(
+            enqueue(store.as_ref(), &[until(10_000, "k", 3, 601)]).await,
+            [Enqueued::Conflict(third.id)],
+            "a record whose key is taken is not deleted"
+        );
+    }
+    for retention in [&by_age, &by_count] {
+        store.maintain(retention, at(10_000)).await.expect("maintenance runs");
+    }
+    assert!(
+        store.job(third.id).await.expect("a job is looked up").is_none(),
+        "a record whose time is over is deleted"
     );
+    assert_eq!(enqueue(store.as_ref(), &[until(20_000, "k", 3, 10_001)]).await, [Enqueued::New]);
+}
+
+/// Those that keep their keys are beyond the bound, and drive no other out.
+pub async fn what_keeps_a_key_is_not_counted(factory: &dyn StoreFactory) {
+    let database = factory.fresh().await;
+    let store = database.store();
+    let worker = Worker::enlist(store.as_ref()).await;
+    let mut kept = Vec::new();
+    for index in 0..8 {
+        let keeps = index % 2 == 0;
+        let new = if keeps { until(100, &format!("k{index}"), 1, 0) } else { job() };
+        let held = worker.begin(store.as_ref(), new, 1).await;
+        complete(store.as_ref(), &held, 2 + index).await;
+        if keeps || index > 3 {
+            kept.push(held.lease.id);
+        }
+    }
+    enqueue_one(store.as_ref(), delayed(90_000)).await;
+    let retention = Retention { jobs_max: 2, ..Retention::default() };
+    let done = store.maintain(&retention, at(50)).await.expect("maintenance runs");
+    assert_eq!(done.jobs_deleted, 2, "the oldest of those that keep nothing go: {done:?}");
+    for id in kept {
+        assert_eq!(
+            state(store.as_ref(), id).await,
+            JobState::Completed,
+            "what keeps a key drives nobody out"
+        );
+    }
 }
 
 /// A cancelled job that is revived lives beside one that has taken its key meanwhile.
