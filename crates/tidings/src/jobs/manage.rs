@@ -84,10 +84,11 @@ impl Jobs<'_> {
         Ok(cancelled)
     }
 
-    /// Lets a dead, scheduled or cancelled job run now, with all its retries before it.
+    /// Lets a dead, scheduled or cancelled job run now, with all its retries before it. A cancelled one takes its unique key
+    /// back.
     ///
     /// # Errors
-    /// If there is no such job in such a state; the store's. Fails at once inside a handler.
+    /// If there is no such job in such a state, or another job has its unique key by now; the store's. Fails at once inside a handler.
     pub async fn retry(&self, id: MessageId) -> Result<(), JobError> {
         refuse_inside_handler("jobs().retry")?;
         let shared = &self.app.shared;
