@@ -208,12 +208,16 @@ impl Module {
     /// A listener, command handler or reply handler has a new name; its progress goes with it, and a handler of commands or
     /// replies also takes what was sent under the old name. Both names without the module. When the new name is given up
     /// again (a roll-back), declare it [`retired`](Self::retired).
+    ///
+    /// Jobs are no part of this: they wait under the name of their type. To rename one, keep the old type registered, with
+    /// its handler, until its jobs are done.
     pub fn renamed(mut self, old: &str, new: &str) -> Self {
         self.renamed.push((old.to_owned(), new.to_owned()));
         self
     }
 
-    /// A listener is no more, and what is still pending for it is given up for this reason.
+    /// A listener is no more, and what is still pending for it is given up for this reason. So is a job: those that have not
+    /// ended are cancelled, and dead ones discarded.
     pub fn retired(mut self, name: &str, reason: &str) -> Self {
         self.retired.push((name.to_owned(), reason.to_owned()));
         self
