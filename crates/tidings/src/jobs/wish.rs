@@ -23,9 +23,48 @@ pub(crate) struct Wish {
     pub(crate) delay: Option<Duration>,
     pub(crate) not_before: Option<Timestamp>,
     pub(crate) priority: Option<i16>,
-    pub(crate) key: Option<Key>,
+    /// Its kind and its value.
+    pub(crate) key: Option<(String, String)>,
     pub(crate) unique: Option<String>,
     pub(crate) unique_for: Option<Duration>,
+}
+
+/// The longest key, in bytes: it is stored and indexed.
+const KEY_BYTES_MAX: usize = 255;
+
+impl Wish {
+    /// What is wrong with the keys, which may be personal and are not told.
+    fn problem(&self) -> Option<String> {
+        if let Some((kind, value)) = &self.key {
+            if !is_kind(kind) {
+                return Some(
+                    "the kind of its key is no plain name; kinds are lower-case letters, digits and underscores, beginning \
+                     with a letter"
+                        .to_owned(),
+                );
+            }
+            if let Some(problem) = unusable("key", value, kind.len() + 1) {
+                return Some(problem);
+            }
+        }
+        self.unique.as_ref().and_then(|key| unusable("unique key", key, 0))
+    }
+}
+
+fn is_kind(kind: &str) -> bool {
+    kind.starts_with(|first: char| first.is_ascii_lowercase())
+        && kind.chars().all(|each| each.is_ascii_lowercase() || each.is_ascii_digit() || each == '_')
+}
+
+/// An empty key is a mistake, not a key: all who make it would share one.
+fn unusable(what: &str, value: &str, more: usize) -> Option<String> {
+    match value.len() {
+        0 => Some(format!("its {what} is empty; leave it out, or say what it stands for")),
+        length if length + more > KEY_BYTES_MAX => {
+            Some(format!("its {what} has {} bytes, more than {KEY_BYTES_MAX}", length + more))
+        }
+        _ => None,
+    }
 }
 
 /// The same options on whatever holds a [`Wish`] in its field `wish`.
@@ -50,13 +89,14 @@ macro_rules! wishes {
         }
 
         /// Jobs of one queue with the same kind and value of key run one after the other, in the order of their enqueueing.
+        /// A kind is lower-case letters, digits and underscores (`order_id`); with it the value has at most 255 bytes.
         pub fn key(mut self, kind: &str, value: &str) -> Self {
-            self.wish.key = Some(Key::new(kind, value));
+            self.wish.key = Some((kind.to_owned(), value.to_owned()));
             self
         }
 
         /// Makes it the only job of its name with this key until it has ended: enqueued again with the same payload it is
-        /// the same job, and with another it is refused.
+        /// the same job, and with another it is refused. The key has at most 255 bytes.
         pub fn unique(mut self, key: &str) -> Self {
             self.wish.unique = Some(key.to_owned());
             self
@@ -173,6 +213,9 @@ pub(super) fn new_job_of<J: Job>(
             data.len()
         )));
     }
+    if let Some(problem) = wish.problem() {
+        return Err(Error::permanent(format!("job `{}` is not enqueued: {problem}", J::NAME)));
+    }
     let (id, at) = (MessageId::new(), shared.clock.now());
     let delayed = after(at, wish.delay.unwrap_or_default());
     let unique = wish.unique.as_ref().map(|key| UniqueKey {
@@ -186,7 +229,7 @@ pub(super) fn new_job_of<J: Job>(
         queue: facts.queue.name.clone(),
         priority: wish.priority.unwrap_or(facts.priority),
         due: wish.not_before.map_or(delayed, |time| storable(time.max(delayed))),
-        key: wish.key.clone(),
+        key: wish.key.as_ref().map(|(kind, value)| Key::new(kind, value)),
         unique,
         source: module.name.clone(),
         // What nothing caused begins a flow of its own.

@@ -215,3 +215,36 @@ async fn in_a_transaction_of_the_users_own() {
         error.chain()
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_no_keys_are_refused_and_not_told() {
+    let harness = start().await;
+    let outbox = harness.app.outbox("work").unwrap();
+    let new = || ToEnqueue::new(task("enq-keys", Act::Done));
+    let (longest, too_long) = ("x".repeat(255), "x".repeat(256));
+    for (job, problem) in [
+        (new().unique(""), "its unique key is empty"),
+        (new().unique_for("", Duration::from_secs(9)), "its unique key is empty"),
+        (new().unique(&too_long), "its unique key has 256 bytes, more than 255"),
+        (new().key("order_id", ""), "its key is empty"),
+        (new().key("order_id", &"x".repeat(247)), "its key has 256 bytes, more than 255"),
+        (new().key("", "alice"), "the kind of its key is no plain name"),
+        (new().key("Bad Kind", "alice"), "the kind of its key is no plain name"),
+        (new().key("a:b", "alice"), "lower-case letters, digits and underscores"),
+        (new().key("1st", "alice"), "beginning with a letter"),
+    ] {
+        let error = outbox.enqueue_many([job]).await.unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Permanent, "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains("job `work.task` is not enqueued") && text.contains(problem),
+            "{problem}: {text}"
+        );
+        assert!(!text.contains("alice"), "a key may be personal: {text}");
+    }
+    assert!(harness.all_jobs().await.is_empty());
+    let good = [new().unique(&longest), new().key("order_id2", &"x".repeat(245)), new().key("k", "a:b c")];
+    for row in outbox.enqueue_many(good).await.unwrap() {
+        assert!(row.unwrap().is_new);
+    }
+}
