@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
+use crate::clock::after;
 use crate::ids::MessageId;
 
 /// Delays between attempts: after attempt `n` fails, the next is due after tier `n`, spread by jitter.
@@ -48,10 +49,10 @@ impl RetrySchedule {
     pub fn next_due(&self, now: Timestamp, id: MessageId, attempts: u32) -> Option<Timestamp> {
         let index = usize::try_from(attempts.checked_sub(1)?).ok()?;
         let tier = self.tiers.get(index)?;
-        let delay = SignedDuration::try_from(spread(*tier, self.jitter_percent, id, attempts)).ok()?;
+        let due = after(now, spread(*tier, self.jitter_percent, id, attempts));
         // Stores keep microseconds. Rounded up, so that what they find due is due for whoever knows the time exactly.
         let stored = TimestampRound::new().smallest(Unit::Microsecond).mode(RoundMode::Ceil);
-        now.checked_add(delay).ok()?.round(stored).ok()
+        due.round(stored).ok()
     }
 }
 
@@ -59,12 +60,14 @@ fn spread(tier: Duration, jitter_percent: u8, id: MessageId, attempt: u32) -> Du
     const STEPS: u64 = 2_001;
     let mixed = (id.0.as_u64_pair().1 ^ u64::from(attempt)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
     let unit = (mixed % STEPS) as f64 / 1_000.0 - 1.0;
-    tier.mul_f64(1.0 + unit * f64::from(jitter_percent) / 100.0)
+    let seconds = tier.as_secs_f64() * (1.0 + unit * f64::from(jitter_percent) / 100.0);
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::LAST;
 
     #[test]
     fn tiers_then_dead() {
@@ -86,6 +89,19 @@ mod tests {
         let (now, id) = (Timestamp::from_nanosecond(1_769_851_800_000_000_001).unwrap(), MessageId::new());
         let due = RetrySchedule::new([Duration::from_nanos(1_500)], 0).next_due(now, id, 1).unwrap();
         assert_eq!(due, Timestamp::from_microsecond(1_769_851_800_000_002).unwrap());
+    }
+
+    #[test]
+    fn a_tier_may_be_as_long_as_can_be_said() {
+        let now: Timestamp = "2026-01-31T09:30:00Z".parse().unwrap();
+        for tier in [Duration::MAX, Duration::from_secs(u64::MAX / 2), Duration::from_secs(1 << 40)] {
+            for jitter in [0, 50, 100] {
+                let due = RetrySchedule::new([tier], jitter).next_due(now, MessageId::new(), 1);
+                assert!(due.is_some_and(|due| due <= LAST && due >= now), "{tier:?} {jitter} %: {due:?}");
+            }
+        }
+        let due = RetrySchedule::new([Duration::MAX], 0).next_due(now, MessageId::new(), 1);
+        assert_eq!(due, Some(LAST));
     }
 
     #[test]

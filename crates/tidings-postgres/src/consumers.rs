@@ -126,7 +126,7 @@ pub(crate) async fn read_parked(
         .iter()
         .map(|row| Ok((Key::from_stored(column(row, "key")?), number(row, "parked")?)))
         .collect::<Result<Vec<_>, StoreError>>()?;
-    Ok(ParkedKeys { keys, next_due: column::<Option<i64>>(&due, "due")?.map(time).transpose()? })
+    Ok(ParkedKeys { keys, next_due: column::<Option<i64>>(&due, "due")?.map(time) })
 }
 
 /// Marks that this process gave the consumer back in order, unless somebody else holds it by now.

@@ -127,7 +127,7 @@ impl Inspect for PostgresStore {
                 first: Position(column(row, "first")?),
                 last: Position(column(row, "last")?),
                 count: number(row, "count")?,
-                at: time(column(row, "at")?)?,
+                at: time(column(row, "at")?),
             })
         };
         row.as_ref().map(receipt).transpose()
@@ -165,7 +165,7 @@ fn status(row: &PgRow) -> Result<ConsumerStatus, StoreError> {
         retrying: number(row, "retrying")?,
         behind: number(row, "behind")?,
         dead: number(row, "dead")?,
-        last_seen: time(column(row, "last_seen")?)?,
+        last_seen: time(column(row, "last_seen")?),
         retired: column(row, "retired_reason")?,
     })
 }
@@ -178,7 +178,7 @@ fn parked(row: &PgRow) -> Result<ParkedRow, StoreError> {
         state: ParkedState::parse(&state).ok_or_else(|| foreign_row("state", &state))?,
         key: column::<Option<String>>(row, "held_key")?.map(Key::from_stored),
         attempts: number(row, "attempts")?,
-        due: column::<Option<i64>>(row, "due")?.map(time).transpose()?,
+        due: column::<Option<i64>>(row, "due")?.map(time),
         error: column(row, "error")?,
     })
 }

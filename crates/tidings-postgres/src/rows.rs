@@ -32,8 +32,8 @@ pub(crate) fn number<T: TryFrom<i64>>(row: &PgRow, name: &str) -> Result<T, Stor
     T::try_from(wide).map_err(|_| foreign_row(name, &wide.to_string()))
 }
 
-pub(crate) fn time(micros: i64) -> Result<Timestamp, StoreError> {
-    Timestamp::from_microsecond(micros).map_err(|_| foreign_row("time", &micros.to_string()))
+pub(crate) fn time(micros: i64) -> Timestamp {
+    tidings_core::clock::from_stored(micros)
 }
 
 /// A count as the database takes it.
@@ -55,7 +55,7 @@ pub(crate) fn recorded(row: &PgRow) -> Result<Recorded, StoreError> {
         version: number(row, "version")?,
         source: text(row, "source")?,
         key: column::<Option<String>>(row, "key")?.map(Key::from_stored),
-        time: time(column(row, "time")?)?,
+        time: time(column(row, "time")?),
         correlation_id: MessageId(column(row, "correlation_id")?),
         causation_id: column::<Option<Uuid>>(row, "causation_id")?.map(MessageId),
         trace: TraceContext {

@@ -25,6 +25,7 @@ CREATE TABLE tidings_jobs (
     holds          INTEGER NOT NULL, -- 1 while it holds back later jobs of its queue and key; 2 while it waits behind a
                                      -- later one, that moved up while it had let go of the key; else 0
     unique_key     TEXT, -- while it is taken
+    unique_wish    TEXT, -- the same for good: what it takes back when it is revived
     unique_hash    BLOB,
     unique_until   INTEGER,
     source         TEXT NOT NULL,

@@ -4,7 +4,7 @@ SET queue = there.queue,
     state = CASE WHEN holds = 0 AND there.head IS NOT NULL THEN 'behind' ELSE 'ready' END,
     turn = CASE WHEN holds = 0 AND there.head IS NOT NULL THEN NULL ELSE priority END,
     holds = CASE WHEN key IS NULL THEN 0 WHEN holds = 0 AND there.head > there.place THEN 2 ELSE 1 END,
-    waits_until = NULL, due = ?2, failures = 0, losses = 0, death = NULL, reason = NULL, died_at = NULL, ended_at = NULL
+    unique_key = unique_wish, waits_until = NULL, due = ?2, failures = 0, losses = 0, death = NULL, reason = NULL, died_at = NULL, ended_at = NULL
 FROM (SELECT place, queue,
              (SELECT min(j.place) FROM tidings_jobs AS j
               WHERE j.queue = job.queue AND j.key = job.key AND j.holds = 1) AS head

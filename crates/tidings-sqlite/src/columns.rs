@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::types::ValueRef;
+use tidings_core::clock::from_stored;
 use tidings_core::ids::MessageId;
 use tidings_core::store::StoreError;
 use tidings_core::value::Value;
@@ -78,7 +79,7 @@ impl<'r> Columns<'r> {
     }
 
     pub(crate) fn time(&mut self) -> Result<Timestamp, StoreError> {
-        Timestamp::from_microsecond(self.int()?).map_err(|_| self.unreadable())
+        self.int().map(from_stored)
     }
 
     pub(crate) fn text(&mut self) -> Result<&'r str, StoreError> {

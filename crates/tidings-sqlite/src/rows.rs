@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::Row;
 use rusqlite::types::Type;
+use tidings_core::clock::from_stored;
 use tidings_core::envelope::{Envelope, MessageKind, Position, Recorded};
 use tidings_core::ids::MessageId;
 use tidings_core::key::Key;
@@ -56,12 +57,12 @@ pub(crate) fn message_id_or_null(row: &Row<'_>, column: usize) -> rusqlite::Resu
 
 /// A column of microseconds as a time.
 pub(crate) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<jiff::Timestamp> {
-    to_time(row.get(column)?, column)
+    row.get(column).map(from_stored)
 }
 
 /// As [`time`], for a column that may be NULL.
 pub(crate) fn time_or_null(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<jiff::Timestamp>> {
-    row.get::<_, Option<i64>>(column)?.map(|micros| to_time(micros, column)).transpose()
+    Ok(row.get::<_, Option<i64>>(column)?.map(from_stored))
 }
 
 /// A column of text as one of a closed set of words.
@@ -88,10 +89,6 @@ pub(crate) fn parsed_or_null<T>(
 
 fn uuid(bytes: &[u8], column: usize) -> rusqlite::Result<MessageId> {
     Uuid::from_slice(bytes).map(MessageId).map_err(|error| unreadable(column, Type::Blob, error.into()))
-}
-
-fn to_time(micros: i64, column: usize) -> rusqlite::Result<jiff::Timestamp> {
-    jiff::Timestamp::from_microsecond(micros).map_err(|error| unreadable(column, Type::Integer, error.into()))
 }
 
 pub(crate) fn unreadable(

@@ -169,10 +169,12 @@ impl Module {
     }
 
     /// Enqueues a job of this module whenever its time comes. The name is durable; the times are a line of `cron`, of five
-    /// fields or of six with seconds first, in a time zone (`Europe/Berlin`).
+    /// fields or of six with seconds first (there is no year), or one of `@hourly`, `@daily`, `@weekly`, `@monthly` and
+    /// `@yearly`, in a time zone (`Europe/Berlin`).
     ///
-    /// Where the clocks change it goes by Vixie's rules: a time of day that is skipped runs right after the gap, one that
-    /// comes twice runs once, and intervals (`*/5`) go on by the time that has passed. Of the times that are missed while no
+    /// Where the clocks change, a line that names hours of the day (`30 2`, `0,30 1-3`, `*/5 9-17`) goes by the clock on the
+    /// wall: times that are skipped run right after the gap, all of them once, and a time that comes twice runs the first
+    /// time. Any other (`*/5 *`, `0 */2`) is an interval, and goes on by the time that has passed. Of the times that are missed while no
     /// process is there, one run is made up for, the last.
     ///
     /// ```
@@ -206,12 +208,16 @@ impl Module {
     /// A listener, command handler or reply handler has a new name; its progress goes with it, and a handler of commands or
     /// replies also takes what was sent under the old name. Both names without the module. When the new name is given up
     /// again (a roll-back), declare it [`retired`](Self::retired).
+    ///
+    /// Jobs are no part of this: they wait under the name of their type. To rename one, keep the old type registered, with
+    /// its handler, until its jobs are done.
     pub fn renamed(mut self, old: &str, new: &str) -> Self {
         self.renamed.push((old.to_owned(), new.to_owned()));
         self
     }
 
-    /// A listener is no more, and what is still pending for it is given up for this reason.
+    /// A listener is no more, and what is still pending for it is given up for this reason. So is a job: those that have not
+    /// ended are cancelled, and dead ones discarded.
     pub fn retired(mut self, name: &str, reason: &str) -> Self {
         self.retired.push((name.to_owned(), reason.to_owned()));
         self

@@ -4,6 +4,8 @@ use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::ids::MessageId;
+
 type Source = Box<dyn StdError + Send + Sync>;
 
 /// An error of a store.
@@ -229,6 +231,16 @@ pub enum StoreError {
     NotFound {
         /// What was asked for.
         what: String,
+    },
+    /// A job that was cancelled cannot have its unique key back.
+    #[error(
+        "job {id} is not run again: its unique key is taken by job {taken_by} by now; wait until that one has ended, or cancel it"
+    )]
+    UniqueTaken {
+        /// The job.
+        id: MessageId,
+        /// The job that has its key.
+        taken_by: MessageId,
     },
     /// The store was closed.
     #[error("the store is closed")]

@@ -14,9 +14,10 @@ pub struct Retention {
     pub messages_hard_max: u64,
     /// At most this many receipts per consumer; older ones are merged.
     pub receipts_max: u64,
-    /// Jobs that ended longer ago than this may go; dead ones wait for a person.
+    /// Jobs that ended longer ago than this may go; dead ones wait for a person, and what keeps a unique key
+    /// stays until its time.
     pub jobs_age_max: Duration,
-    /// When there are more jobs that have ended than this, the oldest may go.
+    /// When there are more jobs that have ended than this, not counting those that keep a unique key, the oldest may go.
     pub jobs_max: u64,
 }
 

@@ -6,7 +6,7 @@ use tidings_core::ids::MessageId;
 use tidings_core::store::{Cancelled, JobState, StoreError};
 
 use super::change_one;
-use crate::rows::parsed;
+use crate::rows::{message_id, parsed};
 use crate::store::SqliteStore;
 
 pub(super) async fn cancel(
@@ -41,13 +41,17 @@ pub(super) async fn cancel(
 pub(super) async fn revive(store: &SqliteStore, id: MessageId, now: Timestamp) -> Result<(), StoreError> {
     let run = move |connection: &Connection| match find(connection, id)? {
         Some((place, JobState::Dead | JobState::Scheduled | JobState::Cancelled)) => {
+            if let Some(taken_by) = taken_by(connection, place, now)? {
+                return Ok(Some(Err(StoreError::UniqueTaken { id, taken_by })));
+            }
             let sql = include_str!("../../queries/job_revive.sql");
-            change_one(connection, sql, params![place, now.as_microsecond()], now).map(Some)
+            change_one(connection, sql, params![place, now.as_microsecond()], now)
+                .map(|queue| Some(Ok(queue)))
         }
         _ => Ok(None),
     };
     let queue = store.change("reviving a job", run).await?;
-    let queue = queue.ok_or_else(|| unknown(id, "that is dead, scheduled or cancelled"))?;
+    let queue = queue.ok_or_else(|| unknown(id, "that is dead, scheduled or cancelled"))??;
     store.wake_queues([queue.as_str()]);
     Ok(())
 }
@@ -70,6 +74,17 @@ pub(super) async fn discard(
     let queue = queue.ok_or_else(|| unknown(id, "that is dead"))?;
     store.wake_queues([queue.as_str()]);
     Ok(())
+}
+
+/// Who has the unique key that a job let go of when it was cancelled.
+fn taken_by(connection: &Connection, place: i64, now: Timestamp) -> rusqlite::Result<Option<MessageId>> {
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+    let wish = connection.query_row(include_str!("../../queries/job_unique_wish.sql"), [place], read);
+    let Some((name, key)) = wish.optional()? else { return Ok(None) };
+    let sql = include_str!("../../queries/job_unique_free.sql");
+    connection.execute(sql, params![name, key, now.as_microsecond()])?;
+    let sql = include_str!("../../queries/job_unique_get.sql");
+    connection.query_row(sql, params![name, key], |row| message_id(row, 0)).optional()
 }
 
 fn find(connection: &Connection, id: MessageId) -> rusqlite::Result<Option<(i64, JobState)>> {

@@ -36,7 +36,7 @@ pub(crate) async fn maintain(
     let outcomes_deleted = chunks::delete_outcomes(store, now).await?;
     chunks::delete_discarded(store, cutoff).await?;
     let receipts_merged = receipts::merge(store, retention.receipts_max).await?;
-    let jobs_deleted = jobs::delete(store, jobs_cutoff, retention.jobs_max).await?;
+    let jobs_deleted = jobs::delete(store, jobs_cutoff, retention.jobs_max, now.as_microsecond()).await?;
     let state = store
         .ask("measuring the log", move |connection| bounds::state(connection, cutoff, messages_max))
         .await?;

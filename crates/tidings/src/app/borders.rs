@@ -165,7 +165,9 @@ pub enum Contradiction {
         said: &'static str,
     },
     /// A handler that is said to live on under a name that nobody has.
-    #[error("`{name}` is declared renamed to `{new}`, but no handler of that name is registered")]
+    #[error(
+        "`{name}` is declared renamed to `{new}`, but no handler of that name is registered; jobs are not renamed so"
+    )]
     RenamedToUnknown {
         /// The former name.
         name: String,
@@ -223,6 +225,14 @@ pub enum Contradiction {
     QueueUseless {
         /// The queue.
         queue: String,
+        /// The job.
+        job: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A job with an option under which it could never be done.
+    #[error("job `{job}`: {problem}")]
+    JobUseless {
         /// The job.
         job: String,
         /// What is wrong.

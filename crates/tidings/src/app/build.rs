@@ -45,8 +45,7 @@ pub enum BuildError {
     #[error("the application contradicts itself:{}", list(.0))]
     Contradictions(Vec<Contradiction>),
     /// Work is pending that nobody here would do.
-    #[error("work is pending for handlers that no longer exist:{}\nkeep a handler's progress with `.renamed(old, new)`, \
-             give it up with `.retired(name, reason)`, or start all the same with `start.allow_orphans`", list(.0))]
+    #[error("work is pending for handlers that no longer exist:{}\n{}", list(.0), super::orphans::advice(.0))]
     Orphans(Vec<Orphan>),
     /// The store cannot be used.
     #[error("the store cannot be used")]

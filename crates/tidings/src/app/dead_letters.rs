@@ -24,6 +24,9 @@ pub enum DeadLetterError {
         /// What it called.
         call: &'static str,
     },
+    /// Called without a reason.
+    #[error("`dead_letters().discard` was given no reason; give one: it is kept, for whoever asks later")]
+    NoReason,
     /// There is no such dead letter, or the store cannot tell.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -54,13 +57,16 @@ impl DeadLetters<'_> {
     /// Gives a dead letter up, for a reason that is kept. What waits behind it goes on.
     ///
     /// # Errors
-    /// If there is no such dead letter; the store's. Fails at once inside a handler.
+    /// If there is no such dead letter, or the reason is empty; the store's. Fails at once inside a handler.
     pub async fn discard(
         &self,
         consumer: &str,
         position: Position,
         reason: &str,
     ) -> Result<(), DeadLetterError> {
+        if reason.trim().is_empty() {
+            return Err(DeadLetterError::NoReason);
+        }
         self.tell(consumer, position, Verdict::Discard(reason.to_owned()), "discard").await
     }
 

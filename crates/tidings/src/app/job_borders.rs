@@ -28,6 +28,13 @@ fn queues(modules: &[Module], found: &mut Vec<Contradiction>) {
             job: name.to_owned(),
             problem: problem.to_owned(),
         };
+        if job.options.timeout.is_some_and(|timeout| timeout.is_zero()) {
+            found.push(Contradiction::JobUseless {
+                job: name.to_owned(),
+                problem: "with a timeout of nothing each attempt would fail; leave it out for `jobs.timeout_seconds`"
+                    .to_owned(),
+            });
+        }
         if queue.concurrency == Some(0) {
             found.push(useless("`concurrency(0)` would never start a job; to stop a queue, pause it"));
         }

@@ -53,6 +53,25 @@ impl Orphan {
     }
 }
 
+/// What can be done about them. Jobs wait under the name of their type, which a handler of another type cannot read.
+pub(super) fn advice(orphans: &[Orphan]) -> String {
+    let is_of_jobs = |orphan: &Orphan| matches!(orphan.pending, Pending::Jobs(_));
+    let mut ways = Vec::new();
+    if !orphans.iter().all(is_of_jobs) {
+        ways.push("keep a handler's progress with `.renamed(old, new)`");
+    }
+    if orphans.iter().any(is_of_jobs) {
+        ways.push(
+            "keep the old type of a job registered, with its handler, until its jobs are done (`.renamed` does nothing for \
+             jobs)",
+        );
+    }
+    format!(
+        "{}; or give it up with `.retired(name, reason)`, or start all the same with `start.allow_orphans`",
+        ways.join("; ")
+    )
+}
+
 /// Refuses a start that would strand work, unless the configuration allows it, and tells of every orphan: even one
 /// without work holds back retention from now on, and has work as soon as something arrives. Returns the jobs that are to
 /// be given up, by name and with the reason.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use tidings_core::clock::after;
 use tidings_core::error::{Error, ErrorKind, Rejection, Result as HandlerResult, reject};
 use tidings_core::ids::MessageId;
 use tidings_core::store::{IdempotencyScope, OutcomeRecord, OutcomeStatus, StoreError};
@@ -166,7 +166,7 @@ pub(crate) fn outcome_record(
     carried: &Carried,
 ) -> HandlerResult<OutcomeRecord> {
     let at = core.now();
-    let kept = SignedDuration::from_hours(i64::from(core.shared.config.commands.idempotency_hours));
+    let kept = Duration::from_secs(u64::from(core.shared.config.commands.idempotency_hours) * 3_600);
     let (status, body) = match carried {
         Ok(output) => (OutcomeStatus::Completed, output.clone()),
         Err(rejection) => {
@@ -182,7 +182,7 @@ pub(crate) fn outcome_record(
         status,
         body,
         at,
-        expires: at.checked_add(kept).unwrap_or(jiff::Timestamp::MAX),
+        expires: after(at, kept),
         unhandled: false,
     })
 }

@@ -16,14 +16,17 @@ mod narrow;
 mod patience;
 mod worker;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use tidings_core::envelope::Position;
 use tidings_core::store::StoreError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::app::{Consumer, Shared};
 use crate::patience::Patience;
+use crate::unit::panicked;
 #[cfg(feature = "testing")]
 pub(crate) use again::again;
 use careful::Care;
@@ -59,7 +62,7 @@ pub(crate) async fn run(
                 let carried = std::mem::take(&mut care);
                 let mut worker =
                     Worker::new(shared.clone(), consumer.clone(), holding, carried, stop.clone());
-                let ended = worker.work(&mut control).await;
+                let ended = unbroken(&name, worker.work(&mut control)).await;
                 if worker.got_on() {
                     patience = Patience::default();
                 }
@@ -75,10 +78,21 @@ pub(crate) async fn run(
                 patience.next()
             }
             Ended::Trouble(error) => patience.pause(&name, &error),
+            Ended::Panicked(error) => {
+                tracing::error!(consumer = %name, error = %error, "the consumer itself panicked; taking it again");
+                patience.next()
+            }
         };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }
+}
+
+/// Works, and answers also if that panics outside of the handlers: nobody waits for the task, and the consumer would be
+/// gone without a word.
+async fn unbroken(name: &str, work: impl Future<Output = Ended>) -> Ended {
+    let worked = AssertUnwindSafe(work).catch_unwind().await;
+    worked.unwrap_or_else(|panic| Ended::Panicked(panicked(name, panic.as_ref())))
 }

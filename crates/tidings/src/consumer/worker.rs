@@ -54,6 +54,8 @@ pub(super) enum Ended {
     Stopped,
     Fenced,
     Trouble(Error),
+    /// Outside of the handlers, whose panics are failures of what they handle.
+    Panicked(StoreError),
 }
 
 impl Worker {

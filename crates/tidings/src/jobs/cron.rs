@@ -7,8 +7,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::{SignedDuration, Timestamp};
+use tidings_core::clock::LAST;
 use tidings_core::error::{Error, Result};
 use tidings_core::store::{CronSpec, CronTick, NewJob, StoreError};
 use tidings_core::trace::TraceContext;
@@ -60,25 +62,88 @@ impl CronDeclaration {
 struct Schedule {
     times: croner::Cron,
     zone: TimeZone,
+    /// It names hours of the day, which are gone through as the clock on the wall shows them; else it is an interval, that
+    /// goes on by the time that has passed.
+    names_hours: bool,
 }
 
 impl Schedule {
     fn parse(expression: &str, zone: &str) -> Result<Self, String> {
+        let fields = expression.split_whitespace().count();
+        if fields > 6 {
+            return Err(format!(
+                "it has {fields} fields; there are five, or six with seconds first, and no year"
+            ));
+        }
         let times = croner::Cron::from_str(expression).map_err(|error| error.to_string())?;
         let zone = TimeZone::get(zone).map_err(|error| error.to_string())?;
-        Ok(Self { times, zone })
+        Ok(Self { times, zone, names_hours: names_hours(expression) })
     }
 
     fn next_after(&self, time: Timestamp) -> Option<Timestamp> {
-        let time = time.to_zoned(self.zone.clone());
-        self.times.find_next_occurrence(&time, false).ok().map(|next| next.timestamp())
+        let there = time.to_zoned(self.zone.clone());
+        if !self.names_hours {
+            return self.times.find_next_occurrence(&there, false).ok().map(|next| next.timestamp());
+        }
+        let mut wall = whole_seconds(there.datetime())?;
+        loop {
+            wall = self.times.find_next_occurrence(&wall, false).ok()?;
+            // What is shown for the second time was there before.
+            if let Some(next) = self.first_shown(wall).filter(|next| *next > time) {
+                return Some(next);
+            }
+        }
     }
 
     /// The last time that is not after this one.
     fn last_until(&self, time: Timestamp) -> Option<Timestamp> {
-        let time = time.to_zoned(self.zone.clone());
-        self.times.find_previous_occurrence(&time, true).ok().map(|last| last.timestamp())
+        let there = time.to_zoned(self.zone.clone());
+        if !self.names_hours {
+            return self.times.find_previous_occurrence(&there, true).ok().map(|last| last.timestamp());
+        }
+        let mut wall = whole_seconds(there.datetime())?;
+        if let AmbiguousOffset::Fold { before, after } = self.zone.to_ambiguous_timestamp(wall).offset() {
+            // Later times of the wall may have been there before, too.
+            wall = wall
+                .checked_add(SignedDuration::from_secs((before.seconds() - after.seconds()).into()))
+                .ok()?;
+        }
+        let mut last = self.times.find_previous_occurrence(&wall, true).ok()?;
+        loop {
+            if let Some(shown) = self.first_shown(last).filter(|shown| *shown <= time) {
+                return Some(shown);
+            }
+            last = self.times.find_previous_occurrence(&last, false).ok()?;
+        }
     }
+
+    /// When the clock on the wall shows a time first; right after the gap, if it skips it.
+    fn first_shown(&self, wall: DateTime) -> Option<Timestamp> {
+        let offset = match self.zone.to_ambiguous_timestamp(wall).offset() {
+            AmbiguousOffset::Unambiguous { offset } | AmbiguousOffset::Fold { before: offset, .. } => offset,
+            AmbiguousOffset::Gap { after, .. } => {
+                let before_the_gap = after.to_timestamp(wall).ok()?;
+                return self.zone.following(before_the_gap).next().map(|change| change.timestamp());
+            }
+        };
+        offset.to_timestamp(wall).ok()
+    }
+}
+
+/// Whether a line says at which hours: neither at all, nor at every so many.
+fn names_hours(expression: &str) -> bool {
+    let fields: Vec<&str> = expression.split_whitespace().collect();
+    let hours = match fields[..] {
+        [nickname] => return !nickname.eq_ignore_ascii_case("@hourly"),
+        [_, hours, _, _, _] | [_, _, hours, _, _, _] => hours,
+        _ => return false,
+    };
+    let is_every = |part: &str| ["*", "?", "0-23", "0/"].iter().any(|every| part.starts_with(every));
+    !hours.split(',').any(is_every)
+}
+
+fn whole_seconds(wall: DateTime) -> Option<DateTime> {
+    wall.with().subsec_nanosecond(0).build().ok()
 }
 
 /// What is wrong with the times of a recurring job, if anything is.
@@ -135,7 +200,7 @@ pub(crate) async fn register(shared: &Shared) -> Result<Vec<CronTick>, StoreErro
         .map(|cron| CronSpec {
             name: cron.name.clone(),
             expression: cron.expression.clone(),
-            next: cron.schedule.next_after(now).unwrap_or(Timestamp::MAX),
+            next: cron.schedule.next_after(now).unwrap_or(LAST),
         })
         .collect();
     shared.store.register_crons(&specs, now).await
@@ -165,7 +230,7 @@ async fn fire_due(shared: &Arc<Shared>, ticks: &mut Vec<CronTick>) -> Result<()>
     let now = shared.clock.now();
     for tick in ticks.iter_mut().filter(|tick| tick.due <= now) {
         let cron = shared.jobs.crons.iter().find(|cron| cron.name == tick.name);
-        let next = cron.and_then(|cron| cron.schedule.next_after(now)).unwrap_or(Timestamp::MAX);
+        let next = cron.and_then(|cron| cron.schedule.next_after(now)).unwrap_or(LAST);
         let job = cron.and_then(|cron| cron.job(shared, tick.due, now));
         if fire(shared, tick, next, job).await? {
             tick.due = next;
@@ -223,7 +288,17 @@ mod tests {
             ("*/5 * * * * *", "UTC", None),
             ("0 0 29 2 *", "UTC", None),
             ("0 0 31 2 *", "UTC", Some("it never comes")),
-            ("0 0 1 1 * * 2020", "UTC", Some("it never comes")),
+            (
+                "0 0 1 1 * * 2020",
+                "UTC",
+                Some("it has 7 fields; there are five, or six with seconds first, and no year"),
+            ),
+            ("0 0 1 1 * * 2099", "UTC", Some("it has 7 fields")),
+            ("@daily", "UTC", None),
+            ("@hourly", "UTC", None),
+            ("@weekly", "UTC", None),
+            ("@monthly", "UTC", None),
+            ("@yearly", "UTC", None),
             ("0 25 * * *", "UTC", Some("Component error")),
             ("every day", "UTC", Some("")),
             ("0 3 * * *", "Europe/Atlantis", Some("Europe/Atlantis")),
@@ -264,5 +339,103 @@ mod tests {
         assert_eq!(days("*/30 * * * *", "2026-10-25T00:00:00Z", 3), half_hours);
         let over_the_gap = ["2026-03-29T00:30:00Z", "2026-03-29T01:00:00Z", "2026-03-29T01:30:00Z"];
         assert_eq!(days("*/30 * * * *", "2026-03-29T00:00:00Z", 3), over_the_gap);
+    }
+
+    /// All times of a day on which the clocks change, and after each minute of that day the last one.
+    #[test]
+    fn hours_that_are_named_run_once_whatever_the_clocks_do() {
+        /// Lines with the times of the day at which they run.
+        type Lines = &'static [(&'static str, &'static [&'static str])];
+        const DAYS: &[(&str, &str, &str, Lines)] = &[
+            (
+                "America/New_York",
+                "2026-03-08T04:59:59Z",
+                "2026-03-09T03:59:59Z",
+                &[
+                    ("30 2 * * *", &["08T07:00"]),
+                    ("30 2,14 * * *", &["08T07:00", "08T18:30"]),
+                    ("15,45 2 * * *", &["08T07:00"]),
+                    ("30 1-3 * * *", &["08T06:30", "08T07:00", "08T07:30"]),
+                    ("0 2,3 * * *", &["08T07:00"]),
+                    ("0 0-6/2 * * *", &["08T05:00", "08T07:00", "08T08:00", "08T10:00"]),
+                    ("*/30 1-3 * * *", &["08T06:00", "08T06:30", "08T07:00", "08T07:30"]),
+                    ("0 30 2,14 * * *", &["08T07:00", "08T18:30"]),
+                    ("@daily", &["08T05:00"]),
+                ],
+            ),
+            (
+                "America/New_York",
+                "2026-11-01T03:59:59Z",
+                "2026-11-02T04:59:59Z",
+                &[
+                    ("30 1 * * *", &["01T05:30"]),
+                    ("30 1,13 * * *", &["01T05:30", "01T18:30"]),
+                    ("0,30 1 * * *", &["01T05:00", "01T05:30"]),
+                    ("30 0-2 * * *", &["01T04:30", "01T05:30", "01T07:30"]),
+                    ("0 1-23/11 * * *", &["01T05:00", "01T17:00", "02T04:00"]),
+                ],
+            ),
+            (
+                "Europe/Berlin",
+                "2026-03-28T22:59:59Z",
+                "2026-03-29T21:59:59Z",
+                &[
+                    ("15,45 2,12 * * *", &["29T01:00", "29T10:15", "29T10:45"]),
+                    ("0 2-4 * * *", &["29T01:00", "29T02:00"]),
+                ],
+            ),
+            (
+                "Europe/Berlin",
+                "2026-10-24T21:59:59Z",
+                "2026-10-25T22:59:59Z",
+                &[
+                    ("15,45 2 * * *", &["25T00:15", "25T00:45"]),
+                    ("30 1-3 * * *", &["24T23:30", "25T00:30", "25T02:30"]),
+                ],
+            ),
+            (
+                "Australia/Lord_Howe",
+                "2026-10-03T13:29:59Z",
+                "2026-10-04T12:59:59Z",
+                &[
+                    ("15 2 * * *", &["03T15:30"]),
+                    ("0,15,45 2 * * *", &["03T15:30", "03T15:45"]),
+                    ("0 2,3 * * *", &["03T15:30", "03T16:00"]),
+                ],
+            ),
+            (
+                "Australia/Lord_Howe",
+                "2026-04-04T12:59:59Z",
+                "2026-04-05T13:29:59Z",
+                &[
+                    ("45 1 * * *", &["04T14:45"]),
+                    ("15,45 1,2 * * *", &["04T14:15", "04T14:45", "04T15:45", "04T16:15"]),
+                ],
+            ),
+        ];
+        for (zone, from, to, lines) in DAYS {
+            let (from, to): (Timestamp, Timestamp) = (from.parse().unwrap(), to.parse().unwrap());
+            for (expression, expected) in *lines {
+                let schedule = Schedule::parse(expression, zone).unwrap();
+                let mut found = Vec::new();
+                let mut time = from;
+                while let Some(next) = schedule.next_after(time).filter(|next| *next <= to) {
+                    found.push(next);
+                    time = next;
+                }
+                let shown: Vec<_> = found.iter().map(|time| time.strftime("%dT%H:%M").to_string()).collect();
+                assert_eq!(shown, *expected, "`{expression}` in {zone}");
+                let mut now = found[0];
+                while now <= to {
+                    let last = found.iter().rfind(|time| **time <= now);
+                    assert_eq!(
+                        schedule.last_until(now).as_ref(),
+                        last,
+                        "`{expression}` in {zone}, the last until {now}"
+                    );
+                    now += SignedDuration::from_millis(60_500);
+                }
+            }
+        }
     }
 }

@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use tidings_core::contract::Job;
 use tidings_core::error::{Error, Result};
 use tidings_core::ids::MessageId;
-use tidings_core::key::Key;
 use tidings_core::store::NewJob;
 
 use super::wish::{Wish, new_job_of, told, wishes};

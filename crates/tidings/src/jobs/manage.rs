@@ -20,6 +20,12 @@ pub enum JobError {
         /// What it called.
         call: &'static str,
     },
+    /// Called without a reason.
+    #[error("`{call}` was given no reason; give one: it is kept, for whoever asks later")]
+    NoReason {
+        /// What was called.
+        call: &'static str,
+    },
     /// There is no such job in such a state, no such queue, or the store cannot tell.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -72,9 +78,10 @@ impl Jobs<'_> {
     /// await; it may yet be done first.
     ///
     /// # Errors
-    /// If there is no such job, or it has ended; the store's. Fails at once inside a handler.
+    /// If there is no such job, it has ended, or the reason is empty; the store's. Fails at once inside a handler.
     pub async fn cancel(&self, id: MessageId, reason: &str) -> Result<Cancelled, JobError> {
         refuse_inside_handler("jobs().cancel")?;
+        must_say_why("jobs().cancel", reason)?;
         let shared = &self.app.shared;
         let cancelled = shared.store.cancel_job(id, reason, shared.clock.now()).await?;
         if cancelled == Cancelled::Asked {
@@ -84,10 +91,11 @@ impl Jobs<'_> {
         Ok(cancelled)
     }
 
-    /// Lets a dead, scheduled or cancelled job run now, with all its retries before it.
+    /// Lets a dead, scheduled or cancelled job run now, with all its retries before it. A cancelled one takes its unique key
+    /// back.
     ///
     /// # Errors
-    /// If there is no such job in such a state; the store's. Fails at once inside a handler.
+    /// If there is no such job in such a state, or another job has its unique key by now; the store's. Fails at once inside a handler.
     pub async fn retry(&self, id: MessageId) -> Result<(), JobError> {
         refuse_inside_handler("jobs().retry")?;
         let shared = &self.app.shared;
@@ -97,9 +105,10 @@ impl Jobs<'_> {
     /// Gives a dead job up, for a reason that is kept. What waits behind it goes on.
     ///
     /// # Errors
-    /// If there is no dead job of that id; the store's. Fails at once inside a handler.
+    /// If there is no dead job of that id, or the reason is empty; the store's. Fails at once inside a handler.
     pub async fn discard(&self, id: MessageId, reason: &str) -> Result<(), JobError> {
         refuse_inside_handler("jobs().discard")?;
+        must_say_why("jobs().discard", reason)?;
         let shared = &self.app.shared;
         Ok(shared.store.discard_job(id, reason, shared.clock.now()).await?)
     }
@@ -140,9 +149,10 @@ impl Queues<'_> {
     /// Starts no more jobs of a queue, in any process, until it is [resumed](Self::resume); those that run go on.
     ///
     /// # Errors
-    /// If there is no such queue; the store's. Fails at once inside a handler.
+    /// If there is no such queue, or the reason is empty; the store's. Fails at once inside a handler.
     pub async fn pause(&self, name: &str, reason: &str) -> Result<(), JobError> {
         refuse_inside_handler("queues().pause")?;
+        must_say_why("queues().pause", reason)?;
         self.must_exist(name).await?;
         let shared = &self.app.shared;
         Ok(shared.store.pause_queue(name, reason, shared.clock.now()).await?)
@@ -151,7 +161,7 @@ impl Queues<'_> {
     /// Lets a queue go on.
     ///
     /// # Errors
-    /// As [`pause`](Self::pause).
+    /// If there is no such queue; the store's. Fails at once inside a handler.
     pub async fn resume(&self, name: &str) -> Result<(), JobError> {
         refuse_inside_handler("queues().resume")?;
         self.must_exist(name).await?;
@@ -171,5 +181,12 @@ fn refuse_inside_handler(call: &'static str) -> Result<(), JobError> {
     match in_handler::current() {
         Some(handler) => Err(JobError::InsideHandler { handler, call }),
         None => Ok(()),
+    }
+}
+
+fn must_say_why(call: &'static str, reason: &str) -> Result<(), JobError> {
+    match reason.trim().is_empty() {
+        true => Err(JobError::NoReason { call }),
+        false => Ok(()),
     }
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+pub(super) use tidings_core::clock::after;
+use tidings_core::clock::storable;
 use tidings_core::contract::Job;
 use tidings_core::error::{Error, Result};
 use tidings_core::ids::MessageId;
@@ -21,9 +23,48 @@ pub(crate) struct Wish {
     pub(crate) delay: Option<Duration>,
     pub(crate) not_before: Option<Timestamp>,
     pub(crate) priority: Option<i16>,
-    pub(crate) key: Option<Key>,
+    /// Its kind and its value.
+    pub(crate) key: Option<(String, String)>,
     pub(crate) unique: Option<String>,
     pub(crate) unique_for: Option<Duration>,
+}
+
+/// The longest key, in bytes: it is stored and indexed.
+const KEY_BYTES_MAX: usize = 255;
+
+impl Wish {
+    /// What is wrong with the keys, which may be personal and are not told.
+    fn problem(&self) -> Option<String> {
+        if let Some((kind, value)) = &self.key {
+            if !is_kind(kind) {
+                return Some(
+                    "the kind of its key is no plain name; kinds are lower-case letters, digits and underscores, beginning \
+                     with a letter"
+                        .to_owned(),
+                );
+            }
+            if let Some(problem) = unusable("key", value, kind.len() + 1) {
+                return Some(problem);
+            }
+        }
+        self.unique.as_ref().and_then(|key| unusable("unique key", key, 0))
+    }
+}
+
+fn is_kind(kind: &str) -> bool {
+    kind.starts_with(|first: char| first.is_ascii_lowercase())
+        && kind.chars().all(|each| each.is_ascii_lowercase() || each.is_ascii_digit() || each == '_')
+}
+
+/// An empty key is a mistake, not a key: all who make it would share one.
+fn unusable(what: &str, value: &str, more: usize) -> Option<String> {
+    match value.len() {
+        0 => Some(format!("its {what} is empty; leave it out, or say what it stands for")),
+        length if length + more > KEY_BYTES_MAX => {
+            Some(format!("its {what} has {} bytes, more than {KEY_BYTES_MAX}", length + more))
+        }
+        _ => None,
+    }
 }
 
 /// The same options on whatever holds a [`Wish`] in its field `wish`.
@@ -48,13 +89,14 @@ macro_rules! wishes {
         }
 
         /// Jobs of one queue with the same kind and value of key run one after the other, in the order of their enqueueing.
+        /// A kind is lower-case letters, digits and underscores (`order_id`); with it the value has at most 255 bytes.
         pub fn key(mut self, kind: &str, value: &str) -> Self {
-            self.wish.key = Some(Key::new(kind, value));
+            self.wish.key = Some((kind.to_owned(), value.to_owned()));
             self
         }
 
         /// Makes it the only job of its name with this key until it has ended: enqueued again with the same payload it is
-        /// the same job, and with another it is refused.
+        /// the same job, and with another it is refused. The key has at most 255 bytes.
         pub fn unique(mut self, key: &str) -> Self {
             self.wish.unique = Some(key.to_owned());
             self
@@ -171,6 +213,9 @@ pub(super) fn new_job_of<J: Job>(
             data.len()
         )));
     }
+    if let Some(problem) = wish.problem() {
+        return Err(Error::permanent(format!("job `{}` is not enqueued: {problem}", J::NAME)));
+    }
     let (id, at) = (MessageId::new(), shared.clock.now());
     let delayed = after(at, wish.delay.unwrap_or_default());
     let unique = wish.unique.as_ref().map(|key| UniqueKey {
@@ -183,8 +228,8 @@ pub(super) fn new_job_of<J: Job>(
         name: facts.name.clone(),
         queue: facts.queue.name.clone(),
         priority: wish.priority.unwrap_or(facts.priority),
-        due: wish.not_before.map_or(delayed, |time| time.max(delayed)),
-        key: wish.key.clone(),
+        due: wish.not_before.map_or(delayed, |time| storable(time.max(delayed))),
+        key: wish.key.as_ref().map(|(kind, value)| Key::new(kind, value)),
         unique,
         source: module.name.clone(),
         // What nothing caused begins a flow of its own.
@@ -207,12 +252,6 @@ fn may_not(module: &ModuleFacts, job: &str) -> String {
             module.name
         )
     }
-}
-
-/// The end of time is late enough for what lies behind it.
-pub(super) fn after(time: Timestamp, by: Duration) -> Timestamp {
-    let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
-    time.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// What the store says of one job, for whoever enqueued it.

@@ -109,7 +109,7 @@ impl TestApp {
             }
         }
         let later = found.crons.iter().map(|cron| cron.due).filter(|due| *due > now);
-        pending.next_cron = later.min().filter(|due| *due < Timestamp::MAX);
+        pending.next_cron = later.min().filter(|due| *due < tidings_core::clock::LAST);
         pending
     }
 

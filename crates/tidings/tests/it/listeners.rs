@@ -1,9 +1,11 @@
 //! Listeners: order, parking, retries, dead letters.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tidings::store::{ParkedState, Start};
-use tidings::{Ctx, Module, Result, RetrySchedule, batch, sql};
+use tidings::{Clock, Ctx, Module, Result, RetrySchedule, batch, sql};
 use tidings_testkit::clock::ManualClock;
 
 use crate::app::{ResetAll, SomeBumped, attempts, audit, audit_tables, bump, counters, note_bumped, notes};
@@ -232,4 +234,51 @@ async fn a_consumer_that_stops_behind_a_key_keeps_the_key_to_itself() {
         |line: &str| line.contains("too many messages wait behind") && line.contains("key=\"counter:#");
     harness.until("it has stopped, and says so", async |_| told(stopped) > 0).await;
     assert_eq!(told(|line| stopped(line) && line.contains("alice")), 0);
+}
+
+/// A clock at which whoever waits for one time panics, once.
+struct Tripping {
+    clock: Arc<ManualClock>,
+    at: jiff::Timestamp,
+    has_tripped: AtomicBool,
+}
+
+#[async_trait::async_trait]
+impl Clock for Tripping {
+    fn now(&self) -> jiff::Timestamp {
+        self.clock.now()
+    }
+
+    async fn sleep_until(&self, due: jiff::Timestamp) {
+        if due == self.at && !self.has_tripped.swap(true, Ordering::SeqCst) {
+            panic!("planned by the test");
+        }
+        self.clock.sleep_until(due).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_panics_outside_of_its_handlers_goes_on() {
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let clock = Arc::new(ManualClock::default());
+    let tier = Duration::from_secs(7);
+    let trip = Arc::new(Tripping {
+        clock: clock.clone(),
+        at: clock.now() + tier,
+        has_tripped: AtomicBool::new(false),
+    });
+    let audit =
+        audit_tables().on_with("note", note_bumped, |options| options.retry(RetrySchedule::new([tier], 0)));
+    let app =
+        tidings::App::builder().modules([counters(), audit]).contracts(crate::app::contracts::CONTRACTS);
+    let app = app.config(config(&dir)).clock(trip.clone()).build().await.unwrap();
+    let harness = Harness { app, clock, dir };
+    harness.app.send(bump("fail-1-trips", 1)).await.unwrap();
+    harness.until("the consumer has panicked", async |_| trip.has_tripped.load(Ordering::SeqCst)).await;
+    harness.app.send(bump("trips-not", 1)).await.unwrap();
+    harness.settle().await;
+    assert_eq!(notes(&harness.path(), "trips-not").await, ["bumped to 1"]);
+    harness.clock.advance(tier);
+    harness.until_parked(NOTE, 0, 0, 0).await;
+    assert_eq!(notes(&harness.path(), "fail-1-trips").await, ["bumped to 1"]);
 }

@@ -58,7 +58,7 @@ pub struct UniqueKey {
     /// The SHA-256 of the payload: the same key with another payload is a mistake.
     pub hash: [u8; 32],
     /// The key is taken until the job has ended (a dead one has not: it waits for a person), and in any case until this
-    /// time, or the record is deleted. One that was cancelled and is revived does not take its key back.
+    /// time; so long its record is kept. One that was cancelled and is revived takes its key back.
     pub until: Option<Timestamp>,
 }
 

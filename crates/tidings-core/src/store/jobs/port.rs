@@ -80,8 +80,8 @@ pub trait JobStore {
     async fn cancel_job(&self, id: MessageId, reason: &str, now: Timestamp) -> Result<Cancelled, StoreError>;
 
     /// Lets a dead, scheduled or cancelled job run now, with all its retries before it and no suspicion against it; its
-    /// attempts are counted on. Fails with
-    /// [`StoreError::NotFound`] if there is no such job in such a state.
+    /// attempts are counted on. A cancelled one takes its unique key back. Fails with [`StoreError::NotFound`] if there is no
+    /// such job in such a state, and with [`StoreError::UniqueTaken`] if another job has its key by now.
     async fn revive_job(&self, id: MessageId, now: Timestamp) -> Result<(), StoreError>;
 
     /// Gives a dead job up for good. Fails with [`StoreError::NotFound`] if there is no dead job of that id.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tidings_core::clock::from_stored;
 use tidings_core::key::Key;
 use tidings_core::store::{Claim, Claimed, ClaimedJob, JobLease, StoreError, WorkerId};
 use tidings_core::trace::{TraceContext, TraceParent};
@@ -58,7 +59,7 @@ async fn next_due<E: Statements>(exec: &mut E, queue: &str) -> Result<Option<Tim
     let rows = exec.query(include_str!("../../../queries/job_next_due.sql"), &[Param::Text(queue)]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     let due = Columns::new(row).int_or_null()?;
-    Ok(due.and_then(|due| Timestamp::from_microsecond(due).ok()))
+    Ok(due.map(from_stored))
 }
 
 async fn begin_ready<E: Statements>(

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tidings_core::ids::MessageId;
-use tidings_core::store::{JobFilter, JobState, NewJob};
+use tidings_core::store::{CronSpec, JobEnd, JobFilter, JobState, NewJob, UniqueKey};
 
 use super::support::*;
 
@@ -108,4 +109,39 @@ pub async fn queues_count_their_jobs(factory: &dyn StoreFactory) {
     assert_eq!(mail.paused, None);
     assert_eq!((all[0].oldest_ready, all[0].next_due), (Some(at(9)), None), "each queue counts its own");
     assert_eq!(all[0].count(JobState::Ready), 1);
+}
+
+/// A time beyond all that a store can keep is no time that it fails at: jobs that are never due are listed, and the others
+/// are claimed beside them.
+pub async fn a_time_that_never_comes_is_kept(factory: &dyn StoreFactory) {
+    let mut database = factory.fresh().await;
+    let store = database.store();
+    let worker = Worker::enlist(store.as_ref()).await;
+    let never = Timestamp::MAX;
+    let mut ids = Vec::new();
+    for end in [JobEnd::Snoozed { due: never }, JobEnd::Retry { due: never, error: "x".to_owned() }] {
+        let job = worker.begin(store.as_ref(), job(), 1).await;
+        super::support::end(store.as_ref(), &job, end, 2).await;
+        ids.push(job.lease.id);
+    }
+    let unique = UniqueKey { until: Some(never), ..unique("k", 1).unique.expect("a unique job") };
+    ids.push(enqueue_one(store.as_ref(), NewJob { due: never, unique: Some(unique), ..job() }).await);
+    let ready = enqueue_one(store.as_ref(), job()).await;
+    let spec = CronSpec { name: "suite.never".into(), expression: "@".to_owned(), next: never };
+    store.register_crons(std::slice::from_ref(&spec), at(0)).await.expect("a recurring job is entered");
+    let store = database.reopen().await;
+    store.register_crons(&[spec], at(0)).await.expect("a recurring job that never comes is there again");
+    for id in &ids {
+        let waiting = row(store.as_ref(), *id).await;
+        assert_eq!(waiting.state, JobState::Scheduled, "a job that is never due waits");
+        assert!(waiting.due > at(200_000_000_000), "for a time that is far off: {}", waiting.due);
+    }
+    ids.push(ready);
+    let mut all = listed(store.as_ref(), &JobFilter::default()).await;
+    all.sort();
+    ids.sort();
+    assert_eq!(all, ids, "jobs that are never due are listed");
+    assert!(!store.queues().await.expect("queues are listed").is_empty());
+    let worker = Worker::enlist(store.as_ref()).await;
+    assert_eq!(worker.claim_ids(store.as_ref(), 9).await, [ready], "and hold nobody back");
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tidings_core::ids::MessageId;
 use tidings_core::key::Key;
 use tidings_core::store::{
     AttemptEnd, Cancelled, ClaimedJob, Enqueued, JobEnd, JobFilter, JobLease, JobRow, JobState, NewJob,
@@ -181,13 +182,17 @@ impl History {
         }
     }
 
-    fn enter(&mut self, new: NewJob) -> Enqueued {
-        let taken = self.jobs.iter().find_map(|there| {
+    /// Who has the unique key of a job, and whether with the same payload.
+    fn taken(&self, new: &NewJob) -> Option<(MessageId, bool)> {
+        self.jobs.iter().find_map(|there| {
             let (wish, taken) = (new.unique.as_ref()?, there.new.unique.as_ref()?);
             (there.has_unique && there.new.name == new.name && taken.key == wish.key)
                 .then_some((there.new.id, taken.hash == wish.hash))
-        });
-        if let Some((id, is_same)) = taken {
+        })
+    }
+
+    fn enter(&mut self, new: NewJob) -> Enqueued {
+        if let Some((id, is_same)) = self.taken(&new) {
             return if is_same { Enqueued::Existing(id) } else { Enqueued::Conflict(id) };
         }
         let due = new.due.duration_since(at(0)).as_secs();
@@ -366,8 +371,17 @@ impl History {
                 if self.jobs[index].may_run(self.now) {
                     return "nothing to revive"; // Whether one whose time has come is still scheduled is the store's affair.
                 }
-                let revived = is_there(&store.revive_job(id, now).await);
+                let answer = store.revive_job(id, now).await;
                 let may = matches!(state, JobState::Dead | JobState::Scheduled | JobState::Cancelled);
+                let taken_by = self.taken(&self.jobs[index].new).map(|(id, _)| id).filter(|by| *by != id);
+                if let (true, Some(by)) = (may, taken_by) {
+                    assert!(
+                        matches!(answer, Err(StoreError::UniqueTaken { taken_by, .. }) if taken_by == by),
+                        "a job whose key is taken by {by}: {answer:?}"
+                    );
+                    return "a person";
+                }
+                let revived = is_there(&answer);
                 assert_eq!(revived, may, "whether a job is revived that is {state:?}");
                 if revived {
                     self.revive(index);
@@ -394,7 +408,7 @@ impl History {
         let is_behind = !job.holds && others;
         job.state = if is_behind { JobState::Behind } else { JobState::Ready };
         (job.due, job.failures, job.losses, job.reason) = (now, 0, 0, None);
-        job.holds = job.new.key.is_some();
+        (job.holds, job.has_unique) = (job.new.key.is_some(), job.new.unique.is_some());
     }
 
     async fn place(&self) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidings_core::ids::MessageId;
-use tidings_core::store::{Enqueued, JobEnd, JobState, NewJob, Retention, Store, UniqueKey};
+use tidings_core::store::{Enqueued, JobEnd, JobState, NewJob, Retention, Store, StoreError, UniqueKey};
 
 use super::support::*;
 
@@ -117,8 +117,8 @@ fn until(seconds: i64, key: &str, payload: u8, now: i64) -> NewJob {
     NewJob { unique, at: at(now), ..job }
 }
 
-/// A key that is to be taken until a time is taken until then, also after its job has ended; it is free earlier only when
-/// the record is gone, and later only if the job has not ended.
+/// A key that is to be taken until a time is taken until then, also after its job has ended; it is free later only
+/// if the job has not ended. So long no retention deletes its record.
 pub async fn a_unique_key_may_be_taken_until_a_time(factory: &dyn StoreFactory) {
     let mut database = factory.fresh().await;
     let store = database.store();
@@ -157,29 +157,106 @@ pub async fn a_unique_key_may_be_taken_until_a_time(factory: &dyn StoreFactory) 
     let held = worker.claim_one(store.as_ref(), 503).await;
     complete(store.as_ref(), &held, 504).await;
     enqueue_one(store.as_ref(), delayed(90_000)).await;
-    let retention = Retention { jobs_age_max: Duration::from_secs(10), ..Retention::default() };
-    store.maintain(&retention, at(600)).await.expect("maintenance runs");
-    assert_eq!(
-        enqueue(store.as_ref(), &[until(10_000, "k", 3, 601)]).await,
-        [Enqueued::New],
-        "a deleted record holds no key"
+    let by_age = Retention { jobs_age_max: Duration::from_secs(10), ..Retention::default() };
+    let by_count = Retention { jobs_max: 0, ..Retention::default() };
+    for retention in [&by_age, &by_count] {
+        store.maintain(retention, at(600)).await.expect("maintenance runs");
+        assert_eq!(
+            enqueue(store.as_ref(), &[until(10_000, "k", 3, 601)]).await,
+            [Enqueued::Conflict(third.id)],
+            "a record whose key is taken is not deleted"
+        );
+    }
+    for retention in [&by_age, &by_count] {
+        store.maintain(retention, at(10_000)).await.expect("maintenance runs");
+    }
+    assert!(
+        store.job(third.id).await.expect("a job is looked up").is_none(),
+        "a record whose time is over is deleted"
     );
+    assert_eq!(enqueue(store.as_ref(), &[until(20_000, "k", 3, 10_001)]).await, [Enqueued::New]);
 }
 
-/// A cancelled job that is revived lives beside one that has taken its key meanwhile.
-pub async fn a_revived_job_does_not_take_its_key_from_another(factory: &dyn StoreFactory) {
+/// Those that keep their keys are beyond the bound, and drive no other out.
+pub async fn what_keeps_a_key_is_not_counted(factory: &dyn StoreFactory) {
+    let database = factory.fresh().await;
+    let store = database.store();
+    let worker = Worker::enlist(store.as_ref()).await;
+    let mut kept = Vec::new();
+    for index in 0..8 {
+        let keeps = index % 2 == 0;
+        let new = if keeps { until(100, &format!("k{index}"), 1, 0) } else { job() };
+        let held = worker.begin(store.as_ref(), new, 1).await;
+        complete(store.as_ref(), &held, 2 + index).await;
+        if keeps || index > 3 {
+            kept.push(held.lease.id);
+        }
+    }
+    enqueue_one(store.as_ref(), delayed(90_000)).await;
+    let retention = Retention { jobs_max: 2, ..Retention::default() };
+    let done = store.maintain(&retention, at(50)).await.expect("maintenance runs");
+    assert_eq!(done.jobs_deleted, 2, "the oldest of those that keep nothing go: {done:?}");
+    for id in kept {
+        assert_eq!(
+            state(store.as_ref(), id).await,
+            JobState::Completed,
+            "what keeps a key drives nobody out"
+        );
+    }
+}
+
+/// A cancelled job that is revived takes its key back, unless another has it by now: then it is refused, and stays as it
+/// is. There are never two jobs of one key.
+pub async fn a_revived_job_takes_its_key_back_or_is_refused(factory: &dyn StoreFactory) {
+    let mut database = factory.fresh().await;
+    let store = database.store();
+    let first = enqueue_one(store.as_ref(), unique("k", 1)).await;
+    store.cancel_job(first, "no more", at(1)).await.expect("a job is cancelled");
+    let second = enqueue_one(store.as_ref(), unique("k", 2)).await;
+    let refused = store.revive_job(first, at(2)).await;
+    assert!(
+        matches!(&refused, Err(StoreError::UniqueTaken { id, taken_by }) if (*id, *taken_by) == (first, second)),
+        "whose key is taken is not revived, and is told by whom: {refused:?}"
+    );
+    assert_eq!(states(store.as_ref(), &[first, second]).await, [JobState::Cancelled, JobState::Ready]);
+    let taken = enqueue(store.as_ref(), &[unique("k", 1)]).await;
+    assert_eq!(taken, [Enqueued::Conflict(second)], "the key stays where it is");
+    let store = database.reopen().await;
+    let worker = Worker::enlist(store.as_ref()).await;
+    let held = worker.claim_one(store.as_ref(), 3).await;
+    assert_eq!(held.lease.id, second);
+    let refused = store.revive_job(first, at(3)).await;
+    assert!(matches!(refused, Err(StoreError::UniqueTaken { .. })), "nor while the other runs: {refused:?}");
+    complete(store.as_ref(), &held, 4).await;
+    store.revive_job(first, at(5)).await.expect("a cancelled job whose key is free is revived");
+    is_taken(store.as_ref(), first, "by a job that is revived").await;
+    let held = worker.claim_one(store.as_ref(), 6).await;
+    assert_eq!(held.lease.id, first);
+    complete(store.as_ref(), &held, 7).await;
+    enqueue_one(store.as_ref(), unique("k", 3)).await;
+}
+
+/// What an ended job keeps until a time is in the way of a revived one until then, and what a cancelled one kept itself is
+/// its own again.
+pub async fn a_revived_job_waits_for_a_key_that_is_kept(factory: &dyn StoreFactory) {
     let database = factory.fresh().await;
     let store = database.store();
     let worker = Worker::enlist(store.as_ref()).await;
     let first = enqueue_one(store.as_ref(), unique("k", 1)).await;
     store.cancel_job(first, "no more", at(1)).await.expect("a job is cancelled");
-    let second = enqueue_one(store.as_ref(), unique("k", 2)).await;
-    store.revive_job(first, at(2)).await.expect("a cancelled job is revived");
-    assert_eq!(states(store.as_ref(), &[first, second]).await, [JobState::Ready; 2]);
-    assert_eq!(
-        enqueue(store.as_ref(), &[unique("k", 1)]).await,
-        [Enqueued::Conflict(second)],
-        "the key stays where it is"
+    let second = until(100, "k", 2, 1);
+    let held = worker.begin(store.as_ref(), second.clone(), 2).await;
+    complete(store.as_ref(), &held, 3).await;
+    let refused = store.revive_job(first, at(99)).await;
+    assert!(
+        matches!(refused, Err(StoreError::UniqueTaken { taken_by, .. }) if taken_by == second.id),
+        "a key that is kept is in the way: {refused:?}"
     );
-    assert_eq!(worker.claim_ids(store.as_ref(), 3).await, [first, second], "both run");
+    store.revive_job(first, at(100)).await.expect("a key whose time is over is not");
+    is_taken(store.as_ref(), first, "by a job that is revived").await;
+    let third = enqueue_one(store.as_ref(), until(500, "own", 3, 100)).await;
+    store.cancel_job(third, "no more", at(101)).await.expect("a job is cancelled");
+    store.revive_job(third, at(102)).await.expect("a job's own key is not in its way");
+    let taken = enqueue(store.as_ref(), &[unique("own", 4)]).await;
+    assert_eq!(taken, [Enqueued::Conflict(third)]);
 }

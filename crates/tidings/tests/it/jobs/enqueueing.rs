@@ -88,6 +88,38 @@ async fn a_delayed_job_waits_for_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_for_the_end_of_time_waits_and_is_in_nobodys_way() {
+    let harness = start().await;
+    let outbox = harness.app.outbox("work").unwrap();
+    let mut never = vec![
+        outbox.enqueue(task("enq-never", Act::Done)).delay(Duration::MAX).await.unwrap().id,
+        outbox.enqueue(task("enq-never", Act::Done)).not_before(jiff::Timestamp::MAX).await.unwrap().id,
+        outbox
+            .enqueue(task("enq-never", Act::Done))
+            .delay(Duration::MAX)
+            .unique_for("k", Duration::MAX)
+            .await
+            .unwrap()
+            .id,
+    ];
+    for (label, act) in [("snooze", Act::Snooze(1, u64::MAX)), ("retry", Act::RetryAfter(u64::MAX))] {
+        let label = format!("enq-never-{label}");
+        let id = outbox.enqueue(task(&label, act)).await.unwrap().id;
+        harness.until_runs(&label, 1).await;
+        harness.until_job(id, JobState::Scheduled).await;
+        never.push(id);
+    }
+    let harness = harness.restart_with([counters(), work()]).await.unwrap();
+    for id in never {
+        let job = harness.job(id).await;
+        assert_eq!((job.state, job.due), (JobState::Scheduled, tidings_core::clock::LAST));
+    }
+    let next = harness.enqueue(task("enq-after-never", Act::Done)).await;
+    harness.until_job(next, JobState::Completed).await;
+    assert_eq!(harness.all_jobs().await.len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_unique_job_is_the_only_one_until_it_has_ended() {
     let harness = start().await;
     let outbox = harness.app.outbox("work").unwrap();
@@ -182,4 +214,37 @@ async fn in_a_transaction_of_the_users_own() {
         "without a transaction it is refused: {}",
         error.chain()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_no_keys_are_refused_and_not_told() {
+    let harness = start().await;
+    let outbox = harness.app.outbox("work").unwrap();
+    let new = || ToEnqueue::new(task("enq-keys", Act::Done));
+    let (longest, too_long) = ("x".repeat(255), "x".repeat(256));
+    for (job, problem) in [
+        (new().unique(""), "its unique key is empty"),
+        (new().unique_for("", Duration::from_secs(9)), "its unique key is empty"),
+        (new().unique(&too_long), "its unique key has 256 bytes, more than 255"),
+        (new().key("order_id", ""), "its key is empty"),
+        (new().key("order_id", &"x".repeat(247)), "its key has 256 bytes, more than 255"),
+        (new().key("", "alice"), "the kind of its key is no plain name"),
+        (new().key("Bad Kind", "alice"), "the kind of its key is no plain name"),
+        (new().key("a:b", "alice"), "lower-case letters, digits and underscores"),
+        (new().key("1st", "alice"), "beginning with a letter"),
+    ] {
+        let error = outbox.enqueue_many([job]).await.unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Permanent, "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains("job `work.task` is not enqueued") && text.contains(problem),
+            "{problem}: {text}"
+        );
+        assert!(!text.contains("alice"), "a key may be personal: {text}");
+    }
+    assert!(harness.all_jobs().await.is_empty());
+    let good = [new().unique(&longest), new().key("order_id2", &"x".repeat(245)), new().key("k", "a:b c")];
+    for row in outbox.enqueue_many(good).await.unwrap() {
+        assert!(row.unwrap().is_new);
+    }
 }

@@ -150,3 +150,27 @@ async fn a_process_may_leave_queues_to_others() {
     let harness = harness.restart_with([counters(), work()]).await.unwrap();
     harness.until_job(left, JobState::Completed).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_decides_says_why() {
+    let harness = Harness::with([counters(), work()]).await;
+    let (jobs, queues) = (harness.app.jobs(), harness.app.queues());
+    let id = harness.enqueue(task("why-dead", Act::Permanent)).await;
+    harness.until_job(id, JobState::Dead).await;
+    for reason in ["", "  "] {
+        let refusals = [
+            jobs.cancel(id, reason).await.unwrap_err(),
+            jobs.discard(id, reason).await.unwrap_err(),
+            queues.pause("tasks", reason).await.unwrap_err(),
+        ];
+        for (refusal, call) in refusals.iter().zip(["jobs().cancel", "jobs().discard", "queues().pause"]) {
+            let told = format!("`{call}` was given no reason; give one: it is kept");
+            assert!(refusal.to_string().starts_with(&told), "{refusal}");
+        }
+    }
+    assert_eq!(harness.job(id).await.state, JobState::Dead);
+    assert!(queues.list().await.unwrap().iter().all(|queue| queue.paused.is_none()));
+    let position = tidings::envelope::Position(1);
+    let letter = harness.app.dead_letters().discard("work.escalate", position, " ").await.unwrap_err();
+    assert!(letter.to_string().contains("was given no reason; give one: it is kept"), "{letter}");
+}

@@ -92,6 +92,12 @@ async fn a_queue_that_would_never_start_a_job_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_without_any_time_is_refused() {
+    let hurried = Module::new("one").job_with(Queue::named("q"), one, |job| job.timeout(Duration::ZERO));
+    refused_with([hurried], &["job `one.job`: with a timeout of nothing", "`jobs.timeout_seconds`"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn names_of_jobs_are_their_modules_and_registered_once() {
     refused_with(
         [module(), Module::new("two").job(Queue::named("q"), other)],

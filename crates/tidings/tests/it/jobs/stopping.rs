@@ -82,6 +82,15 @@ async fn jobs_whose_handler_is_gone_stop_the_start_unless_they_are_given_up() {
     // A start that is refused does not forget what it refused.
     for _ in 0..2 {
         let refused = build(&harness.dir, &harness.clock, without(), config(&harness.dir)).await;
+        let text = refused.as_ref().map(drop).unwrap_err().to_string();
+        assert!(
+            text.contains("keep the old type of a job registered, with its handler, until its jobs are done"),
+            "{text}"
+        );
+        assert!(
+            text.contains("`.renamed` does nothing for jobs") && text.contains("`.retired(name, reason)`"),
+            "{text}"
+        );
         let Err(BuildError::Orphans(orphans)) = refused else { panic!("it must not start") };
         let told: Vec<String> = orphans.iter().map(ToString::to_string).collect();
         assert!(told.contains(&"job `work.step`: 1 job that has not ended".to_owned()), "{told:?}");
