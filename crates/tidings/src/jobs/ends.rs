@@ -45,6 +45,11 @@ struct TimedOut {
     timeout: Duration,
 }
 
+/// An attempt was over, and had not said how.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} was called off, and nobody has said what becomes of it")]
+struct Forsaken(String);
+
 /// What there is to write after the handler has ended.
 pub(super) fn of(attempt: &Attempt, ran: Ran) -> Option<Ended> {
     match ran {
@@ -68,6 +73,11 @@ pub(super) fn given_back(attempt: &Attempt) -> Ended {
 pub(super) fn timed_out(attempt: &Attempt) -> Ended {
     let (job, timeout) = (attempt.facts.label.to_string(), attempt.facts.timeout);
     failed(attempt, Error::failed(TimedOut { job, timeout }))
+}
+
+/// The end of an attempt that was called off by nobody who says what becomes of the job.
+pub(super) fn forsaken(attempt: &Attempt) -> Ended {
+    failed(attempt, Error::failed(Forsaken(attempt.facts.label.to_string())))
 }
 
 /// The end of an attempt that is not made, because too many processes ended while they made one.

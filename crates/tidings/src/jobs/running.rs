@@ -7,6 +7,7 @@ use tidings_core::ids::MessageId;
 use tidings_core::store::ClaimedJob;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+use super::attempt::FinishState;
 use super::ends::{self, Ended};
 use super::{Attempt, JobFacts};
 use crate::app::Shared;
@@ -97,10 +98,13 @@ impl Running {
     fn take(&mut self, over: Over, ended: &mut Vec<Ended>) {
         let Some(entry) = self.slots[over.slot].take() else { return };
         self.free.push(over.slot);
-        if !entry.is_decided {
-            self.open -= 1;
-            ended.extend(over.ended);
+        if entry.is_decided {
+            return;
         }
+        self.open -= 1;
+        // A job whose attempt is over and that is not ended would be running for ever.
+        let is_written = entry.attempt.finish_state() == FinishState::Committed;
+        ended.extend(over.ended.or_else(|| (!is_written).then(|| ends::forsaken(&entry.attempt))));
     }
 
     /// Ends the attempts that are out of time.

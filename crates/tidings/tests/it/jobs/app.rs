@@ -40,6 +40,9 @@ pub(crate) enum Act {
     CallInFinish,
     /// Waits in its finish for longer than it may hold the writer.
     HangInFinish,
+    /// The first time: blocks its thread in its finish until the test opens its gate, and fails with an error that is
+    /// transient. The second time: finishes.
+    BlockInFinish,
     /// Fails so many times.
     Fail(u32),
     /// Fails, and asks for another attempt after so many seconds.
@@ -207,6 +210,13 @@ async fn act(ctx: &mut JobCtx, label: &str, act: Act) -> Result<()> {
         Act::HangInFinish => {
             let _done = written(ctx, label).await?;
             std::future::pending().await
+        }
+        Act::BlockInFinish if attempt > 1 => finish(ctx, label).await,
+        Act::BlockInFinish => {
+            let _done = written(ctx, label).await?;
+            note(label, "blocks");
+            gate(label).wait();
+            Err(Error::transient("the supplier was busy"))
         }
         Act::Fail(times) if attempt <= times => Err(Error::failed(format!("attempt {attempt} fails"))),
         Act::RetryAfter(seconds) if attempt == 1 => {
