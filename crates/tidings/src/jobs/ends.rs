@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidings_core::envelope::Envelope;
 use tidings_core::error::{Error, chain};
-use tidings_core::store::{DeathReason, JobEnd, JobLease};
+use tidings_core::store::{DeathReason, JobEnd, JobLease, StoreError};
 
 use super::Attempt;
 use super::attempt::Ran;
@@ -73,6 +73,11 @@ pub(super) fn given_back(attempt: &Attempt) -> Ended {
 pub(super) fn timed_out(attempt: &Attempt) -> Ended {
     let (job, timeout) = (attempt.facts.label.to_string(), attempt.facts.timeout);
     failed(attempt, Error::failed(TimedOut { job, timeout }))
+}
+
+/// The end of an attempt that panicked elsewhere than in its handler.
+pub(super) fn panicked(attempt: &Attempt, panic: StoreError) -> Ended {
+    failed(attempt, panic.into())
 }
 
 /// The end of an attempt that was called off by nobody who says what becomes of the job.

@@ -1,7 +1,9 @@
 //! The attempts that are under way, as whoever started them sees them.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use tidings_core::ids::MessageId;
 use tidings_core::store::ClaimedJob;
@@ -11,6 +13,7 @@ use super::attempt::FinishState;
 use super::ends::{self, Ended};
 use super::{Attempt, JobFacts};
 use crate::app::Shared;
+use crate::unit::panicked;
 
 /// Attempts under way. Dropped, it calls them all off.
 pub(super) struct Running {
@@ -58,8 +61,12 @@ impl Running {
         self.open += 1;
         let teller = self.teller.clone();
         tokio::spawn(async move {
-            let ran = attempt.run(&present).await;
-            let ended = ends::of(&attempt, ran);
+            let whole = async { ends::of(&attempt, attempt.run(&present).await) };
+            // Beside the handler's polls this runs what else is its: it drops what the handler holds, and shows its error.
+            let ended = AssertUnwindSafe(whole).catch_unwind().await.unwrap_or_else(|panic| {
+                let panic = panicked(&attempt.facts.label, panic.as_ref());
+                (attempt.finish_state() != FinishState::Committed).then(|| ends::panicked(&attempt, panic))
+            });
             attempt.call_off();
             drop((attempt, present));
             // Free first, so that whoever hears of it finds a free slot.
