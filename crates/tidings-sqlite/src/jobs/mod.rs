@@ -41,7 +41,9 @@ impl JobStore for SqliteStore {
         let cancelled = move |connection: &Connection| {
             let sql = include_str!("../../queries/job_cancelled_of_worker.sql");
             let mut statement = connection.prepare_cached(sql)?;
-            statement.query_map([worker.0], |row| Ok((message_id(row, 0)?, row.get(1)?)))?.collect()
+            statement
+                .query_map([worker.0], |row| Ok((message_id(row, 0)?, row.get(1)?, row.get(2)?)))?
+                .collect()
         };
         Ok(Heartbeat { cancelled: self.ask("looking for jobs to be cancelled", cancelled).await? })
     }

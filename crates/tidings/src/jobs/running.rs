@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use tidings_core::ids::MessageId;
 use tidings_core::store::ClaimedJob;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::attempt::FinishState;
 use super::ends::{self, Ended};
-use super::{Attempt, JobFacts};
+use super::{Attempt, Cancel, JobFacts};
 use crate::app::Shared;
 use crate::unit::panicked;
 
@@ -124,9 +123,11 @@ impl Running {
         self.first_deadline = open.map(|entry| entry.attempt.deadline).min().unwrap_or(Timestamp::MAX);
     }
 
-    /// Ends the attempt at a job that somebody cancels, if it is here.
-    pub(super) fn cancel(&mut self, id: MessageId, reason: &str, ended: &mut Vec<Ended>) {
-        self.decide(|attempt| (attempt.id() == id).then(|| ends::cancelled(attempt, reason)), ended);
+    /// Ends the attempt that somebody cancels, if it is here.
+    pub(super) fn cancel(&mut self, cancel: &Cancel, ended: &mut Vec<Ended>) {
+        let is_meant =
+            |attempt: &Attempt| attempt.id() == cancel.id && attempt.job.lease.attempt == cancel.attempt;
+        self.decide(|attempt| is_meant(attempt).then(|| ends::cancelled(attempt, &cancel.reason)), ended);
     }
 
     /// Gives all jobs back.

@@ -157,8 +157,8 @@ impl SuspectLane {
                     self.running.time_out(self.shared.clock.now(), &mut self.ended);
                 }
                 cancel = self.cancels.recv() => {
-                    if let Ok((id, reason)) = cancel {
-                        self.running.cancel(id, &reason, &mut self.ended);
+                    if let Ok(cancel) = cancel {
+                        self.running.cancel(&cancel, &mut self.ended);
                     }
                 }
                 _ = self.give_back.wait_for(|give_back| *give_back) => self.running.give_back(&mut self.ended),

@@ -13,9 +13,9 @@ use crate::store::{StoreError, Watch};
 /// What a heartbeat told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// Of the worker's running jobs those that are to be cancelled, with the reason. Told with each heartbeat until their
-    /// attempts have ended.
-    pub cancelled: Vec<(MessageId, String)>,
+    /// Of the worker's running jobs those that are to be cancelled, with the attempt that is and the reason. Told with each
+    /// heartbeat until their attempts have ended.
+    pub cancelled: Vec<(MessageId, u32, String)>,
 }
 
 /// What became of the wish to cancel a job.
