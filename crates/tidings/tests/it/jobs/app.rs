@@ -67,6 +67,8 @@ pub(crate) enum Act {
     Call,
     /// Waits until the test opens its gate, and calls a command then.
     WaitAndCall,
+    /// Stops its application.
+    ShutDown,
     /// Calls what its module has not declared.
     CallUndeclared,
 }
@@ -269,6 +271,11 @@ async fn act(ctx: &mut JobCtx, label: &str, act: Act) -> Result<()> {
             let total = ctx.send(bump(label, 2)).await?;
             let asked = ctx.ask(Total { counter: label.to_owned() }).await?;
             note(label, &format!("{total} {asked:?}"));
+            Ok(())
+        }
+        Act::ShutDown => {
+            let refused = app_of(label).shutdown().await.expect_err("it would wait for itself");
+            note(label, &refused.to_string());
             Ok(())
         }
         Act::CallUndeclared => {

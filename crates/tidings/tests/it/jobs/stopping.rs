@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidings::store::{AttemptEnd, DeathReason, JobState};
 use tidings::{BuildError, Module, SendError, ShutdownError};
 
-use super::app::{Act, noted, open, runs, step, tables, task, work};
+use super::app::{Act, lend_app, noted, open, runs, step, tables, task, work};
 use crate::app::{audit, bump, counters, notes};
 use crate::support::{Harness, build, config};
 
@@ -58,6 +58,23 @@ async fn a_job_that_blocks_its_thread_is_given_back_and_named() {
     harness.app.shutdown().await.unwrap();
     let harness = harness.start_again_with([counters(), work()]).await.unwrap();
     harness.until_job(id, JobState::Completed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_stops_its_application_is_refused_and_nothing_is_half_stopped() {
+    let harness = start().await;
+    lend_app("stop-self", &harness.app);
+    let id = harness.enqueue(task("stop-self", Act::ShutDown)).await;
+    harness.until_job(id, JobState::Completed).await;
+    assert!(
+        noted("stop-self")[0].contains("job `work.task` called `app.shutdown`"),
+        "{:?}",
+        noted("stop-self")
+    );
+    let next = harness.enqueue(task("stop-self-next", Act::Done)).await;
+    harness.until_job(next, JobState::Completed).await;
+    harness.app.send(bump("stop-self", 1)).await.unwrap();
+    harness.app.shutdown().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
