@@ -91,6 +91,17 @@ impl JobStore for SqliteStore {
         Ok(())
     }
 
+    async fn suspects(&self, queues: &[Arc<str>], names: &[Arc<str>]) -> Result<Vec<Arc<str>>, StoreError> {
+        let [queues, names] = [queues, names]
+            .map(|names| serde_json::Value::from_iter(names.iter().map(|name| &**name)).to_string());
+        let found = move |connection: &Connection| {
+            let mut statement =
+                connection.prepare_cached(include_str!("../../queries/job_suspect_queues.sql"))?;
+            statement.query_map([&queues, &names], |row| row.get(0))?.collect()
+        };
+        self.ask("looking for suspects", found).await
+    }
+
     async fn register_crons(&self, specs: &[CronSpec], _now: Timestamp) -> Result<Vec<CronTick>, StoreError> {
         crons::register(self, specs).await
     }

@@ -4,12 +4,14 @@
 //! it, and for a while no consumer that is being careful, so that another end would leave one suspect. Ordinary jobs go on
 //! meanwhile.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::select_all;
 use jiff::Timestamp;
 use tidings_core::error::{Error, Result};
-use tidings_core::store::{ClaimedJob, WorkerId};
+use tidings_core::store::{ClaimedJob, Watch, WorkerId};
 use tokio::sync::{MutexGuard, Notify, OwnedSemaphorePermit, broadcast, watch};
 use tokio::time::Instant;
 
@@ -26,6 +28,8 @@ pub(super) struct SuspectLane {
     worker: WorkerId,
     /// Told when there may be a suspect.
     look: Arc<Notify>,
+    /// Tell when one may have become claimable: because its queue goes on, or it is the next of its key.
+    watches: Vec<Box<dyn Watch>>,
     running: Running,
     ended: Vec<Ended>,
     cancels: broadcast::Receiver<Cancel>,
@@ -37,6 +41,9 @@ pub(super) struct SuspectLane {
 /// world outside may take minutes, and no listener is to wait for that.
 const ALONE_MAX: Duration = Duration::from_secs(2);
 
+/// Busy queues change all the time, mostly without a suspect: after a change nobody looks for one earlier than this.
+const LOOK_AFTER: Duration = Duration::from_millis(100);
+
 /// A free slot of a queue.
 type Slot = (Arc<QueueFacts>, OwnedSemaphorePermit);
 
@@ -47,7 +54,9 @@ impl SuspectLane {
         look: Arc<Notify>,
         stop: watch::Receiver<bool>,
     ) -> Self {
+        let watches = shared.jobs.worked().map(|queue| shared.store.watch_queue(&queue.name)).collect();
         Self {
+            watches,
             running: Running::new(shared.clone()),
             ended: Vec::new(),
             cancels: shared.jobs.cancels.subscribe(),
@@ -75,7 +84,7 @@ impl SuspectLane {
             let wait = async {
                 match pause {
                     Some(pause) => tokio::time::sleep(pause).await,
-                    None => self.look.notified().await,
+                    None => may_be_there(&self.look, &mut self.watches).await,
                 }
             };
             tokio::select! {
@@ -88,7 +97,7 @@ impl SuspectLane {
     /// Runs a suspect; false if there is none, or it is time to stop.
     async fn work_one(&mut self) -> Result<bool> {
         let shared = self.shared.clone();
-        let mut left: Vec<Arc<QueueFacts>> = shared.jobs.worked().cloned().collect();
+        let mut left = self.suspicious().await?;
         while !left.is_empty() {
             let ready = async {
                 // A queue may be full for long, and nobody waits for that.
@@ -97,7 +106,7 @@ impl SuspectLane {
             };
             let (slots, alone) = tokio::select! {
                 ready = ready => ready,
-                () = self.look.notified() => return Ok(true),
+                () = may_be_there(&self.look, &mut self.watches) => return Ok(true),
                 _ = self.stop.wait_for(|stop| *stop) => return Ok(false),
             };
             if let Some(job) = self.claim(&slots).await? {
@@ -106,6 +115,16 @@ impl SuspectLane {
             }
         }
         Ok(false)
+    }
+
+    /// The queues that have a suspect to be run.
+    async fn suspicious(&mut self) -> Result<Vec<Arc<QueueFacts>>> {
+        let mut worked: Vec<Arc<QueueFacts>> = self.shared.jobs.worked().cloned().collect();
+        let queues: Vec<Arc<str>> = worked.iter().map(|queue| queue.name.clone()).collect();
+        let names: Vec<Arc<str>> = worked.iter().flat_map(|queue| queue.jobs.iter().cloned()).collect();
+        let found = self.shared.store.suspects(&queues, &names).await?;
+        worked.retain(|queue| found.contains(&queue.name));
+        Ok(worked)
     }
 
     async fn run(&mut self, job: ClaimedJob, slots: Vec<Slot>, alone: MutexGuard<'_, ()>) -> Result<()> {
@@ -123,7 +142,7 @@ impl SuspectLane {
         self.attend(&queue, alone).await
     }
 
-    async fn claim(&self, slots: &[Slot]) -> Result<Option<ClaimedJob>> {
+    async fn claim(&mut self, slots: &[Slot]) -> Result<Option<ClaimedJob>> {
         let queues: Arc<[Arc<str>]> = slots.iter().map(|(queue, _)| queue.name.clone()).collect();
         let names: Arc<[Arc<str>]> = slots.iter().flat_map(|(queue, _)| queue.jobs.iter().cloned()).collect();
         let (worker, clock) = (self.worker, self.shared.clock.clone());
@@ -177,6 +196,21 @@ impl SuspectLane {
     }
 }
 
+/// Waits until there may be a suspect to be run.
+async fn may_be_there(look: &Notify, watches: &mut [Box<dyn Watch>]) {
+    let changed = async {
+        if watches.is_empty() {
+            return pending().await;
+        }
+        select_all(watches.iter_mut().map(|watch| watch.changed())).await;
+        tokio::time::sleep(LOOK_AFTER).await;
+    };
+    tokio::select! {
+        () = look.notified() => {}
+        () = changed => {}
+    }
+}
+
 /// Takes a slot of each queue that has one free, or waits for the first; those queues are left no more.
 async fn free_slots(left: &mut Vec<Arc<QueueFacts>>) -> Vec<Slot> {
     let mut slots: Vec<Slot> = Vec::new();
@@ -189,7 +223,7 @@ async fn free_slots(left: &mut Vec<Arc<QueueFacts>>) -> Vec<Slot> {
     });
     if slots.is_empty() && !left.is_empty() {
         let wait = left.iter().map(|queue| Box::pin(queue.slots.clone().acquire_owned()));
-        let (permit, place, _) = futures_util::future::select_all(wait).await;
+        let (permit, place, _) = select_all(wait).await;
         let queue = left.swap_remove(place);
         slots.extend(permit.ok().map(|permit| (queue, permit)));
     }

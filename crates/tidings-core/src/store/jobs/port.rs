@@ -93,6 +93,10 @@ pub trait JobStore {
     /// Lets a queue go on.
     async fn resume_queue(&self, queue: &str, now: Timestamp) -> Result<(), StoreError>;
 
+    /// Of these queues those that have [suspects](super::JobState::Suspect) of these names which can be claimed now, in any
+    /// order. It is asked often, mostly where there are none.
+    async fn suspects(&self, queues: &[Arc<str>], names: &[Arc<str>]) -> Result<Vec<Arc<str>>, StoreError>;
+
     /// Enters recurring jobs, and drops those that are not named any more. One that is on record with the same expression
     /// keeps its time. Returns when each of them is due.
     async fn register_crons(&self, crons: &[CronSpec], now: Timestamp) -> Result<Vec<CronTick>, StoreError>;

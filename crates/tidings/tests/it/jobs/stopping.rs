@@ -225,3 +225,26 @@ async fn a_suspect_that_takes_long_keeps_no_listener() {
     open("stop-kill-slow");
     harness.until_job(id, JobState::Completed).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspect_whose_queue_goes_on_runs_at_once() {
+    let killed = start().await;
+    let paused = killed.enqueue(task("stop-kill-paused", Act::Wait)).await;
+    killed.until_job(paused, JobState::Running).await;
+    killed.app.queues().pause("tasks", "the supplier is down").await.unwrap();
+    let other = killed.enqueue(step("stop-kill-unpaused", Act::Wait)).await;
+    killed.until_job(other, JobState::Running).await;
+    let harness = kill_and_start(&killed, [counters(), work()]).await;
+    open("stop-kill-unpaused");
+    harness.until_job(other, JobState::Completed).await;
+    // Whoever has run the one has looked for the other, by the time that all these are done.
+    for _ in 0..20 {
+        let next = harness.enqueue(step("stop-kill-meanwhile", Act::Done)).await;
+        harness.until_job(next, JobState::Completed).await;
+    }
+    assert_eq!(harness.job(paused).await.state, JobState::Suspect);
+    harness.app.queues().resume("tasks").await.unwrap();
+    harness.until_runs("stop-kill-paused", 2).await;
+    open("stop-kill-paused");
+    harness.until_job(paused, JobState::Completed).await;
+}
