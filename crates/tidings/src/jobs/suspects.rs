@@ -99,13 +99,8 @@ impl SuspectLane {
         let shared = self.shared.clone();
         let mut left = self.suspicious().await?;
         while !left.is_empty() {
-            let ready = async {
-                // A queue may be full for long, and nobody waits for that.
-                let slots = free_slots(&mut left).await;
-                (slots, shared.careful.lock().await)
-            };
             let (slots, alone) = tokio::select! {
-                ready = ready => ready,
+                ready = alone_with_slots(&shared, &mut left) => ready,
                 () = may_be_there(&self.look, &mut self.watches) => return Ok(true),
                 _ = self.stop.wait_for(|stop| *stop) => return Ok(false),
             };
@@ -211,8 +206,29 @@ async fn may_be_there(look: &Notify, watches: &mut [Box<dyn Watch>]) {
     }
 }
 
-/// Takes a slot of each queue that has one free, or waits for the first; those queues are left no more.
-async fn free_slots(left: &mut Vec<Arc<QueueFacts>>) -> Vec<Slot> {
+/// Waits until no consumer goes carefully and there are slots, of each queue that has one free then; those queues are left
+/// no more. A queue may be full for long, and a consumer may be careful for long: who waits for the one does not have the other.
+async fn alone_with_slots<'s>(
+    shared: &'s Shared,
+    left: &mut Vec<Arc<QueueFacts>>,
+) -> (Vec<Slot>, MutexGuard<'s, ()>) {
+    loop {
+        let alone = shared.careful.lock().await;
+        let slots = free_slots(left);
+        if !slots.is_empty() {
+            return (slots, alone);
+        }
+        drop(alone);
+        let slot = first_slot(left).await;
+        if let Ok(alone) = shared.careful.try_lock() {
+            left.retain(|queue| !Arc::ptr_eq(queue, &slot.0));
+            return (vec![slot], alone);
+        }
+    }
+}
+
+/// Takes a slot of each queue that has one free; those queues are left no more.
+fn free_slots(left: &mut Vec<Arc<QueueFacts>>) -> Vec<Slot> {
     let mut slots: Vec<Slot> = Vec::new();
     left.retain(|queue| match queue.slots.clone().try_acquire_owned() {
         Ok(permit) => {
@@ -221,11 +237,71 @@ async fn free_slots(left: &mut Vec<Arc<QueueFacts>>) -> Vec<Slot> {
         }
         Err(_) => true,
     });
-    if slots.is_empty() && !left.is_empty() {
-        let wait = left.iter().map(|queue| Box::pin(queue.slots.clone().acquire_owned()));
-        let (permit, place, _) = select_all(wait).await;
-        let queue = left.swap_remove(place);
-        slots.extend(permit.ok().map(|permit| (queue, permit)));
-    }
     slots
+}
+
+/// Waits for the first slot of these queues, which are not none.
+async fn first_slot(queues: &[Arc<QueueFacts>]) -> Slot {
+    let slots = queues.iter().map(|queue| {
+        Box::pin(async {
+            match queue.slots.clone().acquire_owned().await {
+                Ok(permit) => (queue.clone(), permit),
+                // They are never closed.
+                Err(_) => pending().await,
+            }
+        })
+    });
+    select_all(slots).await.0
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use futures_util::FutureExt;
+    use serde::{Deserialize, Serialize};
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::{App, Config, Job, JobCtx, Module, Queue};
+
+    #[derive(Job, Serialize, Deserialize)]
+    #[job("single.job")]
+    struct Single {}
+
+    async fn single(_: &mut JobCtx, _: Single) -> Result<()> {
+        Ok(())
+    }
+
+    /// Who waits for a consumer has no slot, and who waits for a slot keeps no consumer waiting.
+    #[tokio::test]
+    async fn nobody_waits_for_one_with_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.store.path = dir.path().join("app.db");
+        let module = Module::new("single").job(Queue::named("single").concurrency(1), single);
+        let app = App::builder().module(module).config(config).build().await.unwrap();
+        let shared = app.shared.clone();
+        // A queue of its own, from which nobody else takes slots.
+        let queue = Arc::new(QueueFacts {
+            name: "other".into(),
+            label: "queue `other`".into(),
+            concurrency: 1,
+            rate: None,
+            jobs: Vec::new(),
+            is_worked: true,
+            slots: Arc::new(Semaphore::new(1)),
+        });
+        let mut left = vec![queue.clone()];
+        let alone = shared.careful.lock().await;
+        let mut waiting = std::pin::pin!(alone_with_slots(&shared, &mut left));
+        assert!(waiting.as_mut().now_or_never().is_none(), "a consumer is careful");
+        let only = queue.slots.clone().try_acquire_owned().expect("its slot is free");
+        drop(alone);
+        assert!(waiting.as_mut().now_or_never().is_none(), "its slot is taken");
+        drop(shared.careful.try_lock().expect("consumers may be careful"));
+        drop(only);
+        let (slots, _alone) = waiting.await;
+        assert_eq!(slots.len(), 1);
+        assert!(shared.careful.try_lock().is_err(), "no consumer goes carefully meanwhile");
+        drop(slots);
+    }
 }
