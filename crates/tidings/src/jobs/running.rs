@@ -80,6 +80,11 @@ impl Running {
         self.open == 0
     }
 
+    /// Whether no handler runs any more.
+    pub(super) fn is_empty(&self) -> bool {
+        self.free.len() == self.slots.len()
+    }
+
     /// When the next attempt may be out of time.
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
         (self.open > 0).then_some(self.first_deadline)

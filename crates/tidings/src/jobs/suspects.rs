@@ -158,7 +158,7 @@ impl SuspectLane {
         unit::run(&self.shared, unit, self.shared.config.limits(), Access::Write).await
     }
 
-    /// Waits until the attempt has ended and that is written. Until then no other suspect may run.
+    /// Waits until the attempt has ended, that is written, and its handler is gone. Until then no other suspect may run.
     async fn attend(&mut self, queue: &Arc<QueueFacts>, alone: MutexGuard<'_, ()>) -> Result<()> {
         let let_go_at = Instant::now() + ALONE_MAX;
         let mut alone = Some(alone);
@@ -186,6 +186,14 @@ impl SuspectLane {
                 return Err(error);
             }
             tokio::time::sleep(patience.pause(&queue.label, &error)).await;
+        }
+        // A handler that blocks its thread has lost its job, and may yet end the process: nobody else is to be suspected of that.
+        while !self.running.is_empty() {
+            tokio::select! {
+                () = self.running.wait(&mut self.ended) => {}
+                () = tokio::time::sleep_until(let_go_at), if alone.is_some() => alone = None,
+                _ = self.stop.wait_for(|stop| *stop) => break,
+            }
         }
         Ok(())
     }

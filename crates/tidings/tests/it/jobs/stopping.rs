@@ -248,3 +248,27 @@ async fn a_suspect_whose_queue_goes_on_runs_at_once() {
     open("stop-kill-paused");
     harness.until_job(paused, JobState::Completed).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 6)]
+async fn a_suspect_that_blocks_its_thread_is_alone_until_it_is_gone() {
+    let killed = start().await;
+    let blocks = killed.enqueue(task("stop-kill-block", Act::Block)).await;
+    let waits = killed.enqueue(task("stop-kill-behind", Act::Wait)).await;
+    killed.until_job(blocks, JobState::Running).await;
+    killed.until_job(waits, JobState::Running).await;
+    let harness = kill_and_start(&killed, [counters(), work()]).await;
+    harness.until_runs("stop-kill-block", 2).await;
+    harness.clock.advance(Duration::from_secs(300));
+    let job = harness.until_job(blocks, JobState::Scheduled).await;
+    assert!(job.error.unwrap().contains("did not end within"));
+    // It has lost its job; by the time that all these are done the next suspect would be running.
+    for _ in 0..20 {
+        let next = harness.enqueue(step("stop-kill-block-meanwhile", Act::Done)).await;
+        harness.until_job(next, JobState::Completed).await;
+    }
+    assert_eq!(harness.job(waits).await.state, JobState::Suspect);
+    open("stop-kill-block");
+    harness.until_runs("stop-kill-behind", 2).await;
+    open("stop-kill-behind");
+    harness.until_job(waits, JobState::Completed).await;
+}
