@@ -63,6 +63,8 @@ pub(crate) enum Act {
     Wait,
     /// Reports two steps and fails the first time; reads what it reported the second time.
     Progress,
+    /// Reports two steps and gives its finish up the first time; the second time reports two more and finishes.
+    ProgressAndFinish,
     /// Calls the command and the query of another module.
     Call,
     /// Waits until the test opens its gate, and calls a command then.
@@ -266,6 +268,13 @@ async fn act(ctx: &mut JobCtx, label: &str, act: Act) -> Result<()> {
             ctx.progress(1).await?;
             ctx.progress(2).await?;
             Err(Error::failed("interrupted"))
+        }
+        Act::ProgressAndFinish => {
+            for step in [2 * attempt - 1, 2 * attempt] {
+                ctx.progress(step).await?;
+            }
+            let done = ctx.finish().await?;
+            if attempt == 1 { Err(Error::failed("interrupted")) } else { done.commit().await }
         }
         Act::Call => {
             let total = ctx.send(bump(label, 2)).await?;

@@ -110,6 +110,17 @@ async fn a_finish_that_blocks_for_too_long_has_failed_though_its_error_is_transi
     harness.until_job(id, JobState::Completed).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_report_of_progress_is_kept_also_by_a_finish() {
+    let harness = start().await;
+    let id = harness.enqueue(task("fin-progress", Act::ProgressAndFinish)).await;
+    let job = harness.until_job(id, JobState::Scheduled).await;
+    assert_eq!(job.progress.as_deref(), Some("2"), "the finish was given up, and its report was not");
+    harness.clock.set(job.due);
+    let job = harness.until_job(id, JobState::Completed).await;
+    assert_eq!(job.progress.as_deref(), Some("4"));
+}
+
 mod typed {
     use serde::{Deserialize, Serialize};
     use tidings::store::JobState;
