@@ -1,6 +1,7 @@
 //! How attempts end.
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_core::envelope::Envelope;
@@ -16,6 +17,8 @@ use crate::{QueryError, SendError};
 
 /// An attempt's end, to be written.
 pub(super) struct Ended {
+    /// The job's name.
+    pub(super) job: Arc<str>,
     pub(super) lease: JobLease,
     pub(super) end: JobEnd,
     /// The newest report of its progress, if that was not written.
@@ -110,7 +113,6 @@ fn failed(attempt: &Attempt, error: Error) -> Ended {
         return dead(attempt, DeathReason::Exhausted, text);
     };
     let due = asked.unwrap_or(due);
-    tracing::warn!(job = %facts.name, id = %job.lease.id, attempt = job.lease.attempt, error = %text, %due, "the attempt failed; the job is tried again");
     ended(attempt, JobEnd::Retry { due, error: text })
 }
 
@@ -122,7 +124,6 @@ fn is_shutting_down(error: &Error) -> bool {
 
 fn dead(attempt: &Attempt, reason: DeathReason, error: String) -> Ended {
     let (facts, job) = (&attempt.facts, &attempt.job);
-    tracing::error!(job = %facts.name, id = %job.lease.id, attempt = job.lease.attempt, reason = reason.as_str(), error = %error, "the job is dead");
     let died = died(attempt, reason).inspect_err(|error| {
         tracing::error!(job = %facts.name, id = %job.lease.id, error = %error, "nobody can be told of the job's death");
     });
@@ -131,5 +132,11 @@ fn dead(attempt: &Attempt, reason: DeathReason, error: String) -> Ended {
 }
 
 fn ended(attempt: &Attempt, end: JobEnd) -> Ended {
-    Ended { lease: attempt.job.lease, end, progress: attempt.take_progress(), died: None }
+    Ended {
+        job: attempt.facts.name.clone(),
+        lease: attempt.job.lease,
+        end,
+        progress: attempt.take_progress(),
+        died: None,
+    }
 }

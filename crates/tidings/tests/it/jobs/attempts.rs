@@ -8,6 +8,7 @@ use tidings::{Clock, Error, JobCtx, Queue, Result};
 use super::app::{Act, STEP_TIERS, Task, keys, noted, open, runs, step, tables, task, work};
 use crate::app::{counters, notes};
 use crate::support::{Harness, alter};
+use crate::telling;
 
 async fn start() -> Harness {
     Harness::with([counters(), crate::app::audit(), work()]).await
@@ -140,6 +141,22 @@ async fn an_error_that_stays_transient_has_failed() {
     let id = harness.enqueue(task("try-always", Act::Transient(99))).await;
     let job = harness.until_job(id, JobState::Scheduled).await;
     assert_eq!((job.attempts, job.failures, runs("try-always").len()), (1, 1, 6));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_became_of_a_job_that_failed_is_told_once() {
+    telling::listen();
+    let harness = start().await;
+    for (act, state, news) in [
+        (Act::Fail(1), JobState::Scheduled, "the attempt failed; the job is tried again"),
+        (Act::Permanent, JobState::Dead, "the job is dead"),
+    ] {
+        let id = harness.enqueue(task("try-told", act)).await;
+        harness.until_job(id, state).await;
+        let told = || telling::told(|text| text.contains(&format!("id={id}")) && text.contains(news));
+        harness.until(news, async |_| told() > 0).await;
+        assert_eq!(told(), 1);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
