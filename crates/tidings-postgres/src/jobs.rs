@@ -54,6 +54,10 @@ impl JobStore for PostgresStore {
         Err(not_in_the_spike("jobs"))
     }
 
+    async fn suspects(&self, _queues: &[Arc<str>], _names: &[Arc<str>]) -> Result<Vec<Arc<str>>, StoreError> {
+        Err(not_in_the_spike("jobs"))
+    }
+
     async fn resume_queue(&self, _queue: &str, _now: Timestamp) -> Result<(), StoreError> {
         Err(not_in_the_spike("jobs"))
     }

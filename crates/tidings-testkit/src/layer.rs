@@ -318,6 +318,10 @@ impl JobStore for Layered {
         self.inner.resume_queue(queue, now).await
     }
 
+    async fn suspects(&self, queues: &[Arc<str>], names: &[Arc<str>]) -> Result<Vec<Arc<str>>, StoreError> {
+        self.inner.suspects(queues, names).await
+    }
+
     async fn register_crons(&self, crons: &[CronSpec], now: Timestamp) -> Result<Vec<CronTick>, StoreError> {
         self.inner.register_crons(crons, now).await
     }

@@ -41,7 +41,9 @@ impl JobStore for SqliteStore {
         let cancelled = move |connection: &Connection| {
             let sql = include_str!("../../queries/job_cancelled_of_worker.sql");
             let mut statement = connection.prepare_cached(sql)?;
-            statement.query_map([worker.0], |row| Ok((message_id(row, 0)?, row.get(1)?)))?.collect()
+            statement
+                .query_map([worker.0], |row| Ok((message_id(row, 0)?, row.get(1)?, row.get(2)?)))?
+                .collect()
         };
         Ok(Heartbeat { cancelled: self.ask("looking for jobs to be cancelled", cancelled).await? })
     }
@@ -87,6 +89,17 @@ impl JobStore for SqliteStore {
         self.change("resuming a queue", resume).await?;
         self.wake_queues([queue]);
         Ok(())
+    }
+
+    async fn suspects(&self, queues: &[Arc<str>], names: &[Arc<str>]) -> Result<Vec<Arc<str>>, StoreError> {
+        let [queues, names] = [queues, names]
+            .map(|names| serde_json::Value::from_iter(names.iter().map(|name| &**name)).to_string());
+        let found = move |connection: &Connection| {
+            let mut statement =
+                connection.prepare_cached(include_str!("../../queries/job_suspect_queues.sql"))?;
+            statement.query_map([&queues, &names], |row| row.get(0))?.collect()
+        };
+        self.ask("looking for suspects", found).await
     }
 
     async fn register_crons(&self, specs: &[CronSpec], _now: Timestamp) -> Result<Vec<CronTick>, StoreError> {

@@ -61,6 +61,11 @@ const PLANS: &[(&str, &str, &[&str])] = &[
         include_str!("../../queries/job_suspect.sql"),
         &["tidings_jobs_turn (queue=? AND turn=?)"],
     ),
+    (
+        "job_suspect_queues",
+        include_str!("../../queries/job_suspect_queues.sql"),
+        &["tidings_jobs_turn (queue=? AND turn=?)"],
+    ),
     ("job_lost", include_str!("../../queries/job_lost.sql"), &["tidings_jobs_turn (queue=? AND turn=?)"]),
     (
         "job_cancelled_of_worker",

@@ -281,7 +281,7 @@ pub struct TellsOnce {
 
 impl Layer for TellsOnce {
     fn told(&self, mut heartbeat: Heartbeat) -> Heartbeat {
-        heartbeat.cancelled.retain(|(id, _)| lock(&self.told).insert(*id));
+        heartbeat.cancelled.retain(|(id, ..)| lock(&self.told).insert(*id));
         heartbeat
     }
 }

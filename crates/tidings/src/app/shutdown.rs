@@ -59,7 +59,7 @@ impl App {
     /// # Errors
     /// As [`shutdown`](Self::shutdown).
     pub async fn shutdown_within(&self, patience: Duration) -> Result<(), ShutdownError> {
-        if let Some(handler) = in_handler::current() {
+        if let Some(handler) = in_handler::current_or_attempt() {
             return Err(ShutdownError::InsideHandler { handler });
         }
         self.running.stop.send_replace(true);

@@ -13,11 +13,18 @@ use crate::underway::Present;
 
 thread_local! {
     static CURRENT: RefCell<Option<Arc<str>>> = const { RefCell::new(None) };
+    static ATTEMPT: RefCell<Option<Arc<str>>> = const { RefCell::new(None) };
 }
 
 /// The handler that is being polled on this thread.
 pub(crate) fn current() -> Option<Arc<str>> {
     CURRENT.with_borrow(Clone::clone)
+}
+
+/// The handler that is being polled on this thread, also that of a job that holds no transaction: for what waits for every
+/// handler to end.
+pub(crate) fn current_or_attempt() -> Option<Arc<str>> {
+    current().or_else(|| ATTEMPT.with_borrow(Clone::clone))
 }
 
 /// Marks the polls of a future as being inside a handler, and counts them.
@@ -38,8 +45,8 @@ impl<F: Future + Unpin> Future for InHandler<F> {
     }
 }
 
-/// Marks the polls of a job's attempt that holds a transaction, and counts all of them. Without a transaction the job may
-/// call into the application.
+/// Marks the polls of a job's attempt, as a handler's while it holds a transaction, and counts all of them. Without a
+/// transaction the job may call into the application.
 pub(crate) struct WhileHolding<'p, F> {
     pub(crate) present: &'p Present,
     pub(crate) future: F,
@@ -52,6 +59,7 @@ impl<F: Future + Unpin> Future for WhileHolding<'_, F> {
         let Self { present, future } = &mut *self;
         let handler = present.handler();
         let outer = CURRENT.replace(handler.is_holding_tx().then(|| handler.name().clone()));
+        let _restore_attempt = RestoreAttempt(ATTEMPT.replace(Some(handler.name().clone())));
         present.count();
         let _restore = Restore { outer, present };
         Pin::new(future).poll(cx)
@@ -78,5 +86,14 @@ impl Drop for Restore<'_> {
     fn drop(&mut self) {
         self.present.count();
         CURRENT.set(self.outer.take());
+    }
+}
+
+/// The same for the mark of attempts.
+struct RestoreAttempt(Option<Arc<str>>);
+
+impl Drop for RestoreAttempt {
+    fn drop(&mut self) {
+        ATTEMPT.set(self.0.take());
     }
 }

@@ -167,7 +167,7 @@ impl Attempt {
             let (job, id) = (&self.facts.name, self.id());
             tracing::warn!(%job, %id, round, error = %error, pause_ms = pause.as_millis(), "the error is transient; the job is tried again");
             if tokio::time::timeout(pause, self.called_off()).await.is_ok() {
-                return Ran::CalledOff;
+                return self.stopped();
             }
         }
     }
@@ -180,7 +180,7 @@ impl Attempt {
 
     pub(super) async fn run_once(self: &Arc<Self>, present: &Present) -> Ran {
         if self.is_called_off() {
-            return Ran::CalledOff;
+            return self.stopped();
         }
         let called = (self.facts.route.call)(self.clone());
         let handled = WhileHolding { present, future: called }.instrument(telemetry::job_span(self));
@@ -188,12 +188,16 @@ impl Attempt {
         let result = match select(handled, pin!(self.called_off())).await {
             Either::Left((Ok(result), _)) => result,
             Either::Left((Err(panic), _)) => Err(Error::failed(panicked(&self.facts.label, panic.as_ref()))),
-            Either::Right(_) => {
-                let why = self.interrupted.lock().unwrap_or_else(PoisonError::into_inner).take();
-                return why.map_or(Ran::CalledOff, |why| Ran::Failed(why.into()));
-            }
+            Either::Right(_) => return self.stopped(),
         };
         self.judge(result)
+    }
+
+    /// How an attempt ended that was called off. An interruption is nobody's decision, wherever the attempt meets it: the
+    /// attempt has failed, and has to say so itself.
+    fn stopped(&self) -> Ran {
+        let why = self.interrupted.lock().unwrap_or_else(PoisonError::into_inner).take();
+        why.map_or(Ran::CalledOff, |why| Ran::Failed(why.into()))
     }
 
     fn judge(&self, result: Result<()>) -> Ran {

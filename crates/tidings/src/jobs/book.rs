@@ -26,8 +26,13 @@ pub(crate) struct JobFacts {
     pub(crate) continue_after_dead: bool,
 }
 
-/// That a running job is to be cancelled, with the reason.
-pub(crate) type Cancel = (MessageId, Arc<str>);
+/// That an attempt at a job is to be cancelled. A wish may be heard late, and is not for the attempts that follow.
+#[derive(Clone)]
+pub(crate) struct Cancel {
+    pub(crate) id: MessageId,
+    pub(crate) attempt: u32,
+    pub(crate) reason: Arc<str>,
+}
 
 /// Wishes that wait while a queue's loop is in a transaction; when there are more the heartbeat tells of them again.
 const CANCELS_WAITING_MAX: usize = 256;

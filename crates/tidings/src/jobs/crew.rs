@@ -8,6 +8,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::Cancel;
 use super::run::QueueLoop;
 use super::suspects::SuspectLane;
 use crate::app::Shared;
@@ -111,9 +112,9 @@ async fn tend(shared: &Arc<Shared>, worker: WorkerId, stop: watch::Receiver<bool
 async fn beat(shared: &Shared, worker: WorkerId) -> Option<Ended> {
     match shared.store.heartbeat(worker).await {
         Ok(beat) => {
-            for (id, reason) in beat.cancelled {
+            for (id, attempt, reason) in beat.cancelled {
                 // Nobody hears it who has no attempt.
-                let _ = shared.jobs.cancels.send((id, reason.into()));
+                let _ = shared.jobs.cancels.send(Cancel { id, attempt, reason: reason.into() });
             }
             None
         }

@@ -12,7 +12,7 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 use tidings_core::clock::LAST;
 use tidings_core::error::{Error, Result};
-use tidings_core::store::{CronSpec, CronTick, NewJob, StoreError};
+use tidings_core::store::{CronSpec, CronTick, Enqueued, NewJob, StoreError};
 use tidings_core::trace::TraceContext;
 use tokio::sync::watch;
 
@@ -247,6 +247,7 @@ async fn fire_due(shared: &Arc<Shared>, ticks: &mut Vec<CronTick>) -> Result<()>
 
 /// Moves a recurring job on and enqueues its job; false if somebody else has moved it.
 async fn fire(shared: &Shared, tick: &CronTick, next: Timestamp, job: Option<NewJob>) -> Result<bool> {
+    let (name, due) = (&tick.name, tick.due);
     let (tick, job) = (tick.clone(), Arc::new(job));
     let unit = Unit {
         name: format!("recurring job `{}`", tick.name).into(),
@@ -257,17 +258,29 @@ async fn fire(shared: &Shared, tick: &CronTick, next: Timestamp, job: Option<New
                 let mut tx = slot.take().await;
                 let fired = async {
                     let is_first = tx.move_cron(&tick.name, tick.due, next).await?;
-                    if let (true, Some(job)) = (is_first, &*job) {
-                        tx.enqueue(std::slice::from_ref(job)).await?;
-                    }
-                    Ok(is_first)
+                    let enqueued = match &*job {
+                        Some(job) if is_first => tx.enqueue(std::slice::from_ref(job)).await?,
+                        _ => Vec::new(),
+                    };
+                    Ok((is_first, enqueued))
                 }
                 .await;
                 (Some(tx), fired)
             })
         }),
     };
-    unit::run(shared, unit, shared.config.limits(), Access::Write).await
+    let (is_first, enqueued) = unit::run(shared, unit, shared.config.limits(), Access::Write).await?;
+    // A unique key may be taken, and then this is all that is heard of the time.
+    match enqueued.first() {
+        Some(Enqueued::Conflict(id)) => {
+            tracing::error!(cron = %name, tick = %due, %id, "nothing is enqueued for this time: a job with its unique key and another payload is there");
+        }
+        Some(Enqueued::Existing(id)) => {
+            tracing::info!(cron = %name, tick = %due, %id, "nothing is enqueued for this time: its job is there already");
+        }
+        Some(Enqueued::New) | None => {}
+    }
+    Ok(is_first)
 }
 
 #[cfg(test)]

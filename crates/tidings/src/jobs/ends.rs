@@ -1,11 +1,12 @@
 //! How attempts end.
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_core::envelope::Envelope;
 use tidings_core::error::{Error, chain};
-use tidings_core::store::{DeathReason, JobEnd, JobLease};
+use tidings_core::store::{DeathReason, JobEnd, JobLease, StoreError};
 
 use super::Attempt;
 use super::attempt::Ran;
@@ -16,6 +17,8 @@ use crate::{QueryError, SendError};
 
 /// An attempt's end, to be written.
 pub(super) struct Ended {
+    /// The job's name.
+    pub(super) job: Arc<str>,
     pub(super) lease: JobLease,
     pub(super) end: JobEnd,
     /// The newest report of its progress, if that was not written.
@@ -45,6 +48,11 @@ struct TimedOut {
     timeout: Duration,
 }
 
+/// An attempt was over, and had not said how.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} was called off, and nobody has said what becomes of it")]
+struct Forsaken(String);
+
 /// What there is to write after the handler has ended.
 pub(super) fn of(attempt: &Attempt, ran: Ran) -> Option<Ended> {
     match ran {
@@ -68,6 +76,16 @@ pub(super) fn given_back(attempt: &Attempt) -> Ended {
 pub(super) fn timed_out(attempt: &Attempt) -> Ended {
     let (job, timeout) = (attempt.facts.label.to_string(), attempt.facts.timeout);
     failed(attempt, Error::failed(TimedOut { job, timeout }))
+}
+
+/// The end of an attempt that panicked elsewhere than in its handler.
+pub(super) fn panicked(attempt: &Attempt, panic: StoreError) -> Ended {
+    failed(attempt, panic.into())
+}
+
+/// The end of an attempt that was called off by nobody who says what becomes of the job.
+pub(super) fn forsaken(attempt: &Attempt) -> Ended {
+    failed(attempt, Error::failed(Forsaken(attempt.facts.label.to_string())))
 }
 
 /// The end of an attempt that is not made, because too many processes ended while they made one.
@@ -95,7 +113,6 @@ fn failed(attempt: &Attempt, error: Error) -> Ended {
         return dead(attempt, DeathReason::Exhausted, text);
     };
     let due = asked.unwrap_or(due);
-    tracing::warn!(job = %facts.name, id = %job.lease.id, attempt = job.lease.attempt, error = %text, %due, "the attempt failed; the job is tried again");
     ended(attempt, JobEnd::Retry { due, error: text })
 }
 
@@ -107,7 +124,6 @@ fn is_shutting_down(error: &Error) -> bool {
 
 fn dead(attempt: &Attempt, reason: DeathReason, error: String) -> Ended {
     let (facts, job) = (&attempt.facts, &attempt.job);
-    tracing::error!(job = %facts.name, id = %job.lease.id, attempt = job.lease.attempt, reason = reason.as_str(), error = %error, "the job is dead");
     let died = died(attempt, reason).inspect_err(|error| {
         tracing::error!(job = %facts.name, id = %job.lease.id, error = %error, "nobody can be told of the job's death");
     });
@@ -116,5 +132,11 @@ fn dead(attempt: &Attempt, reason: DeathReason, error: String) -> Ended {
 }
 
 fn ended(attempt: &Attempt, end: JobEnd) -> Ended {
-    Ended { lease: attempt.job.lease, end, progress: attempt.take_progress(), died: None }
+    Ended {
+        job: attempt.facts.name.clone(),
+        lease: attempt.job.lease,
+        end,
+        progress: attempt.take_progress(),
+        died: None,
+    }
 }

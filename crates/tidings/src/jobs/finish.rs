@@ -48,7 +48,7 @@ impl<D: Driver> Finish<'_, D> {
         if attempt.finish_state() == FinishState::Committed {
             return Err(Error::permanent(format!("{} has finished already", attempt.facts.label)));
         }
-        let (tx, lent) = borrow(attempt, D::NAME).await?;
+        let (tx, mut lent) = borrow(attempt, D::NAME).await?;
         attempt.set_finish_state(FinishState::Begun);
         let slot = TxSlot::default();
         slot.put(tx);
@@ -57,6 +57,11 @@ impl<D: Driver> Finish<'_, D> {
         // First of all, so that a void lease fails before anything of the handler's.
         let ends = [(attempt.job.lease, JobEnd::Completed)];
         let now = core.now();
+        // Once the attempt has ended it cannot report any more.
+        lent.reported = attempt.take_progress();
+        if let Some(progress) = &lent.reported {
+            core.tx().await.report_progress(&attempt.job.lease, progress).await?;
+        }
         if core.tx().await.end_attempts(&ends, now).await? != [true] {
             return Err(StoreError::Fenced { consumer: attempt.facts.name.to_string() }.into());
         }
@@ -107,6 +112,8 @@ struct Lent {
     // Dropped before the transaction is cancelled, by which the work tells that from being over its budget.
     give_back: Option<oneshot::Sender<Box<dyn Tx>>>,
     done: BoxFuture<Result<(), StoreError>>,
+    /// The report of progress that is written with it.
+    reported: Option<String>,
 }
 
 async fn borrow(attempt: &Arc<Attempt>, driver: &'static str) -> Result<(Box<dyn Tx>, Lent)> {
@@ -122,7 +129,7 @@ async fn borrow(attempt: &Arc<Attempt>, driver: &'static str) -> Result<(Box<dyn
     };
     attempt.handler.holds_tx(true);
     in_handler::enter(attempt.handler.name());
-    Ok((tx, Lent { attempt: attempt.clone(), give_back: Some(give_back), done }))
+    Ok((tx, Lent { attempt: attempt.clone(), give_back: Some(give_back), done, reported: None }))
 }
 
 impl Lent {
@@ -133,6 +140,7 @@ impl Lent {
         }
         (&mut self.done).await?;
         self.attempt.set_finish_state(FinishState::Committed);
+        self.reported = None;
         Ok(())
     }
 }
@@ -141,6 +149,9 @@ impl Drop for Lent {
     fn drop(&mut self) {
         self.attempt.handler.holds_tx(false);
         in_handler::leave(self.attempt.handler.name());
+        if let Some(progress) = self.reported.take() {
+            self.attempt.put_progress_back(progress);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tidings_core::ids::MessageId;
 use tidings_core::store::{AttemptRow, Cancelled, JobFilter, JobRow, QueueStatus, StoreError};
 
+use super::Cancel;
 use crate::app::App;
 use crate::ctx::in_handler;
 
@@ -83,10 +84,12 @@ impl Jobs<'_> {
         refuse_inside_handler("jobs().cancel")?;
         must_say_why("jobs().cancel", reason)?;
         let shared = &self.app.shared;
+        // Read before: an attempt that begins meanwhile hears of it by the heartbeat, and one after that is not meant.
+        let attempt = shared.store.job(id).await?.map(|job| job.attempts);
         let cancelled = shared.store.cancel_job(id, reason, shared.clock.now()).await?;
-        if cancelled == Cancelled::Asked {
+        if let (Cancelled::Asked, Some(attempt)) = (cancelled, attempt) {
             // If it runs here that need not wait for the heartbeat; where nobody works, nobody hears it.
-            let _ = shared.jobs.cancels.send((id, reason.into()));
+            let _ = shared.jobs.cancels.send(Cancel { id, attempt, reason: reason.into() });
         }
         Ok(cancelled)
     }

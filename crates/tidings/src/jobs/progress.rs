@@ -64,6 +64,11 @@ impl Attempt {
         self.progress().waiting.take()
     }
 
+    /// Puts back a report that was taken and not written after all; a newer one counts more.
+    pub(super) fn put_progress_back(&self, progress: String) {
+        self.progress().waiting.get_or_insert(progress);
+    }
+
     fn progress(&self) -> MutexGuard<'_, Progress> {
         // Every critical section leaves it whole, so a poisoned lock says nothing about it.
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)

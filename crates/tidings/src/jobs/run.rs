@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tidings_core::store::{Claimed, Watch, WorkerId};
+use tokio::sync::broadcast::error::TryRecvError;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 
 use super::ends::Ended;
@@ -61,6 +62,7 @@ impl QueueLoop {
     pub(super) async fn work(mut self) {
         loop {
             self.running.collect(&mut self.ended);
+            self.hear_cancels();
             if *self.give_back.borrow() {
                 self.running.give_back(&mut self.ended);
             }
@@ -74,6 +76,18 @@ impl QueueLoop {
                 return;
             } else {
                 self.rest().await;
+            }
+        }
+    }
+
+    /// Hears what is to be cancelled, also where there is always something else to do.
+    fn hear_cancels(&mut self) {
+        loop {
+            match self.cancels.try_recv() {
+                Ok(cancel) => self.running.cancel(&cancel, &mut self.ended),
+                // Those that are missed are told again by the heartbeat.
+                Err(TryRecvError::Lagged(_)) => {}
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
             }
         }
     }
@@ -145,9 +159,8 @@ impl QueueLoop {
             slot = self.queue.slots.acquire(), if !stopping && self.is_hungry => drop(slot),
             () = self.shared.clock.sleep_until(wake_at.unwrap_or(Timestamp::MAX)), if wake_at.is_some() => {}
             cancel = self.cancels.recv() => {
-                // Those that are missed are told again by the heartbeat.
-                if let Ok((id, reason)) = cancel {
-                    self.running.cancel(id, &reason, &mut self.ended);
+                if let Ok(cancel) = cancel {
+                    self.running.cancel(&cancel, &mut self.ended);
                 }
             }
             _ = self.stop.wait_for(|stop| *stop), if !stopping => {}

@@ -1,15 +1,18 @@
 //! The attempts that are under way, as whoever started them sees them.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use jiff::Timestamp;
-use tidings_core::ids::MessageId;
 use tidings_core::store::ClaimedJob;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+use super::attempt::FinishState;
 use super::ends::{self, Ended};
-use super::{Attempt, JobFacts};
+use super::{Attempt, Cancel, JobFacts};
 use crate::app::Shared;
+use crate::unit::panicked;
 
 /// Attempts under way. Dropped, it calls them all off.
 pub(super) struct Running {
@@ -57,8 +60,12 @@ impl Running {
         self.open += 1;
         let teller = self.teller.clone();
         tokio::spawn(async move {
-            let ran = attempt.run(&present).await;
-            let ended = ends::of(&attempt, ran);
+            let whole = async { ends::of(&attempt, attempt.run(&present).await) };
+            // Beside the handler's polls this runs what else is its: it drops what the handler holds, and shows its error.
+            let ended = AssertUnwindSafe(whole).catch_unwind().await.unwrap_or_else(|panic| {
+                let panic = panicked(&attempt.facts.label, panic.as_ref());
+                (attempt.finish_state() != FinishState::Committed).then(|| ends::panicked(&attempt, panic))
+            });
             attempt.call_off();
             drop((attempt, present));
             // Free first, so that whoever hears of it finds a free slot.
@@ -71,6 +78,11 @@ impl Running {
     /// Whether the end of every attempt is known.
     pub(super) fn all_decided(&self) -> bool {
         self.open == 0
+    }
+
+    /// Whether no handler runs any more.
+    pub(super) fn is_empty(&self) -> bool {
+        self.free.len() == self.slots.len()
     }
 
     /// When the next attempt may be out of time.
@@ -97,10 +109,13 @@ impl Running {
     fn take(&mut self, over: Over, ended: &mut Vec<Ended>) {
         let Some(entry) = self.slots[over.slot].take() else { return };
         self.free.push(over.slot);
-        if !entry.is_decided {
-            self.open -= 1;
-            ended.extend(over.ended);
+        if entry.is_decided {
+            return;
         }
+        self.open -= 1;
+        // A job whose attempt is over and that is not ended would be running for ever.
+        let is_written = entry.attempt.finish_state() == FinishState::Committed;
+        ended.extend(over.ended.or_else(|| (!is_written).then(|| ends::forsaken(&entry.attempt))));
     }
 
     /// Ends the attempts that are out of time.
@@ -113,9 +128,11 @@ impl Running {
         self.first_deadline = open.map(|entry| entry.attempt.deadline).min().unwrap_or(Timestamp::MAX);
     }
 
-    /// Ends the attempt at a job that somebody cancels, if it is here.
-    pub(super) fn cancel(&mut self, id: MessageId, reason: &str, ended: &mut Vec<Ended>) {
-        self.decide(|attempt| (attempt.id() == id).then(|| ends::cancelled(attempt, reason)), ended);
+    /// Ends the attempt that somebody cancels, if it is here.
+    pub(super) fn cancel(&mut self, cancel: &Cancel, ended: &mut Vec<Ended>) {
+        let is_meant =
+            |attempt: &Attempt| attempt.id() == cancel.id && attempt.job.lease.attempt == cancel.attempt;
+        self.decide(|attempt| is_meant(attempt).then(|| ends::cancelled(attempt, &cancel.reason)), ended);
     }
 
     /// Gives all jobs back.

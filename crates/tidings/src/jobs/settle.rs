@@ -18,6 +18,8 @@ pub(super) struct Ends {
     progress: Vec<(JobLease, String)>,
     /// Events of deaths, with the place of the end that they tell of.
     died: Vec<(usize, Envelope)>,
+    /// The ends that people are to hear of, by their place, with the names of their jobs.
+    news: Vec<(usize, Arc<str>)>,
 }
 
 impl Ends {
@@ -26,14 +28,18 @@ impl Ends {
     }
 
     pub(super) fn extend(&mut self, ended: impl IntoIterator<Item = Ended>) {
-        for Ended { lease, end, progress, died } in ended {
+        for Ended { job, lease, end, progress, died } in ended {
+            if matches!(end, JobEnd::Retry { .. } | JobEnd::Dead { .. }) {
+                self.news.push((self.ends.len(), job));
+            }
             self.progress.extend(progress.map(|progress| (lease, progress)));
             self.died.extend(died.map(|died| (self.ends.len(), died)));
             self.ends.push((lease, end));
         }
     }
 
-    async fn write(&self, shared: &Shared, tx: &mut dyn Tx) -> Result<()> {
+    /// Writes them, and returns which of them count.
+    async fn write(&self, shared: &Shared, tx: &mut dyn Tx) -> Result<Vec<bool>> {
         for (lease, progress) in &self.progress {
             match tx.report_progress(lease, progress).await {
                 // Then the end does not count either.
@@ -51,7 +57,24 @@ impl Ends {
         if !died.is_empty() {
             tx.append(&died).await?;
         }
-        Ok(())
+        Ok(good)
+    }
+
+    /// Tells what has become of jobs that failed, if it was this that became of them.
+    fn tell(&self, good: &[bool]) {
+        let counts = |place: &usize| good.get(*place).copied().unwrap_or_default();
+        for (place, job) in self.news.iter().filter(|(place, _)| counts(place)) {
+            match self.ends.get(*place) {
+                Some((JobLease { id, attempt, .. }, JobEnd::Retry { due, error })) => {
+                    tracing::warn!(%job, %id, attempt, error = %error, %due, "the attempt failed; the job is tried again");
+                }
+                Some((JobLease { id, attempt, .. }, JobEnd::Dead { reason, error, .. })) => {
+                    let reason = reason.as_str();
+                    tracing::error!(%job, %id, attempt, reason, error = %error, "the job is dead");
+                }
+                _ => {}
+            }
+        }
     }
 }
 
@@ -63,20 +86,19 @@ pub(super) async fn settle(
     ends: &Arc<Ends>,
     limit: usize,
 ) -> Result<Claimed> {
-    let (its, of, ends) = (shared.clone(), queue.clone(), ends.clone());
+    let (its, of, written) = (shared.clone(), queue.clone(), ends.clone());
     let unit = Unit {
         name: queue.label.clone(),
         driver: "native",
         start: Box::new(move |slot| {
-            let (shared, queue, ends) = (its.clone(), of.clone(), ends.clone());
+            let (shared, queue, ends) = (its.clone(), of.clone(), written.clone());
             Box::pin(async move {
                 let mut tx = slot.take().await;
                 let settled = async {
-                    if !ends.is_empty() {
-                        ends.write(&shared, tx.as_mut()).await?;
-                    }
+                    let good =
+                        if ends.is_empty() { Vec::new() } else { ends.write(&shared, tx.as_mut()).await? };
                     if limit == 0 {
-                        return Ok(Claimed::default());
+                        return Ok((Claimed::default(), good));
                     }
                     let now = shared.clock.now();
                     let claim = Claim {
@@ -87,7 +109,7 @@ pub(super) async fn settle(
                         now,
                         rate: queue.rate,
                     };
-                    tx.claim_jobs(&claim).await.map_err(Error::from)
+                    tx.claim_jobs(&claim).await.map(|claimed| (claimed, good)).map_err(Error::from)
                 }
                 .await;
                 (Some(tx), settled)
@@ -95,5 +117,7 @@ pub(super) async fn settle(
         }),
     };
     // What it appends tells of deaths: refused at the limit of the log, they could not be written down at all.
-    unit::run(shared, unit, shared.config.limits(), Access::Drain).await
+    let (claimed, good) = unit::run(shared, unit, shared.config.limits(), Access::Drain).await?;
+    ends.tell(&good);
+    Ok(claimed)
 }

@@ -4,12 +4,14 @@
 //! it, and for a while no consumer that is being careful, so that another end would leave one suspect. Ordinary jobs go on
 //! meanwhile.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::select_all;
 use jiff::Timestamp;
 use tidings_core::error::{Error, Result};
-use tidings_core::store::{ClaimedJob, WorkerId};
+use tidings_core::store::{ClaimedJob, Watch, WorkerId};
 use tokio::sync::{MutexGuard, Notify, OwnedSemaphorePermit, broadcast, watch};
 use tokio::time::Instant;
 
@@ -26,6 +28,8 @@ pub(super) struct SuspectLane {
     worker: WorkerId,
     /// Told when there may be a suspect.
     look: Arc<Notify>,
+    /// Tell when one may have become claimable: because its queue goes on, or it is the next of its key.
+    watches: Vec<Box<dyn Watch>>,
     running: Running,
     ended: Vec<Ended>,
     cancels: broadcast::Receiver<Cancel>,
@@ -37,6 +41,9 @@ pub(super) struct SuspectLane {
 /// world outside may take minutes, and no listener is to wait for that.
 const ALONE_MAX: Duration = Duration::from_secs(2);
 
+/// Busy queues change all the time, mostly without a suspect: after a change nobody looks for one earlier than this.
+const LOOK_AFTER: Duration = Duration::from_millis(100);
+
 /// A free slot of a queue.
 type Slot = (Arc<QueueFacts>, OwnedSemaphorePermit);
 
@@ -47,7 +54,9 @@ impl SuspectLane {
         look: Arc<Notify>,
         stop: watch::Receiver<bool>,
     ) -> Self {
+        let watches = shared.jobs.worked().map(|queue| shared.store.watch_queue(&queue.name)).collect();
         Self {
+            watches,
             running: Running::new(shared.clone()),
             ended: Vec::new(),
             cancels: shared.jobs.cancels.subscribe(),
@@ -75,7 +84,7 @@ impl SuspectLane {
             let wait = async {
                 match pause {
                     Some(pause) => tokio::time::sleep(pause).await,
-                    None => self.look.notified().await,
+                    None => may_be_there(&self.look, &mut self.watches).await,
                 }
             };
             tokio::select! {
@@ -88,16 +97,11 @@ impl SuspectLane {
     /// Runs a suspect; false if there is none, or it is time to stop.
     async fn work_one(&mut self) -> Result<bool> {
         let shared = self.shared.clone();
-        let mut left: Vec<Arc<QueueFacts>> = shared.jobs.worked().cloned().collect();
+        let mut left = self.suspicious().await?;
         while !left.is_empty() {
-            let ready = async {
-                // A queue may be full for long, and nobody waits for that.
-                let slots = free_slots(&mut left).await;
-                (slots, shared.careful.lock().await)
-            };
             let (slots, alone) = tokio::select! {
-                ready = ready => ready,
-                () = self.look.notified() => return Ok(true),
+                ready = alone_with_slots(&shared, &mut left) => ready,
+                () = may_be_there(&self.look, &mut self.watches) => return Ok(true),
                 _ = self.stop.wait_for(|stop| *stop) => return Ok(false),
             };
             if let Some(job) = self.claim(&slots).await? {
@@ -106,6 +110,16 @@ impl SuspectLane {
             }
         }
         Ok(false)
+    }
+
+    /// The queues that have a suspect to be run.
+    async fn suspicious(&mut self) -> Result<Vec<Arc<QueueFacts>>> {
+        let mut worked: Vec<Arc<QueueFacts>> = self.shared.jobs.worked().cloned().collect();
+        let queues: Vec<Arc<str>> = worked.iter().map(|queue| queue.name.clone()).collect();
+        let names: Vec<Arc<str>> = worked.iter().flat_map(|queue| queue.jobs.iter().cloned()).collect();
+        let found = self.shared.store.suspects(&queues, &names).await?;
+        worked.retain(|queue| found.contains(&queue.name));
+        Ok(worked)
     }
 
     async fn run(&mut self, job: ClaimedJob, slots: Vec<Slot>, alone: MutexGuard<'_, ()>) -> Result<()> {
@@ -123,7 +137,7 @@ impl SuspectLane {
         self.attend(&queue, alone).await
     }
 
-    async fn claim(&self, slots: &[Slot]) -> Result<Option<ClaimedJob>> {
+    async fn claim(&mut self, slots: &[Slot]) -> Result<Option<ClaimedJob>> {
         let queues: Arc<[Arc<str>]> = slots.iter().map(|(queue, _)| queue.name.clone()).collect();
         let names: Arc<[Arc<str>]> = slots.iter().flat_map(|(queue, _)| queue.jobs.iter().cloned()).collect();
         let (worker, clock) = (self.worker, self.shared.clock.clone());
@@ -144,7 +158,7 @@ impl SuspectLane {
         unit::run(&self.shared, unit, self.shared.config.limits(), Access::Write).await
     }
 
-    /// Waits until the attempt has ended and that is written. Until then no other suspect may run.
+    /// Waits until the attempt has ended, that is written, and its handler is gone. Until then no other suspect may run.
     async fn attend(&mut self, queue: &Arc<QueueFacts>, alone: MutexGuard<'_, ()>) -> Result<()> {
         let let_go_at = Instant::now() + ALONE_MAX;
         let mut alone = Some(alone);
@@ -157,8 +171,8 @@ impl SuspectLane {
                     self.running.time_out(self.shared.clock.now(), &mut self.ended);
                 }
                 cancel = self.cancels.recv() => {
-                    if let Ok((id, reason)) = cancel {
-                        self.running.cancel(id, &reason, &mut self.ended);
+                    if let Ok(cancel) = cancel {
+                        self.running.cancel(&cancel, &mut self.ended);
                     }
                 }
                 _ = self.give_back.wait_for(|give_back| *give_back) => self.running.give_back(&mut self.ended),
@@ -173,12 +187,56 @@ impl SuspectLane {
             }
             tokio::time::sleep(patience.pause(&queue.label, &error)).await;
         }
+        // A handler that blocks its thread has lost its job, and may yet end the process: nobody else is to be suspected of that.
+        while !self.running.is_empty() {
+            tokio::select! {
+                () = self.running.wait(&mut self.ended) => {}
+                () = tokio::time::sleep_until(let_go_at), if alone.is_some() => alone = None,
+                _ = self.stop.wait_for(|stop| *stop) => break,
+            }
+        }
         Ok(())
     }
 }
 
-/// Takes a slot of each queue that has one free, or waits for the first; those queues are left no more.
-async fn free_slots(left: &mut Vec<Arc<QueueFacts>>) -> Vec<Slot> {
+/// Waits until there may be a suspect to be run.
+async fn may_be_there(look: &Notify, watches: &mut [Box<dyn Watch>]) {
+    let changed = async {
+        if watches.is_empty() {
+            return pending().await;
+        }
+        select_all(watches.iter_mut().map(|watch| watch.changed())).await;
+        tokio::time::sleep(LOOK_AFTER).await;
+    };
+    tokio::select! {
+        () = look.notified() => {}
+        () = changed => {}
+    }
+}
+
+/// Waits until no consumer goes carefully and there are slots, of each queue that has one free then; those queues are left
+/// no more. A queue may be full for long, and a consumer may be careful for long: who waits for the one does not have the other.
+async fn alone_with_slots<'s>(
+    shared: &'s Shared,
+    left: &mut Vec<Arc<QueueFacts>>,
+) -> (Vec<Slot>, MutexGuard<'s, ()>) {
+    loop {
+        let alone = shared.careful.lock().await;
+        let slots = free_slots(left);
+        if !slots.is_empty() {
+            return (slots, alone);
+        }
+        drop(alone);
+        let slot = first_slot(left).await;
+        if let Ok(alone) = shared.careful.try_lock() {
+            left.retain(|queue| !Arc::ptr_eq(queue, &slot.0));
+            return (vec![slot], alone);
+        }
+    }
+}
+
+/// Takes a slot of each queue that has one free; those queues are left no more.
+fn free_slots(left: &mut Vec<Arc<QueueFacts>>) -> Vec<Slot> {
     let mut slots: Vec<Slot> = Vec::new();
     left.retain(|queue| match queue.slots.clone().try_acquire_owned() {
         Ok(permit) => {
@@ -187,11 +245,71 @@ async fn free_slots(left: &mut Vec<Arc<QueueFacts>>) -> Vec<Slot> {
         }
         Err(_) => true,
     });
-    if slots.is_empty() && !left.is_empty() {
-        let wait = left.iter().map(|queue| Box::pin(queue.slots.clone().acquire_owned()));
-        let (permit, place, _) = futures_util::future::select_all(wait).await;
-        let queue = left.swap_remove(place);
-        slots.extend(permit.ok().map(|permit| (queue, permit)));
-    }
     slots
+}
+
+/// Waits for the first slot of these queues, which are not none.
+async fn first_slot(queues: &[Arc<QueueFacts>]) -> Slot {
+    let slots = queues.iter().map(|queue| {
+        Box::pin(async {
+            match queue.slots.clone().acquire_owned().await {
+                Ok(permit) => (queue.clone(), permit),
+                // They are never closed.
+                Err(_) => pending().await,
+            }
+        })
+    });
+    select_all(slots).await.0
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use futures_util::FutureExt;
+    use serde::{Deserialize, Serialize};
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::{App, Config, Job, JobCtx, Module, Queue};
+
+    #[derive(Job, Serialize, Deserialize)]
+    #[job("single.job")]
+    struct Single {}
+
+    async fn single(_: &mut JobCtx, _: Single) -> Result<()> {
+        Ok(())
+    }
+
+    /// Who waits for a consumer has no slot, and who waits for a slot keeps no consumer waiting.
+    #[tokio::test]
+    async fn nobody_waits_for_one_with_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.store.path = dir.path().join("app.db");
+        let module = Module::new("single").job(Queue::named("single").concurrency(1), single);
+        let app = App::builder().module(module).config(config).build().await.unwrap();
+        let shared = app.shared.clone();
+        // A queue of its own, from which nobody else takes slots.
+        let queue = Arc::new(QueueFacts {
+            name: "other".into(),
+            label: "queue `other`".into(),
+            concurrency: 1,
+            rate: None,
+            jobs: Vec::new(),
+            is_worked: true,
+            slots: Arc::new(Semaphore::new(1)),
+        });
+        let mut left = vec![queue.clone()];
+        let alone = shared.careful.lock().await;
+        let mut waiting = std::pin::pin!(alone_with_slots(&shared, &mut left));
+        assert!(waiting.as_mut().now_or_never().is_none(), "a consumer is careful");
+        let only = queue.slots.clone().try_acquire_owned().expect("its slot is free");
+        drop(alone);
+        assert!(waiting.as_mut().now_or_never().is_none(), "its slot is taken");
+        drop(shared.careful.try_lock().expect("consumers may be careful"));
+        drop(only);
+        let (slots, _alone) = waiting.await;
+        assert_eq!(slots.len(), 1);
+        assert!(shared.careful.try_lock().is_err(), "no consumer goes carefully meanwhile");
+        drop(slots);
+    }
 }

@@ -13,9 +13,9 @@ use crate::store::{StoreError, Watch};
 /// What a heartbeat told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// Of the worker's running jobs those that are to be cancelled, with the reason. Told with each heartbeat until their
-    /// attempts have ended.
-    pub cancelled: Vec<(MessageId, String)>,
+    /// Of the worker's running jobs those that are to be cancelled, with the attempt that is and the reason. Told with each
+    /// heartbeat until their attempts have ended.
+    pub cancelled: Vec<(MessageId, u32, String)>,
 }
 
 /// What became of the wish to cancel a job.
@@ -92,6 +92,10 @@ pub trait JobStore {
 
     /// Lets a queue go on.
     async fn resume_queue(&self, queue: &str, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Of these queues those that have [suspects](super::JobState::Suspect) of these names which can be claimed now, in any
+    /// order. It is asked often, mostly where there are none.
+    async fn suspects(&self, queues: &[Arc<str>], names: &[Arc<str>]) -> Result<Vec<Arc<str>>, StoreError>;
 
     /// Enters recurring jobs, and drops those that are not named any more. One that is on record with the same expression
     /// keeps its time. Returns when each of them is due.

@@ -64,7 +64,7 @@ pub async fn a_running_job_is_asked_to_stop(factory: &dyn StoreFactory) {
     );
     for _ in 0..3 {
         let beat = store.heartbeat(worker.id).await.expect("a worker lives");
-        let expected = [(held[0].lease.id, "no more wanted".to_owned())];
+        let expected = [(held[0].lease.id, held[0].lease.attempt, "no more wanted".to_owned())];
         assert_eq!(beat.cancelled, expected, "a worker hears of it until the attempt has ended");
         let beat = store.heartbeat(other.id).await.expect("a worker lives");
         assert!(beat.cancelled.is_empty(), "another worker does not");

@@ -212,6 +212,18 @@ pub async fn suspects_are_claimed_alone(factory: &dyn StoreFactory) {
         claim(by(&next.for_names(&["suite.fax"]), &[QUEUE, "other"])).await.is_none(),
         "so does one of another name"
     );
+    let found = async |worker: &Worker, queues: &[&str]| {
+        let queues: Vec<std::sync::Arc<str>> = queues.iter().map(|queue| (*queue).into()).collect();
+        let mut found = store.suspects(&queues, &worker.names).await.expect("a question is answered");
+        found.sort();
+        found.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&next, &["other", QUEUE, "nowhere"]).await, [QUEUE, "other"], "the queues of suspects");
+    assert_eq!(found(&next, &["other"]).await, ["other"], "only of those that are asked about");
+    assert!(found(&next.for_names(&["suite.fax"]), &["other", QUEUE]).await.is_empty(), "of another name");
+    store.pause_queue("other", "a test", at(3)).await.expect("a queue is paused");
+    assert_eq!(found(&next, &["other", QUEUE]).await, [QUEUE], "nothing is claimed from a paused one");
+    store.resume_queue("other", at(3)).await.expect("a queue goes on");
     let suspect = claim(by(&next, &[QUEUE, "other"])).await.expect("a suspect is claimed");
     assert_eq!(
         (suspect.lease.id, suspect.lease.attempt, suspect.losses),

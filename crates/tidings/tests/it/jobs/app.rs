@@ -40,6 +40,9 @@ pub(crate) enum Act {
     CallInFinish,
     /// Waits in its finish for longer than it may hold the writer.
     HangInFinish,
+    /// The first time: blocks its thread in its finish until the test opens its gate, and fails with an error that is
+    /// transient. The second time: finishes.
+    BlockInFinish,
     /// Fails so many times.
     Fail(u32),
     /// Fails, and asks for another attempt after so many seconds.
@@ -60,10 +63,14 @@ pub(crate) enum Act {
     Wait,
     /// Reports two steps and fails the first time; reads what it reported the second time.
     Progress,
+    /// Reports two steps and gives its finish up the first time; the second time reports two more and finishes.
+    ProgressAndFinish,
     /// Calls the command and the query of another module.
     Call,
     /// Waits until the test opens its gate, and calls a command then.
     WaitAndCall,
+    /// Stops its application.
+    ShutDown,
     /// Calls what its module has not declared.
     CallUndeclared,
 }
@@ -208,6 +215,13 @@ async fn act(ctx: &mut JobCtx, label: &str, act: Act) -> Result<()> {
             let _done = written(ctx, label).await?;
             std::future::pending().await
         }
+        Act::BlockInFinish if attempt > 1 => finish(ctx, label).await,
+        Act::BlockInFinish => {
+            let _done = written(ctx, label).await?;
+            note(label, "blocks");
+            gate(label).wait();
+            Err(Error::transient("the supplier was busy"))
+        }
         Act::Fail(times) if attempt <= times => Err(Error::failed(format!("attempt {attempt} fails"))),
         Act::RetryAfter(seconds) if attempt == 1 => {
             Err(ctx.retry_after(Duration::from_secs(seconds), Error::failed("come back later")))
@@ -255,10 +269,22 @@ async fn act(ctx: &mut JobCtx, label: &str, act: Act) -> Result<()> {
             ctx.progress(2).await?;
             Err(Error::failed("interrupted"))
         }
+        Act::ProgressAndFinish => {
+            for step in [2 * attempt - 1, 2 * attempt] {
+                ctx.progress(step).await?;
+            }
+            let done = ctx.finish().await?;
+            if attempt == 1 { Err(Error::failed("interrupted")) } else { done.commit().await }
+        }
         Act::Call => {
             let total = ctx.send(bump(label, 2)).await?;
             let asked = ctx.ask(Total { counter: label.to_owned() }).await?;
             note(label, &format!("{total} {asked:?}"));
+            Ok(())
+        }
+        Act::ShutDown => {
+            let refused = app_of(label).shutdown().await.expect_err("it would wait for itself");
+            note(label, &refused.to_string());
             Ok(())
         }
         Act::CallUndeclared => {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use tidings::Clock;
 use tidings::store::{AttemptEnd, DeathReason, JobState};
+use tidings::{Clock, Error, JobCtx, Queue, Result};
 
-use super::app::{Act, STEP_TIERS, keys, noted, open, runs, step, task, work};
+use super::app::{Act, STEP_TIERS, Task, keys, noted, open, runs, step, tables, task, work};
 use crate::app::{counters, notes};
 use crate::support::{Harness, alter};
+use crate::telling;
 
 async fn start() -> Harness {
     Harness::with([counters(), crate::app::audit(), work()]).await
@@ -143,6 +144,22 @@ async fn an_error_that_stays_transient_has_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_became_of_a_job_that_failed_is_told_once() {
+    telling::listen();
+    let harness = start().await;
+    for (act, state, news) in [
+        (Act::Fail(1), JobState::Scheduled, "the attempt failed; the job is tried again"),
+        (Act::Permanent, JobState::Dead, "the job is dead"),
+    ] {
+        let id = harness.enqueue(task("try-told", act)).await;
+        harness.until_job(id, state).await;
+        let told = || telling::told(|text| text.contains(&format!("id={id}")) && text.contains(news));
+        harness.until(news, async |_| told() > 0).await;
+        assert_eq!(told(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_panic_is_a_failure_and_nobody_elses() {
     let harness = start().await;
     let id = harness.enqueue(task("try-panic", Act::Panic)).await;
@@ -151,6 +168,48 @@ async fn a_panic_is_a_failure_and_nobody_elses() {
     assert!(error.contains("job `work.task` panicked: a task too far"), "{error}");
     let other = harness.enqueue(task("try-after-panic", Act::Done)).await;
     harness.until_job(other, JobState::Completed).await;
+}
+
+/// An error that cannot be shown.
+#[derive(Debug)]
+struct Unshown;
+
+impl std::fmt::Display for Unshown {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("it cannot be told")
+    }
+}
+
+impl std::error::Error for Unshown {}
+
+/// What cannot be dropped.
+struct Kept;
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        panic!("it is not let go")
+    }
+}
+
+async fn panics_late(ctx: &mut JobCtx, job: Task) -> Result<()> {
+    match job.act {
+        Act::HangInFinish => {
+            let _kept = Kept;
+            let _done = ctx.finish().await?;
+            std::future::pending().await
+        }
+        _ => Err(Error::failed(Unshown)),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_what_a_handler_leaves_behind_is_a_failure() {
+    let harness = Harness::with([tables().job(Queue::named("tasks"), panics_late)]).await;
+    for (act, told) in [(Act::Fail(1), "it cannot be told"), (Act::HangInFinish, "it is not let go")] {
+        let id = harness.enqueue(task("try-late-panic", act)).await;
+        let job = harness.until_job(id, JobState::Scheduled).await;
+        assert_eq!(job.error, Some(format!("job `work.task` panicked: {told}")));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

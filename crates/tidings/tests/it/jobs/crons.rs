@@ -5,9 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tidings::store::JobState;
-use tidings::{Job, JobCtx, Module, Queue, Result};
+use tidings::{Job, JobCtx, Module, Queue, Result, ToEnqueue};
 
 use crate::support::Harness;
+use crate::telling;
 
 #[derive(Debug, Job, Serialize, Deserialize)]
 #[job("clock.tick")]
@@ -126,4 +127,32 @@ async fn a_line_that_changes_is_computed_anew_and_one_that_is_gone_is_gone() {
     let harness = harness.restart_with([clock_with("0 15 * * *")]).await.unwrap();
     harness.clock.until_sleeping(1).await;
     assert_eq!(ticks(&harness, 1).await.len(), 1, "what was not declared is not made up for");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_whose_unique_key_is_taken_is_told() {
+    telling::listen();
+    const MINUTE: Duration = Duration::from_secs(60);
+    let fixed: Timestamp = "2026-05-01T00:00:00Z".parse().unwrap();
+    let module = Module::new("clock")
+        .job(Queue::named("ticks"), tick)
+        .cron("taken", "* * * * *", "UTC", |at| ToEnqueue::new(Tick { at }).unique("taken"))
+        .cron("same", "* * * * *", "UTC", move |_| ToEnqueue::new(Tick { at: fixed }).unique("same"));
+    let harness = Harness::at("2026-05-01T11:59:30Z", [module]).await;
+    harness.app.queues().pause("ticks", "so that the first ones stay").await.unwrap();
+    harness.clock.until_sleeping(1).await;
+    harness.clock.advance(MINUTE);
+    harness.until("the first ones are there", async |harness| harness.all_jobs().await.len() == 2).await;
+    harness.clock.until_sleeping(1).await;
+    harness.clock.advance(MINUTE);
+    let jobs = harness.all_jobs().await;
+    for (level, cron) in [("ERROR", "clock.taken"), ("INFO", "clock.same")] {
+        let told = |text: &str| {
+            text.starts_with(level)
+                && text.contains(&format!("cron={cron} tick=2026-05-01T12:01:00Z"))
+                && jobs.iter().any(|job| text.contains(&format!("id={}", job.id)))
+        };
+        harness.until(&format!("{cron} is told"), async |_| telling::told(told) == 1).await;
+    }
+    assert_eq!(harness.all_jobs().await.len(), 2);
 }

@@ -2,7 +2,7 @@
 
 use tidings::store::JobState;
 
-use super::app::{Act, keys, lend_app, noted, runs, task, work};
+use super::app::{Act, keys, lend_app, noted, open, runs, task, work};
 use crate::app::{counters, notes};
 use crate::support::Harness;
 
@@ -91,6 +91,34 @@ async fn a_finish_that_is_held_for_too_long_is_interrupted_and_named() {
     assert!(harness.done().await.is_empty());
     let next = harness.enqueue(task("fin-after-hang", Act::Finish)).await;
     harness.until_job(next, JobState::Completed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_finish_that_blocks_for_too_long_has_failed_though_its_error_is_transient() {
+    let harness = start().await;
+    let id = harness.enqueue(task("fin-block", Act::BlockInFinish)).await;
+    harness.until("it blocks", async |_| !noted("fin-block").is_empty()).await;
+    // Others write again when the transaction was taken from it.
+    let next = harness.enqueue(task("fin-after-block", Act::Finish)).await;
+    harness.until_job(next, JobState::Completed).await;
+    open("fin-block");
+    let job = harness.until_job(id, JobState::Scheduled).await;
+    let error = job.error.unwrap();
+    assert!(error.contains("job `work.task` held the write transaction for more than 500ms"), "{error}");
+    assert_eq!(runs("fin-block"), [1], "no round follows, for the attempt was over");
+    harness.clock.set(job.due);
+    harness.until_job(id, JobState::Completed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_report_of_progress_is_kept_also_by_a_finish() {
+    let harness = start().await;
+    let id = harness.enqueue(task("fin-progress", Act::ProgressAndFinish)).await;
+    let job = harness.until_job(id, JobState::Scheduled).await;
+    assert_eq!(job.progress.as_deref(), Some("2"), "the finish was given up, and its report was not");
+    harness.clock.set(job.due);
+    let job = harness.until_job(id, JobState::Completed).await;
+    assert_eq!(job.progress.as_deref(), Some("4"));
 }
 
 mod typed {

@@ -12,6 +12,7 @@ use tidings_testkit::clock::ManualClock;
 use super::app::{Act, noted, open, runs, task, work};
 use crate::app::counters;
 use crate::support::{Harness, config, path};
+use crate::telling;
 
 fn short(dir: &tempfile::TempDir) -> Config {
     let mut config = config(dir);
@@ -57,6 +58,7 @@ impl Frozen {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_worker_that_was_frozen_past_its_lease_cannot_finish_what_another_has_taken() {
+    telling::listen();
     let dir = Arc::new(tempfile::tempdir().unwrap());
     let clock = Arc::new(ManualClock::default());
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(SqliteConfig::new(path(&dir))).await.unwrap());
@@ -85,6 +87,9 @@ async fn a_worker_that_was_frozen_past_its_lease_cannot_finish_what_another_has_
     assert_eq!(attempts.iter().map(|attempt| attempt.end).collect::<Vec<_>>(), [AttemptEnd::Lost]);
     // The thawed worker enlists anew, and works on.
     tokio::task::spawn_blocking(move || frozen.stop()).await.unwrap();
+    let told =
+        telling::told(|text| text.contains(&id.to_string()) && text.contains("the job is tried again"));
+    assert_eq!(told, 0, "what did not count is not told");
     harness.app.shutdown().await.unwrap();
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidings::store::{AttemptEnd, DeathReason, JobState};
 use tidings::{BuildError, Module, SendError, ShutdownError};
 
-use super::app::{Act, noted, open, runs, step, tables, task, work};
+use super::app::{Act, lend_app, noted, open, runs, step, tables, task, work};
 use crate::app::{audit, bump, counters, notes};
 use crate::support::{Harness, build, config};
 
@@ -58,6 +58,23 @@ async fn a_job_that_blocks_its_thread_is_given_back_and_named() {
     harness.app.shutdown().await.unwrap();
     let harness = harness.start_again_with([counters(), work()]).await.unwrap();
     harness.until_job(id, JobState::Completed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_stops_its_application_is_refused_and_nothing_is_half_stopped() {
+    let harness = start().await;
+    lend_app("stop-self", &harness.app);
+    let id = harness.enqueue(task("stop-self", Act::ShutDown)).await;
+    harness.until_job(id, JobState::Completed).await;
+    assert!(
+        noted("stop-self")[0].contains("job `work.task` called `app.shutdown`"),
+        "{:?}",
+        noted("stop-self")
+    );
+    let next = harness.enqueue(task("stop-self-next", Act::Done)).await;
+    harness.until_job(next, JobState::Completed).await;
+    harness.app.send(bump("stop-self", 1)).await.unwrap();
+    harness.app.shutdown().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -216,4 +233,51 @@ async fn a_suspect_that_takes_long_keeps_no_listener() {
     assert_eq!(harness.job(id).await.state, JobState::Running);
     open("stop-kill-slow");
     harness.until_job(id, JobState::Completed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspect_whose_queue_goes_on_runs_at_once() {
+    let killed = start().await;
+    let paused = killed.enqueue(task("stop-kill-paused", Act::Wait)).await;
+    killed.until_job(paused, JobState::Running).await;
+    killed.app.queues().pause("tasks", "the supplier is down").await.unwrap();
+    let other = killed.enqueue(step("stop-kill-unpaused", Act::Wait)).await;
+    killed.until_job(other, JobState::Running).await;
+    let harness = kill_and_start(&killed, [counters(), work()]).await;
+    open("stop-kill-unpaused");
+    harness.until_job(other, JobState::Completed).await;
+    // Whoever has run the one has looked for the other, by the time that all these are done.
+    for _ in 0..20 {
+        let next = harness.enqueue(step("stop-kill-meanwhile", Act::Done)).await;
+        harness.until_job(next, JobState::Completed).await;
+    }
+    assert_eq!(harness.job(paused).await.state, JobState::Suspect);
+    harness.app.queues().resume("tasks").await.unwrap();
+    harness.until_runs("stop-kill-paused", 2).await;
+    open("stop-kill-paused");
+    harness.until_job(paused, JobState::Completed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 6)]
+async fn a_suspect_that_blocks_its_thread_is_alone_until_it_is_gone() {
+    let killed = start().await;
+    let blocks = killed.enqueue(task("stop-kill-block", Act::Block)).await;
+    let waits = killed.enqueue(task("stop-kill-behind", Act::Wait)).await;
+    killed.until_job(blocks, JobState::Running).await;
+    killed.until_job(waits, JobState::Running).await;
+    let harness = kill_and_start(&killed, [counters(), work()]).await;
+    harness.until_runs("stop-kill-block", 2).await;
+    harness.clock.advance(Duration::from_secs(300));
+    let job = harness.until_job(blocks, JobState::Scheduled).await;
+    assert!(job.error.unwrap().contains("did not end within"));
+    // It has lost its job; by the time that all these are done the next suspect would be running.
+    for _ in 0..20 {
+        let next = harness.enqueue(step("stop-kill-block-meanwhile", Act::Done)).await;
+        harness.until_job(next, JobState::Completed).await;
+    }
+    assert_eq!(harness.job(waits).await.state, JobState::Suspect);
+    open("stop-kill-block");
+    harness.until_runs("stop-kill-behind", 2).await;
+    open("stop-kill-behind");
+    harness.until_job(waits, JobState::Completed).await;
 }
