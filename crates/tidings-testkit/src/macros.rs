@@ -197,6 +197,7 @@ macro_rules! conformance {
             deciding::a_revived_job_starts_again,
             deciding::people_decide_only_what_is_theirs,
             crons::a_recurring_job_keeps_its_time_while_its_expression_stays,
+            crons::a_recurring_job_does_not_wait_for_a_clock_that_was_ahead,
             crons::a_recurring_job_is_moved_once,
             keeping::only_jobs_that_have_ended_go,
             keeping::the_number_of_ended_jobs_is_bounded,
