@@ -21,7 +21,24 @@ const PLANS: &[(&str, &str, &[&str])] = &[
         &["INTEGER PRIMARY KEY (rowid=?)"],
     ),
     ("job_complete", include_str!("../../queries/job_complete.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
-    ("job_again", include_str!("../../queries/job_again.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
+    (
+        "job_again",
+        include_str!("../../queries/job_again.sql"),
+        &[
+            "INTEGER PRIMARY KEY (rowid=?)",
+            "tidings_jobs_key (queue=? AND key=? AND rowid>?)",
+            "tidings_jobs_key (queue=? AND key=? AND rowid<?)",
+        ],
+    ),
+    (
+        "job_suspend",
+        include_str!("../../queries/job_suspend.sql"),
+        &[
+            "INTEGER PRIMARY KEY (rowid=?)",
+            "tidings_jobs_key (queue=? AND key=? AND rowid>?)",
+            "tidings_jobs_key (queue=? AND key=? AND rowid<?)",
+        ],
+    ),
     (
         "job_stage",
         include_str!("../../queries/job_stage.sql"),
@@ -42,9 +59,23 @@ const PLANS: &[(&str, &str, &[&str])] = &[
         &["tidings_jobs_key (queue=? AND key=?)", "tidings_jobs_key_after (queue=? AND key=?)"],
     ),
     (
+        "job_key_wait",
+        include_str!("../../queries/job_key_wait.sql"),
+        &["tidings_jobs_key (queue=? AND key=?)", "tidings_jobs_key_after (queue=? AND key=?)"],
+    ),
+    (
+        "job_key_after",
+        include_str!("../../queries/job_key_after.sql"),
+        &["tidings_jobs_key (queue=? AND key=?"],
+    ),
+    (
         "job_revive",
         include_str!("../../queries/job_revive.sql"),
-        &["INTEGER PRIMARY KEY (rowid=?)", "tidings_jobs_key (queue=? AND key=?)"],
+        &[
+            "INTEGER PRIMARY KEY (rowid=?)",
+            "tidings_jobs_key (queue=? AND key=? AND rowid>?)",
+            "tidings_jobs_key (queue=? AND key=? AND rowid<?)",
+        ],
     ),
     (
         "job_unique_get",
