@@ -100,6 +100,23 @@ async fn jobs_whose_handler_is_gone_stop_the_start_unless_they_are_given_up() {
     harness.restart_with(without()).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_of_one_key_are_given_up_all_of_them() {
+    let harness = start().await;
+    harness.app.queues().pause("tasks", "they shall not begin").await.unwrap();
+    let outbox = harness.app.outbox("work").unwrap();
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(outbox.enqueue(task("stop-keyed", Act::Done)).key("sku", "a").await.unwrap().id);
+    }
+    let retired = tables().retired("task", "nothing to do");
+    let harness = harness.restart_with([counters(), retired]).await.unwrap();
+    for id in ids {
+        assert_eq!(harness.job(id).await.state, JobState::Cancelled);
+    }
+    harness.restart_with([counters(), tables()]).await.unwrap();
+}
+
 /// The application as it is after the process was killed and started again: on the file as it was at this moment. The
 /// one before lives on with a file of its own, and hears nothing of it.
 async fn kill_and_start(harness: &Harness, modules: impl IntoIterator<Item = Module>) -> Harness {
