@@ -128,6 +128,31 @@ async fn what_each_job_costs_does_not_grow_with_their_number() {
     }
 }
 
+/// What was to be given back, and could not be, is its worker's as before: no takeover calls it lost.
+#[tokio::test]
+async fn a_worker_whose_dismissal_failed_has_its_jobs_until_it_is_dismissed() {
+    let temp = open().await;
+    let worker = temp.store.enlist("a test", Duration::from_secs(60)).await.unwrap();
+    temp.run(work("a job", move |tx| Box::pin(begin(tx, worker)))).await.unwrap();
+    let refuse =
+        "CREATE TRIGGER refuse BEFORE INSERT ON tidings_attempts BEGIN SELECT RAISE(ABORT, 'no'); END";
+    temp.outside().execute_batch(refuse).unwrap();
+    temp.store.dismiss(worker, NOW).await.unwrap_err();
+    temp.outside().execute_batch("DROP TRIGGER refuse").unwrap();
+    let other = temp.store.enlist("another", Duration::from_secs(60)).await.unwrap();
+    assert_eq!(temp.store.take_over(other, NOW).await.unwrap(), 0, "it is not lost");
+    temp.store.dismiss(worker, NOW).await.unwrap();
+    assert_eq!(temp.count("SELECT count(*) FROM tidings_jobs WHERE state = 'ready' AND losses = 0"), 1);
+    assert!(temp.store.heartbeat(worker).await.is_err(), "a worker that is dismissed is void");
+}
+
+async fn begin(tx: &mut dyn Tx, worker: WorkerId) -> Result<(), StoreError> {
+    tx.enqueue(&[job()]).await?;
+    let claim = Claim { queue: "x", worker, names: &["x".into()], limit: 1, now: NOW, rate: None };
+    assert_eq!(tx.claim_jobs(&claim).await?.jobs.len(), 1);
+    Ok(())
+}
+
 /// The port does not tell of attempts whose job is gone: they would be there for ever, and for nobody.
 #[tokio::test]
 async fn attempts_go_with_their_job() {
@@ -145,9 +170,9 @@ async fn attempts_go_with_their_job() {
     assert_eq!(temp.count("SELECT count(*) FROM tidings_jobs"), 1, "the newest job keeps its place taken");
 }
 
-async fn fail_and_complete(tx: &mut dyn Tx, worker: WorkerId) -> Result<(), StoreError> {
+fn job() -> NewJob {
     let id = MessageId::new();
-    let job = NewJob {
+    NewJob {
         id,
         name: "x".into(),
         queue: "x".into(),
@@ -161,8 +186,11 @@ async fn fail_and_complete(tx: &mut dyn Tx, worker: WorkerId) -> Result<(), Stor
         trace: TraceContext::default(),
         at: NOW,
         data: "{}".to_owned(),
-    };
-    tx.enqueue(&[job]).await?;
+    }
+}
+
+async fn fail_and_complete(tx: &mut dyn Tx, worker: WorkerId) -> Result<(), StoreError> {
+    tx.enqueue(&[job()]).await?;
     let names = ["x".into()];
     for end in [JobEnd::Retry { due: NOW, error: "x".to_owned() }, JobEnd::Completed] {
         let claim = Claim { queue: "x", worker, names: &names, limit: 1, now: NOW, rate: None };
