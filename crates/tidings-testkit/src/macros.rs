@@ -148,6 +148,7 @@ macro_rules! conformance {
             ending::a_completed_job_is_done,
             ending::a_failed_attempt_is_counted_and_followed_by_another,
             ending::a_snooze_counts_no_failure,
+            ending::the_newest_attempts_of_a_job_are_kept,
             ending::a_dead_job_says_why_and_waits_for_a_person,
             ending::what_is_given_back_can_be_claimed_at_once,
             ending::a_void_lease_ends_nothing,

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
-use tidings_core::store::{AttemptEnd, JobState, StoreError, WorkerId};
+use tidings_core::store::{ATTEMPTS_KEPT, AttemptEnd, JobState, StoreError, WorkerId};
 
 use super::change_one;
 use crate::store::SqliteStore;
@@ -76,7 +76,12 @@ fn note(
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     let params = params![place, worker, attempt, now.as_microsecond(), end.as_str(), error];
-    connection.prepare_cached(include_str!("../../queries/job_attempt_insert.sql"))?.execute(params).map(drop)
+    connection.prepare_cached(include_str!("../../queries/job_attempt_insert.sql"))?.execute(params)?;
+    let forgotten = params![place, attempt - i64::from(ATTEMPTS_KEPT)];
+    connection
+        .prepare_cached(include_str!("../../queries/job_attempts_forget.sql"))?
+        .execute(forgotten)
+        .map(drop)
 }
 
 fn json(workers: &[i64]) -> String {

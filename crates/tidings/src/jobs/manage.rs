@@ -60,7 +60,7 @@ impl Jobs<'_> {
         self.app.store().job(id).await
     }
 
-    /// The attempts of a job that did not complete it, oldest first.
+    /// The attempts of a job that did not complete it, oldest first: the newest [`ATTEMPTS_KEPT`](crate::store::ATTEMPTS_KEPT).
     ///
     /// # Errors
     /// The store's.
