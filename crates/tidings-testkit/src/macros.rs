@@ -180,6 +180,7 @@ macro_rules! conformance {
             keys::a_key_is_free_when_its_last_job_has_ended,
             queues::a_paused_queue_gives_nothing_out,
             queues::a_queue_without_jobs_may_be_paused,
+            queues::a_queue_is_on_record_for_what_is_known_of_it,
             queues::jobs_move_to_the_queue_of_their_name,
             queues::names_that_are_no_more_are_told_with_their_jobs,
             queues::a_key_parts_with_its_queue,

@@ -159,4 +159,7 @@ pub trait Inspect {
 
     /// The queues on record, by name.
     async fn queues(&self) -> Result<Vec<QueueStatus>, StoreError>;
+
+    /// Whether a queue is on record, by which [`queues`](Self::queues) lists it; does not count what waits in all of them.
+    async fn is_queue(&self, name: &str) -> Result<bool, StoreError>;
 }

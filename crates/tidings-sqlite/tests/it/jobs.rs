@@ -104,6 +104,11 @@ const PLANS: &[(&str, &str, &[&str])] = &[
         &["tidings_jobs_ended (ended_at<?)"],
     ),
     (
+        "inspect_queue_known",
+        include_str!("../../queries/inspect_queue_known.sql"),
+        &["tidings_jobs_turn (queue=?", "tidings_jobs_waiting (queue=?", "USING INDEX tidings_jobs_ended"],
+    ),
+    (
         "inspect_flow_jobs",
         include_str!("../../queries/inspect_flow_jobs.sql"),
         &["tidings_jobs_flow (correlation_id=?)"],

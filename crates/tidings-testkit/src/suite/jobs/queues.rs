@@ -69,6 +69,40 @@ pub async fn a_queue_without_jobs_may_be_paused(factory: &dyn StoreFactory) {
     assert!(worker.claim_ids(store.as_ref(), 2).await.is_empty(), "what comes into a paused queue waits");
 }
 
+/// A queue is on record for a job of it, whatever its state, for a name of jobs that wait in it, or for a pause, by which it
+/// is also listed.
+pub async fn a_queue_is_on_record_for_what_is_known_of_it(factory: &dyn StoreFactory) {
+    let mut database = factory.fresh().await;
+    let store = database.store();
+    let worker = Worker::enlist(store.as_ref()).await;
+    enqueue(store.as_ref(), &[of_queue("ready", job()), of_queue("delayed", delayed(50))]).await;
+    for queue in ["running", "done", "dead", "cancelled"] {
+        let id = enqueue_one(store.as_ref(), of_queue(queue, job())).await;
+        match queue {
+            "cancelled" => drop(store.cancel_job(id, "no more", at(1)).await.expect("a job is cancelled")),
+            _ => {
+                let job = worker.at(queue).claim_one(store.as_ref(), 1).await;
+                match queue {
+                    "done" => complete(store.as_ref(), &job, 1).await,
+                    "dead" => end(store.as_ref(), &job, dead(false), 1).await,
+                    _ => {}
+                }
+            }
+        }
+    }
+    store.pause_queue("empty", "a test", at(1)).await.expect("a queue is paused");
+    place(store.as_ref(), &[("suite.fax", "named")]).await;
+    let store = database.reopen().await;
+    let known = ["ready", "delayed", "running", "done", "dead", "cancelled", "empty", "named"];
+    for queue in known {
+        assert!(store.is_queue(queue).await.expect("a queue is looked for"), "{queue} is on record");
+        assert!(status(store.as_ref(), queue).await.is_some(), "{queue} is listed");
+    }
+    for queue in ["Ready", "read", ""] {
+        assert!(!store.is_queue(queue).await.expect("a queue is looked for"), "`{queue}` is unknown");
+    }
+}
+
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(Arc<str>, Arc<str>)> {
     pairs.iter().map(|(name, queue)| (Arc::from(*name), Arc::from(*queue))).collect()
 }

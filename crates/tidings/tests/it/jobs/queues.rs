@@ -9,7 +9,7 @@ use tidings_testkit::clock::ManualClock;
 
 use super::app::{Act, keys, open, runs, step, task, work, work_with};
 use crate::app::counters;
-use crate::support::{Harness, build, config};
+use crate::support::{Harness, alter, build, config};
 
 async fn start() -> Harness {
     Harness::with([counters(), work()]).await
@@ -149,4 +149,15 @@ async fn a_process_may_leave_queues_to_others() {
     assert_eq!(harness.job(left).await.state, JobState::Ready);
     let harness = harness.restart_with([counters(), work()]).await.unwrap();
     harness.until_job(left, JobState::Completed).await;
+}
+
+/// However much waits in all queues: it is not looked at. Here it could not be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_of_the_application_is_paused_without_a_look_at_the_others() {
+    let harness = start().await;
+    alter(&harness.path(), "ALTER TABLE tidings_job_names RENAME TO hidden").await;
+    assert!(harness.app.queues().list().await.is_err(), "the queues cannot be looked at");
+    harness.app.queues().pause("tasks", "the supplier is down").await.unwrap();
+    harness.app.queues().resume("tasks").await.unwrap();
+    alter(&harness.path(), "ALTER TABLE hidden RENAME TO tidings_job_names").await;
 }
