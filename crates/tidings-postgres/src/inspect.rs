@@ -34,6 +34,10 @@ impl Inspect for PostgresStore {
         Err(not_in_the_spike("jobs"))
     }
 
+    async fn is_queue(&self, _name: &str) -> Result<bool, StoreError> {
+        Err(not_in_the_spike("jobs"))
+    }
+
     async fn flow_jobs(&self, _correlation_id: MessageId) -> Result<Vec<JobRow>, StoreError> {
         Err(not_in_the_spike("jobs"))
     }

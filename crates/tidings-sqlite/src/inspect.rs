@@ -57,6 +57,11 @@ macro_rules! inspect {
                 self.look("reading the queues", jobs::queues).await
             }
 
+            async fn is_queue(&self, name: &str) -> Result<bool, StoreError> {
+                let name = name.to_owned();
+                self.ask("looking for a queue", move |connection| jobs::is_queue(connection, &name)).await
+            }
+
             async fn consumers(&self) -> Result<Vec<ConsumerStatus>, StoreError> {
                 self.look("reading the consumers", consumers).await
             }

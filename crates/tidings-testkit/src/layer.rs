@@ -349,6 +349,10 @@ impl Inspect for Layered {
         self.inner.queues().await
     }
 
+    async fn is_queue(&self, name: &str) -> Result<bool, StoreError> {
+        self.inner.is_queue(name).await
+    }
+
     async fn flow_jobs(&self, correlation_id: MessageId) -> Result<Vec<JobRow>, StoreError> {
         self.inner.flow_jobs(correlation_id).await
     }

@@ -1,4 +1,5 @@
-//! Books a room, and has the guest invited.
+//! Books rooms, and has the guests invited.
+#![allow(clippy::print_stderr, reason = "it is a program, and this is how it answers")]
 
 mod contracts;
 mod invitations;

@@ -151,7 +151,7 @@ pub trait Inspect {
     /// One job.
     async fn job(&self, id: MessageId) -> Result<Option<JobRow>, StoreError>;
 
-    /// The attempts of a job that did not complete it, oldest first.
+    /// The attempts of a job that did not complete it, the newest [`ATTEMPTS_KEPT`](super::ATTEMPTS_KEPT), oldest first.
     async fn attempts(&self, id: MessageId) -> Result<Vec<AttemptRow>, StoreError>;
 
     /// The jobs of one flow, in the order of their enqueueing.
@@ -159,4 +159,7 @@ pub trait Inspect {
 
     /// The queues on record, by name.
     async fn queues(&self) -> Result<Vec<QueueStatus>, StoreError>;
+
+    /// Whether a queue is on record, by which [`queues`](Self::queues) lists it; does not count what waits in all of them.
+    async fn is_queue(&self, name: &str) -> Result<bool, StoreError>;
 }

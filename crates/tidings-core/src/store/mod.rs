@@ -26,9 +26,9 @@ pub use consumers::{
 pub use error::StoreError;
 pub use inspect::{CommandCount, ConsumerStatus, EventCount, FlowSize, Inspect, ParkedRow};
 pub use jobs::{
-    AttemptEnd, AttemptRow, Cancelled, Claim, Claimed, ClaimedJob, CronSpec, CronTick, DeathReason, Enqueued,
-    Heartbeat, JobEnd, JobFilter, JobLease, JobRow, JobState, JobStore, NewJob, QueueStatus, RateLimit,
-    UniqueKey, WorkerId,
+    ATTEMPTS_KEPT, AttemptEnd, AttemptRow, Cancelled, Claim, Claimed, ClaimedJob, CronSpec, CronTick,
+    DeathReason, Enqueued, Heartbeat, JobEnd, JobFilter, JobLease, JobRow, JobState, JobStore, NewJob,
+    QueueStatus, RateLimit, UniqueKey, WorkerId,
 };
 pub use outcomes::{IdempotencyScope, OutcomeRecord, OutcomeStatus};
 pub use retention::{Maintenance, Retention};

@@ -9,9 +9,10 @@ use crate::store::SqliteStore;
 pub(super) async fn register(store: &SqliteStore, specs: &[CronSpec]) -> Result<Vec<CronTick>, StoreError> {
     let specs = specs.to_vec();
     let run = move |connection: &Connection| {
-        for CronSpec { name, expression, next } in &specs {
+        for CronSpec { name, expression, next, latest } in &specs {
             let sql = include_str!("../../queries/cron_set.sql");
-            connection.execute(sql, params![name, expression, next.as_microsecond()])?;
+            let params = params![name, expression, next.as_microsecond(), latest.as_microsecond()];
+            connection.execute(sql, params)?;
         }
         let names = serde_json::Value::from_iter(specs.iter().map(|spec| &*spec.name)).to_string();
         connection.execute(include_str!("../../queries/crons_keep.sql"), [names])?;

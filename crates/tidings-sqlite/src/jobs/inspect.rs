@@ -60,6 +60,11 @@ pub(crate) fn queues(connection: &Connection) -> rusqlite::Result<Vec<QueueStatu
     all(connection, include_str!("../../queries/inspect_queues.sql"), &[&names], status)
 }
 
+pub(crate) fn is_queue(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    let sql = include_str!("../../queries/inspect_queue_known.sql");
+    connection.prepare_cached(sql)?.query_row([name], |row| row.get(0))
+}
+
 /// What was counted of one queue.
 #[derive(Default)]
 struct Found {

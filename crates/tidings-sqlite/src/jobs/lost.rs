@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
-use tidings_core::store::{AttemptEnd, JobState, StoreError, WorkerId};
+use tidings_core::store::{ATTEMPTS_KEPT, AttemptEnd, JobState, StoreError, WorkerId};
 
 use super::change_one;
 use crate::store::SqliteStore;
@@ -36,8 +36,10 @@ pub(super) async fn take_over(
 }
 
 pub(super) async fn dismiss(store: &SqliteStore, worker: WorkerId, now: Timestamp) -> Result<(), StoreError> {
-    let alive = json(&store.shared.env.workers.strike(worker));
+    let env = store.shared.env.clone();
     let run = move |connection: &Connection| {
+        // Struck off only when it is done: until then what it has is its own, and no takeover calls that lost.
+        let alive = json(&env.workers.others(worker));
         let left = attempts(connection, include_str!("../../queries/job_of_worker.sql"), &worker.0)?;
         connection.execute(include_str!("../../queries/workers_keep.sql"), [&alive])?;
         let give_back = |attempt: &Attempt| {
@@ -49,7 +51,14 @@ pub(super) async fn dismiss(store: &SqliteStore, worker: WorkerId, now: Timestam
         };
         left.iter().map(give_back).collect::<rusqlite::Result<Vec<_>>>()
     };
-    let queues = store.change("giving back what a worker had claimed", run).await?;
+    let workers = &store.shared.env.workers;
+    workers.leaves(worker, true);
+    let done = store.change("giving back what a worker had claimed", run).await;
+    match done {
+        Ok(_) => workers.strike(worker),
+        Err(_) => workers.leaves(worker, false),
+    }
+    let queues = done?;
     store.wake_queues(queues.iter().map(String::as_str));
     Ok(())
 }
@@ -67,7 +76,12 @@ fn note(
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     let params = params![place, worker, attempt, now.as_microsecond(), end.as_str(), error];
-    connection.prepare_cached(include_str!("../../queries/job_attempt_insert.sql"))?.execute(params).map(drop)
+    connection.prepare_cached(include_str!("../../queries/job_attempt_insert.sql"))?.execute(params)?;
+    let forgotten = params![place, attempt - i64::from(ATTEMPTS_KEPT)];
+    connection
+        .prepare_cached(include_str!("../../queries/job_attempts_forget.sql"))?
+        .execute(forgotten)
+        .map(drop)
 }
 
 fn json(workers: &[i64]) -> String {

@@ -21,7 +21,7 @@ use crate::rows::message_id;
 use crate::store::SqliteStore;
 use crate::wake::{Topic, note_queue};
 
-pub(crate) use inspect::{attempts, flow_jobs, job, jobs, queues};
+pub(crate) use inspect::{attempts, flow_jobs, is_queue, job, jobs, queues};
 pub(crate) use workers::Workers;
 
 #[async_trait]

@@ -19,6 +19,8 @@ pub(crate) struct Workers {
 struct Lease {
     length: Duration,
     lapses: Duration,
+    /// It claims nothing more: it is about to be struck off.
+    leaves: bool,
 }
 
 impl Workers {
@@ -28,7 +30,7 @@ impl Workers {
 
     pub(super) fn enter(&self, worker: WorkerId, length: Duration) {
         let lapses = self.now().saturating_add(length);
-        self.lock().insert(worker, Lease { length, lapses });
+        self.lock().insert(worker, Lease { length, lapses, leaves: false });
     }
 
     /// Renews a lease, unless somebody has taken the worker for lost.
@@ -40,9 +42,16 @@ impl Workers {
         Ok(())
     }
 
-    /// Whether nobody has taken the worker for lost.
-    pub(crate) fn is_alive(&self, worker: WorkerId) -> bool {
-        self.lock().contains_key(&worker)
+    /// Whether nobody has taken the worker for lost, and it is not about to leave.
+    pub(crate) fn may_claim(&self, worker: WorkerId) -> bool {
+        self.lock().get(&worker).is_some_and(|lease| !lease.leaves)
+    }
+
+    /// Whether the worker is about to leave. Until it is struck off it has what it has claimed.
+    pub(super) fn leaves(&self, worker: WorkerId, leaves: bool) {
+        if let Some(lease) = self.lock().get_mut(&worker) {
+            lease.leaves = leaves;
+        }
     }
 
     /// Strikes off those whose lease has lapsed, but for `asker`; answers with those that are left.
@@ -53,11 +62,14 @@ impl Workers {
         alive.keys().map(|worker| worker.0).collect()
     }
 
-    /// Strikes one off; answers with those that are left.
-    pub(super) fn strike(&self, worker: WorkerId) -> Vec<i64> {
-        let mut alive = self.lock();
-        alive.remove(&worker);
-        alive.keys().map(|worker| worker.0).collect()
+    /// Strikes one off.
+    pub(super) fn strike(&self, worker: WorkerId) {
+        self.lock().remove(&worker);
+    }
+
+    /// All but this one.
+    pub(super) fn others(&self, worker: WorkerId) -> Vec<i64> {
+        self.lock().keys().filter(|other| **other != worker).map(|other| other.0).collect()
     }
 
     fn now(&self) -> Duration {

@@ -37,6 +37,8 @@ pub(crate) struct Inner {
     /// Present while a transaction is lent.
     pub(crate) connection: Option<SqliteConnection>,
     pub(crate) nested: bool,
+    /// Counts how often it was lent and taken back, so that who has kept a transaction does not get at the next one.
+    pub(crate) lending: u64,
     pub(crate) topics: Vec<Topic>,
     /// The trouble of the database that ended the lent transaction.
     pub(crate) ended_by: Option<EndedBy>,
@@ -66,7 +68,7 @@ impl Flags {
 
 impl Typed {
     pub(crate) fn new(config: &SqliteConfig, env: Arc<Env>, slot: Arc<Slot>, read_only: bool) -> Self {
-        let inner = Inner { connection: None, nested: false, topics: Vec::new(), ended_by: None };
+        let inner = Inner { connection: None, nested: false, lending: 0, topics: Vec::new(), ended_by: None };
         Self {
             env,
             slot,
@@ -292,17 +294,19 @@ impl Driver for TypedControl {
     }
 
     async fn lend(&mut self, nested: bool, drains_log: bool) -> Result<Box<dyn Tx>, StoreError> {
-        let mut inner = self.typed.shared().lock_owned().await;
+        let mut inner = self.typed.lock().await;
+        inner.lending += 1;
         inner.nested = nested;
         inner.ended_by = None;
-        Ok(Box::new(SqliteTx::new(SqlxDriver::new(inner, self.typed.clone()), drains_log)))
+        Ok(Box::new(SqliteTx::new(SqlxDriver::new(inner.lending, self.typed.clone()), drains_log)))
     }
 
     async fn take_back(&mut self, ended_enclosed: bool) {
+        // Waits for the connection, should a task that the work left behind still hold it.
+        self.typed.lock().await.lending += 1;
         if ended_enclosed && self.typed.is_level().await {
             return;
         }
-        // Waits for the connection, should a task that the work left behind still hold it.
         if let Err(error) = self.typed.settle().await {
             tracing::warn!(%error, "a work's inner transaction could not be ended");
             self.typed.flags.lose();

@@ -181,7 +181,7 @@ async fn a_pragma_on_the_connection_itself_does_not_outlive_its_work() {
         work_on("sqlx", "raw", |tx| {
             Box::pin(async move {
                 let typed = tx.as_any_mut().downcast_mut::<tidings_sqlite::SqlxTx>().unwrap();
-                sqlx::query("PRAGMA query_only = ON").execute(typed.connection()).await.unwrap();
+                sqlx::query("PRAGMA query_only = ON").execute(typed.connection().await?).await.unwrap();
                 Ok(())
             })
         })

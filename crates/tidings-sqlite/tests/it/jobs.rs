@@ -21,7 +21,24 @@ const PLANS: &[(&str, &str, &[&str])] = &[
         &["INTEGER PRIMARY KEY (rowid=?)"],
     ),
     ("job_complete", include_str!("../../queries/job_complete.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
-    ("job_again", include_str!("../../queries/job_again.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
+    (
+        "job_again",
+        include_str!("../../queries/job_again.sql"),
+        &[
+            "INTEGER PRIMARY KEY (rowid=?)",
+            "tidings_jobs_key (queue=? AND key=? AND rowid>?)",
+            "tidings_jobs_key (queue=? AND key=? AND rowid<?)",
+        ],
+    ),
+    (
+        "job_suspend",
+        include_str!("../../queries/job_suspend.sql"),
+        &[
+            "INTEGER PRIMARY KEY (rowid=?)",
+            "tidings_jobs_key (queue=? AND key=? AND rowid>?)",
+            "tidings_jobs_key (queue=? AND key=? AND rowid<?)",
+        ],
+    ),
     (
         "job_stage",
         include_str!("../../queries/job_stage.sql"),
@@ -42,9 +59,23 @@ const PLANS: &[(&str, &str, &[&str])] = &[
         &["tidings_jobs_key (queue=? AND key=?)", "tidings_jobs_key_after (queue=? AND key=?)"],
     ),
     (
+        "job_key_wait",
+        include_str!("../../queries/job_key_wait.sql"),
+        &["tidings_jobs_key (queue=? AND key=?)", "tidings_jobs_key_after (queue=? AND key=?)"],
+    ),
+    (
+        "job_key_after",
+        include_str!("../../queries/job_key_after.sql"),
+        &["tidings_jobs_key (queue=? AND key=?"],
+    ),
+    (
         "job_revive",
         include_str!("../../queries/job_revive.sql"),
-        &["INTEGER PRIMARY KEY (rowid=?)", "tidings_jobs_key (queue=? AND key=?)"],
+        &[
+            "INTEGER PRIMARY KEY (rowid=?)",
+            "tidings_jobs_key (queue=? AND key=? AND rowid>?)",
+            "tidings_jobs_key (queue=? AND key=? AND rowid<?)",
+        ],
     ),
     (
         "job_unique_get",
@@ -78,6 +109,11 @@ const PLANS: &[(&str, &str, &[&str])] = &[
         &["tidings_jobs_ended (ended_at<?)"],
     ),
     (
+        "inspect_queue_known",
+        include_str!("../../queries/inspect_queue_known.sql"),
+        &["tidings_jobs_turn (queue=?", "tidings_jobs_waiting (queue=?", "USING INDEX tidings_jobs_ended"],
+    ),
+    (
         "inspect_flow_jobs",
         include_str!("../../queries/inspect_flow_jobs.sql"),
         &["tidings_jobs_flow (correlation_id=?)"],
@@ -102,6 +138,31 @@ async fn what_each_job_costs_does_not_grow_with_their_number() {
     }
 }
 
+/// What was to be given back, and could not be, is its worker's as before: no takeover calls it lost.
+#[tokio::test]
+async fn a_worker_whose_dismissal_failed_has_its_jobs_until_it_is_dismissed() {
+    let temp = open().await;
+    let worker = temp.store.enlist("a test", Duration::from_secs(60)).await.unwrap();
+    temp.run(work("a job", move |tx| Box::pin(begin(tx, worker)))).await.unwrap();
+    let refuse =
+        "CREATE TRIGGER refuse BEFORE INSERT ON tidings_attempts BEGIN SELECT RAISE(ABORT, 'no'); END";
+    temp.outside().execute_batch(refuse).unwrap();
+    temp.store.dismiss(worker, NOW).await.unwrap_err();
+    temp.outside().execute_batch("DROP TRIGGER refuse").unwrap();
+    let other = temp.store.enlist("another", Duration::from_secs(60)).await.unwrap();
+    assert_eq!(temp.store.take_over(other, NOW).await.unwrap(), 0, "it is not lost");
+    temp.store.dismiss(worker, NOW).await.unwrap();
+    assert_eq!(temp.count("SELECT count(*) FROM tidings_jobs WHERE state = 'ready' AND losses = 0"), 1);
+    assert!(temp.store.heartbeat(worker).await.is_err(), "a worker that is dismissed is void");
+}
+
+async fn begin(tx: &mut dyn Tx, worker: WorkerId) -> Result<(), StoreError> {
+    tx.enqueue(&[job()]).await?;
+    let claim = Claim { queue: "x", worker, names: &["x".into()], limit: 1, now: NOW, rate: None };
+    assert_eq!(tx.claim_jobs(&claim).await?.jobs.len(), 1);
+    Ok(())
+}
+
 /// The port does not tell of attempts whose job is gone: they would be there for ever, and for nobody.
 #[tokio::test]
 async fn attempts_go_with_their_job() {
@@ -119,9 +180,9 @@ async fn attempts_go_with_their_job() {
     assert_eq!(temp.count("SELECT count(*) FROM tidings_jobs"), 1, "the newest job keeps its place taken");
 }
 
-async fn fail_and_complete(tx: &mut dyn Tx, worker: WorkerId) -> Result<(), StoreError> {
+fn job() -> NewJob {
     let id = MessageId::new();
-    let job = NewJob {
+    NewJob {
         id,
         name: "x".into(),
         queue: "x".into(),
@@ -135,8 +196,11 @@ async fn fail_and_complete(tx: &mut dyn Tx, worker: WorkerId) -> Result<(), Stor
         trace: TraceContext::default(),
         at: NOW,
         data: "{}".to_owned(),
-    };
-    tx.enqueue(&[job]).await?;
+    }
+}
+
+async fn fail_and_complete(tx: &mut dyn Tx, worker: WorkerId) -> Result<(), StoreError> {
+    tx.enqueue(&[job()]).await?;
     let names = ["x".into()];
     for end in [JobEnd::Retry { due: NOW, error: "x".to_owned() }, JobEnd::Completed] {
         let claim = Claim { queue: "x", worker, names: &names, limit: 1, now: NOW, rate: None };

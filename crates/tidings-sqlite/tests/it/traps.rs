@@ -103,7 +103,7 @@ async fn typed_statements_after_a_lost_transaction_commit_nothing() {
     temp.run(insert("sqlx", "taken")).await.unwrap();
     let guilty = work_on("sqlx", "guilty", |tx| {
         Box::pin(async move {
-            let connection = tx.as_any_mut().downcast_mut::<SqlxTx>().unwrap().connection();
+            let connection = tx.as_any_mut().downcast_mut::<SqlxTx>().unwrap().connection().await?;
             let lost = sqlx::query("INSERT OR ROLLBACK INTO stock VALUES ('taken', 1)");
             lost.execute(&mut *connection).await.unwrap_err();
             let orphan =
@@ -127,7 +127,7 @@ async fn a_work_cannot_commit_by_itself() {
     // The connection itself asks nobody, but its commit is refused.
     let raw = work_on("sqlx", "guilty", |tx| {
         Box::pin(async move {
-            let connection = tx.as_any_mut().downcast_mut::<SqlxTx>().unwrap().connection();
+            let connection = tx.as_any_mut().downcast_mut::<SqlxTx>().unwrap().connection().await?;
             sqlx::query("COMMIT").execute(connection).await.unwrap_err();
             Ok(())
         })
@@ -193,7 +193,7 @@ async fn a_raw_error_of_the_driver_is_known_as_trouble_of_the_store() {
         Box::pin(async move {
             let typed = tx.as_any_mut().downcast_mut::<SqlxTx>().unwrap();
             loop {
-                if let Err(error) = sqlx::query(PIECE_OF_JUNK).execute(typed.connection()).await {
+                if let Err(error) = sqlx::query(PIECE_OF_JUNK).execute(typed.connection().await?).await {
                     *seen.lock().unwrap() = Some(error);
                     return Err(StoreError::Undone);
                 }

@@ -181,6 +181,7 @@ async fn start(
         modules.iter().map(|module| (module.name.clone(), module.migrations.clone())).collect();
     let retired = retired(&modules);
     let (shared, consumers) = assemble(modules, contracts, config, clock, store)?;
+    super::lost::take_over(&shared).await?;
     // First what may refuse the start, last what gives something up: a start that is refused has discarded nothing.
     let jobs_given_up = refuse_orphans(&shared, &consumers, &retired).await?;
     for (module, migrations) in &migrations {

@@ -7,6 +7,7 @@ mod dead_letters;
 mod flow;
 mod former;
 mod job_borders;
+mod lost;
 mod maintenance;
 mod manifest;
 mod orphans;

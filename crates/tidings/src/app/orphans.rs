@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tidings_core::store::{ConsumerStatus, JobFilter, JobState, StoreError};
+use tidings_core::store::{Cancelled, ConsumerStatus, JobFilter, JobRow, JobState, StoreError};
 
 use super::build::BuildError;
 use super::{Consumer, Shared};
@@ -127,21 +127,20 @@ const GIVEN_UP_AT_ONCE: usize = 1_000;
 
 /// Gives up all jobs of a name that have not ended, for a reason that is kept.
 pub(super) async fn give_up_jobs(shared: &Shared, name: &Arc<str>, reason: &str) -> Result<(), StoreError> {
-    let (store, now) = (&shared.store, shared.clock.now());
+    // One that is given up may let another go on that waited behind it, in a state that was looked at before.
+    while give_up_each(shared, name, reason).await? > 0 {}
+    Ok(())
+}
+
+/// Looks at each state once; answers with how many were given up.
+async fn give_up_each(shared: &Shared, name: &Arc<str>, reason: &str) -> Result<u64, StoreError> {
+    let (store, mut given_up) = (&shared.store, 0);
     for state in JobState::ALL.into_iter().filter(|state| !state.is_final()) {
         let filter = JobFilter { name: Some(name.clone()), state: Some(state), ..JobFilter::default() };
         loop {
             let jobs = store.jobs(&filter, GIVEN_UP_AT_ONCE).await?;
             for job in &jobs {
-                let done = match state {
-                    JobState::Dead => store.discard_job(job.id, reason, now).await,
-                    _ => store.cancel_job(job.id, reason, now).await.map(drop),
-                };
-                match done {
-                    // Somebody else was faster.
-                    Ok(()) | Err(StoreError::NotFound { .. }) => {}
-                    Err(error) => return Err(error),
-                }
+                given_up += u64::from(give_up(shared, job, reason).await?);
             }
             // One that another process runs ends only when that one hears of it.
             if jobs.len() < GIVEN_UP_AT_ONCE || state == JobState::Running {
@@ -149,7 +148,21 @@ pub(super) async fn give_up_jobs(shared: &Shared, name: &Arc<str>, reason: &str)
             }
         }
     }
-    Ok(())
+    Ok(given_up)
+}
+
+/// Gives a job up; false if it ends otherwise, or only later.
+async fn give_up(shared: &Shared, job: &JobRow, reason: &str) -> Result<bool, StoreError> {
+    let (store, now) = (&shared.store, shared.clock.now());
+    let done = match job.state {
+        JobState::Dead => store.discard_job(job.id, reason, now).await.map(|()| true),
+        _ => store.cancel_job(job.id, reason, now).await.map(|cancelled| cancelled == Cancelled::AtOnce),
+    };
+    match done {
+        // Somebody else was faster.
+        Err(StoreError::NotFound { .. }) => Ok(false),
+        done => done,
+    }
 }
 
 /// Queues with jobs that this process leaves to others.

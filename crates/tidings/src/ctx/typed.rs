@@ -51,9 +51,11 @@ impl<'c> TypedTx<'c> {
     /// If the store is not SQLite.
     pub async fn connection(self) -> Result<&'c mut SqliteConnection, sqlx::Error> {
         let tx = self.0.tx().await.as_any_mut().downcast_mut::<SqlxTx>();
-        tx.map(SqlxTx::connection).ok_or_else(|| {
+        let tx = tx.ok_or_else(|| {
             configuration("the store is not SQLite, but the handler takes `Ctx<sqlx::Sqlite>`")
-        })
+        })?;
+        // Told as the driver's, because that is the error type of an executor.
+        tx.connection().await.map_err(|error| sqlx::Error::Configuration(Box::new(error)))
     }
 
     async fn checked(self, sql: &str) -> Result<&'c mut SqliteConnection, sqlx::Error> {

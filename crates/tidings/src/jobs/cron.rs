@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use croner::errors::CronError;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
@@ -22,6 +23,11 @@ use crate::ctx::Origin;
 use crate::module::ModuleFacts;
 use crate::patience::{Patience, is_closed};
 use crate::unit::{self, Access, Unit, panicked};
+
+/// A search that fails goes on beyond so many changes of a zone's clocks: the next one is behind what it fails at.
+const CHANGES_PASSED: usize = 2;
+/// How long it takes until a recurring job is looked at again whose next time could not be told.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 
 /// Makes the job of one time, after all checks.
 type Make = Arc<dyn Fn(&Shared, &ModuleFacts, Timestamp) -> Result<NewJob> + Send + Sync>;
@@ -80,19 +86,48 @@ impl Schedule {
         Ok(Self { times, zone, names_hours: names_hours(expression) })
     }
 
-    fn next_after(&self, time: Timestamp) -> Option<Timestamp> {
+    /// The next time after this one; `None` if there is none any more.
+    fn next_after(&self, time: Timestamp) -> Result<Option<Timestamp>, String> {
+        if self.names_hours { self.next_named(time) } else { self.next_of_interval(time) }
+    }
+
+    fn next_named(&self, time: Timestamp) -> Result<Option<Timestamp>, String> {
         let there = time.to_zoned(self.zone.clone());
-        if !self.names_hours {
-            return self.times.find_next_occurrence(&there, false).ok().map(|next| next.timestamp());
-        }
-        let mut wall = whole_seconds(there.datetime())?;
+        let Some(mut wall) = whole_seconds(there.datetime()) else { return Ok(None) };
         loop {
-            wall = self.times.find_next_occurrence(&wall, false).ok()?;
+            wall = match self.times.find_next_occurrence(&wall, false) {
+                Ok(next) => next,
+                Err(CronError::TimeSearchLimitExceeded) => return Ok(None),
+                Err(error) => return Err(error.to_string()),
+            };
             // What is shown for the second time was there before.
             if let Some(next) = self.first_shown(wall).filter(|next| *next > time) {
-                return Some(next);
+                return Ok(Some(next));
             }
         }
+    }
+
+    fn next_of_interval(&self, time: Timestamp) -> Result<Option<Timestamp>, String> {
+        let first = match self.search(time, false) {
+            Ok(next) => return Ok(Some(next)),
+            Err(error) => error,
+        };
+        // The search stops short before a local day that a zone skips altogether (Pacific/Apia, 30 December 2011). There is
+        // nothing between the last time before such a change of the clocks and the change itself, so it goes on from there.
+        for change in self.zone.following(time).take(CHANGES_PASSED) {
+            if let Ok(next) = self.search(change.timestamp(), true) {
+                return Ok(Some(next));
+            }
+        }
+        match first {
+            CronError::TimeSearchLimitExceeded => Ok(None),
+            error => Err(error.to_string()),
+        }
+    }
+
+    fn search(&self, from: Timestamp, inclusive: bool) -> Result<Timestamp, CronError> {
+        let next = self.times.find_next_occurrence(&from.to_zoned(self.zone.clone()), inclusive)?;
+        Ok(next.timestamp())
     }
 
     /// The last time that is not after this one.
@@ -149,8 +184,11 @@ fn whole_seconds(wall: DateTime) -> Option<DateTime> {
 /// What is wrong with the times of a recurring job, if anything is.
 pub(crate) fn cron_problem(declared: &CronDeclaration, now: Timestamp) -> Option<String> {
     match Schedule::parse(&declared.expression, &declared.zone) {
-        Ok(schedule) if schedule.next_after(now).is_none() => Some("it never comes".to_owned()),
-        Ok(_) => None,
+        Ok(schedule) => match schedule.next_after(now) {
+            Ok(Some(_)) => None,
+            Ok(None) => Some("it never comes".to_owned()),
+            Err(problem) => Some(problem),
+        },
         Err(problem) => Some(problem),
     }
 }
@@ -177,6 +215,20 @@ impl Cron {
         })
     }
 
+    fn spec(&self, now: Timestamp) -> CronSpec {
+        let after = |time| self.schedule.next_after(time);
+        let (next, latest) = match after(now) {
+            // A clock that was set back by less than it takes for two times repeats none.
+            Ok(Some(next)) => (next, after(next).ok().flatten().unwrap_or(next)),
+            Ok(None) => (LAST, LAST),
+            Err(problem) => {
+                tracing::error!(cron = %self.name, problem, "its next time is not known; it keeps the one it has");
+                (LAST, LAST)
+            }
+        };
+        CronSpec { name: self.name.clone(), expression: self.expression.clone(), next, latest }
+    }
+
     /// The job of a time; of several that were missed, the last. `None` if it cannot be made, which is told: the next one
     /// may be.
     fn job(&self, shared: &Shared, due: Timestamp, now: Timestamp) -> Option<NewJob> {
@@ -196,25 +248,31 @@ impl Cron {
 /// Enters the recurring jobs of the application, and drops those on record that are not among them any more.
 pub(crate) async fn register(shared: &Shared) -> Result<Vec<CronTick>, StoreError> {
     let now = shared.clock.now();
-    let specs: Vec<CronSpec> = (shared.jobs.crons.iter())
-        .map(|cron| CronSpec {
-            name: cron.name.clone(),
-            expression: cron.expression.clone(),
-            next: cron.schedule.next_after(now).unwrap_or(LAST),
-        })
-        .collect();
+    let specs: Vec<CronSpec> = (shared.jobs.crons.iter()).map(|cron| cron.spec(now)).collect();
     shared.store.register_crons(&specs, now).await
 }
 
+/// A recurring job in line for its time.
+struct Waiting {
+    tick: CronTick,
+    /// Later than it is due where the time after that could not be told.
+    look_at: Timestamp,
+}
+
+fn waiting(ticks: Vec<CronTick>) -> Vec<Waiting> {
+    ticks.into_iter().map(|tick| Waiting { look_at: tick.due, tick }).collect()
+}
+
 /// Enqueues recurring jobs until told to stop.
-pub(crate) async fn run(shared: Arc<Shared>, mut ticks: Vec<CronTick>, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn run(shared: Arc<Shared>, ticks: Vec<CronTick>, mut stop: watch::Receiver<bool>) {
     let mut patience = Patience::default();
-    while let Some(due) = ticks.iter().map(|tick| tick.due).min() {
+    let mut line = waiting(ticks);
+    while let Some(due) = line.iter().map(|waiting| waiting.look_at).min() {
         tokio::select! {
             () = shared.clock.sleep_until(due) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
-        match fire_due(&shared, &mut ticks).await {
+        match fire_due(&shared, &mut line).await {
             Ok(()) => patience = Patience::default(),
             Err(error) if is_closed(&error) => return,
             Err(error) => tokio::select! {
@@ -225,22 +283,30 @@ pub(crate) async fn run(shared: Arc<Shared>, mut ticks: Vec<CronTick>, mut stop:
     }
 }
 
-async fn fire_due(shared: &Arc<Shared>, ticks: &mut Vec<CronTick>) -> Result<()> {
+async fn fire_due(shared: &Arc<Shared>, line: &mut Vec<Waiting>) -> Result<()> {
     let mut is_stale = false;
     let now = shared.clock.now();
-    for tick in ticks.iter_mut().filter(|tick| tick.due <= now) {
+    for Waiting { tick, look_at } in line.iter_mut().filter(|waiting| waiting.look_at <= now) {
         let cron = shared.jobs.crons.iter().find(|cron| cron.name == tick.name);
-        let next = cron.and_then(|cron| cron.schedule.next_after(now)).unwrap_or(LAST);
+        let next = match cron.map_or(Ok(None), |cron| cron.schedule.next_after(now)) {
+            Ok(next) => next.unwrap_or(LAST),
+            Err(problem) => {
+                // It stays due, so that nothing is lost: its job comes when the time after it can be told.
+                *look_at = now.saturating_add(LOOK_AGAIN).unwrap_or(LAST);
+                tracing::error!(cron = %tick.name, problem, again_at = %look_at, "its next time is not known; tried again");
+                continue;
+            }
+        };
         let job = cron.and_then(|cron| cron.job(shared, tick.due, now));
         if fire(shared, tick, next, job).await? {
-            tick.due = next;
+            (tick.due, *look_at) = (next, next);
         } else {
             is_stale = true;
         }
     }
     if is_stale {
         // Another process was faster; it has the times as they are now.
-        *ticks = register(shared).await?;
+        *line = waiting(register(shared).await?);
     }
     Ok(())
 }
@@ -326,13 +392,26 @@ mod tests {
     }
 
     #[test]
+    fn a_day_that_a_zone_skips_stops_nothing() {
+        let next = |expression: &str, after: &str| {
+            let schedule = Schedule::parse(expression, "Pacific/Apia").unwrap();
+            schedule.next_after(after.parse().unwrap()).unwrap().unwrap().to_string()
+        };
+        // Samoa went from 29 December 2011, 24:00 (UTC-10), to 31 December, 00:00 (UTC+14), at 10:00 UTC.
+        assert_eq!(next("0 3 * * *", "2011-12-29T09:00:00Z"), "2011-12-29T13:00:00Z");
+        assert_eq!(next("0 3 * * *", "2011-12-29T23:00:00Z"), "2011-12-30T13:00:00Z");
+        assert_eq!(next("0 0 31 12 *", "2011-06-01T00:00:00Z"), "2011-12-30T10:00:00Z");
+        assert_eq!(next("*/10 * * * *", "2011-12-30T09:55:00Z"), "2011-12-30T10:00:00Z");
+    }
+
+    #[test]
     fn clocks_that_change_skip_nothing_and_repeat_nothing() {
         let days = |expression: &str, from: &str, count: usize| {
             let schedule = Schedule::parse(expression, "Europe/Berlin").unwrap();
             let mut time: Timestamp = from.parse().unwrap();
             let mut times = Vec::new();
             for _ in 0..count {
-                time = schedule.next_after(time).unwrap();
+                time = schedule.next_after(time).unwrap().unwrap();
                 times.push(time.to_string());
             }
             times
@@ -432,7 +511,7 @@ mod tests {
                 let schedule = Schedule::parse(expression, zone).unwrap();
                 let mut found = Vec::new();
                 let mut time = from;
-                while let Some(next) = schedule.next_after(time).filter(|next| *next <= to) {
+                while let Some(next) = schedule.next_after(time).unwrap().filter(|next| *next <= to) {
                     found.push(next);
                     time = next;
                 }

@@ -59,6 +59,11 @@ impl<D: Driver> JobCtx<D> {
     /// Begins the job's one transaction, which ends it. Until then none is open; from then on await nothing but the
     /// database.
     ///
+    /// It is taken back when the budget of write transactions is used up, also from a handler that blocks its thread or has
+    /// forgotten it. One case is left: what `tx()` of a `JobCtx<sqlx::Sqlite>` has given out may still be in use, for all the
+    /// store can tell, until the next call or the end of the [`Finish`]; one that is forgotten, or whose handler blocks, right
+    /// after such a statement keeps everybody from writing for as long as that lasts.
+    ///
     /// # Errors
     /// If the attempt has ended meanwhile, because it took too long or its worker was taken for lost: somebody else has the
     /// job then, and nothing was written. The database's.

@@ -67,7 +67,7 @@ impl Jobs<'_> {
         self.app.store().job(id).await
     }
 
-    /// The attempts of a job that did not complete it, oldest first.
+    /// The attempts of a job that did not complete it, oldest first: the newest [`ATTEMPTS_KEPT`](crate::store::ATTEMPTS_KEPT).
     ///
     /// # Errors
     /// The store's.
@@ -173,10 +173,11 @@ impl Queues<'_> {
     }
 
     async fn must_exist(&self, name: &str) -> Result<(), StoreError> {
-        match self.list().await?.iter().any(|queue| *queue.name == *name) {
-            true => Ok(()),
-            false => Err(StoreError::NotFound { what: format!("queue `{name}`") }),
+        let is_declared = self.app.shared.jobs.queues.iter().any(|queue| *queue.name == *name);
+        if is_declared || self.app.store().is_queue(name).await? {
+            return Ok(());
         }
+        Err(StoreError::NotFound { what: format!("queue `{name}`") })
     }
 }
 

@@ -162,6 +162,10 @@ impl AttemptEnd {
     }
 }
 
+/// So many attempts are kept of each job, the newest. One that looks every second whether something has come, and snoozes,
+/// makes millions of them in a month.
+pub const ATTEMPTS_KEPT: u32 = 100;
+
 /// One attempt that did not complete its job. The one that did is told by the job itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptRow {

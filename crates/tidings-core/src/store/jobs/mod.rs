@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use ends::{DeathReason, JobEnd};
-pub use listed::{AttemptEnd, AttemptRow, JobFilter, JobRow, JobState, QueueStatus};
+pub use listed::{ATTEMPTS_KEPT, AttemptEnd, AttemptRow, JobFilter, JobRow, JobState, QueueStatus};
 pub use port::{Cancelled, CronSpec, CronTick, Heartbeat, JobStore};
 
 use crate::ids::MessageId;

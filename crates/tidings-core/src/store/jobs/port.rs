@@ -37,6 +37,8 @@ pub struct CronSpec {
     pub expression: String,
     /// The next time after now.
     pub next: Timestamp,
+    /// One on record that is due later than this was entered or moved when the clock was ahead: it is due at `next` instead.
+    pub latest: Timestamp,
 }
 
 /// When a recurring job is due next.
@@ -98,7 +100,7 @@ pub trait JobStore {
     async fn suspects(&self, queues: &[Arc<str>], names: &[Arc<str>]) -> Result<Vec<Arc<str>>, StoreError>;
 
     /// Enters recurring jobs, and drops those that are not named any more. One that is on record with the same expression
-    /// keeps its time. Returns when each of them is due.
+    /// keeps its time, unless that is later than it can be. Returns when each of them is due.
     async fn register_crons(&self, crons: &[CronSpec], now: Timestamp) -> Result<Vec<CronTick>, StoreError>;
 
     /// Returns when there may be something to claim from a queue, suspects among it, or when the next job of it may be due

@@ -17,7 +17,7 @@ use crate::exec::{Param, Statements};
 const STAGED_MAX: u32 = 10_000;
 
 pub(crate) async fn claim<E: Statements>(exec: &mut E, claim: &Claim<'_>) -> Result<Claimed, StoreError> {
-    if !exec.env().workers.is_alive(claim.worker) {
+    if !exec.env().workers.may_claim(claim.worker) {
         return Ok(Claimed::default());
     }
     let queue = Param::Text(claim.queue);
@@ -87,7 +87,7 @@ pub(crate) async fn claim_suspect<E: Statements>(
     names: &[Arc<str>],
     now: Timestamp,
 ) -> Result<Option<ClaimedJob>, StoreError> {
-    if !exec.env().workers.is_alive(worker) {
+    if !exec.env().workers.may_claim(worker) {
         return Ok(None);
     }
     let (of_queues, of_names) = (json_array(queues), json_array(names));

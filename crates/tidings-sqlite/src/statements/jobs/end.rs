@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
-use tidings_core::store::{AttemptEnd, JobEnd, JobLease, JobState, StoreError};
+use tidings_core::store::{ATTEMPTS_KEPT, AttemptEnd, JobEnd, JobLease, JobState, StoreError};
 use tidings_core::value::Value;
 
 use super::{lease_params, promote, time};
@@ -105,7 +105,12 @@ async fn note_attempt<E: Statements>(
         JobEnd::GivenBack => (AttemptEnd::GivenBack, ""),
     };
     let params = [place, worker, attempt, time(at), Param::Text(ending.as_str()), Param::Text(error)];
-    Ok(exec.execute(include_str!("../../../queries/job_attempt_insert.sql"), &params).await? == 1)
+    let noted = exec.execute(include_str!("../../../queries/job_attempt_insert.sql"), &params).await? == 1;
+    if noted && lease.attempt > ATTEMPTS_KEPT {
+        let params = [place, Param::Int((lease.attempt - ATTEMPTS_KEPT).into())];
+        exec.execute(include_str!("../../../queries/job_attempts_forget.sql"), &params).await?;
+    }
+    Ok(noted)
 }
 
 fn error_of(end: &JobEnd) -> &str {

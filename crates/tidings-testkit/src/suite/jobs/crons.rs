@@ -7,8 +7,16 @@ use tidings_core::store::{CronSpec, Store};
 
 use super::support::*;
 
+/// How much later than at its next time a suite's recurring job may be due.
+const LATER: i64 = 100;
+
 fn spec(name: &str, expression: &str, seconds: i64) -> CronSpec {
-    CronSpec { name: name.into(), expression: expression.to_owned(), next: at(seconds) }
+    CronSpec {
+        name: name.into(),
+        expression: expression.to_owned(),
+        next: at(seconds),
+        latest: at(seconds + LATER),
+    }
 }
 
 async fn register(store: &dyn Store, specs: &[CronSpec], seconds: i64) -> Vec<(Arc<str>, Timestamp)> {
@@ -59,6 +67,23 @@ pub async fn a_recurring_job_keeps_its_time_while_its_expression_stays(factory: 
     assert_eq!(back, ticks(&[("suite.c", 630)]), "one that was dropped and is back is new");
     assert!(register(store.as_ref(), &[], 700).await.is_empty(), "all may be dropped");
     assert!(!moved(store.as_ref(), "suite.c", 630, 640).await, "what was dropped is not moved");
+}
+
+/// A time that was made when the clock was ahead is not kept: nothing would come until then.
+pub async fn a_recurring_job_does_not_wait_for_a_clock_that_was_ahead(factory: &dyn StoreFactory) {
+    let mut database = factory.fresh().await;
+    let store = database.store();
+    let ahead = [spec("suite.a", "@", 1_000_000), spec("suite.b", "@", 20)];
+    register(store.as_ref(), &ahead, 0).await;
+    assert!(moved(store.as_ref(), "suite.b", 20, 2_000_000).await);
+    let store = database.reopen().await;
+    let back = [spec("suite.a", "@", 30), spec("suite.b", "@", 40)];
+    let all = register(store.as_ref(), &back, 25).await;
+    let expected = ticks(&[("suite.a", 30), ("suite.b", 40)]);
+    assert_eq!(all, expected, "a time later than it can be is replaced, whether entered or moved to");
+    assert!(moved(store.as_ref(), "suite.a", 30, 40 + LATER).await);
+    let all = register(store.as_ref(), &[spec("suite.a", "@", 40)], 30).await;
+    assert_eq!(all, ticks(&[("suite.a", 40 + LATER)]), "the latest time that can be is kept");
 }
 
 /// A recurring job is moved from one time to the next by one who has read that time, in the transaction that enqueues its

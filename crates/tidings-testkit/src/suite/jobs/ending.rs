@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings_core::store::{AttemptEnd, AttemptRow, DeathReason, JobEnd, JobState, Retention, WorkerId};
+use tidings_core::store::{
+    ATTEMPTS_KEPT, AttemptEnd, AttemptRow, DeathReason, JobEnd, JobState, Retention, Store, WorkerId,
+};
 
 use super::support::*;
 use crate::script::query;
@@ -38,6 +40,35 @@ pub async fn a_completed_job_is_done(factory: &dyn StoreFactory) {
     let worker = Worker::enlist(store.as_ref()).await;
     assert_eq!(worker.take_over(store.as_ref(), 8).await, 0, "nothing is left of it");
     assert!(worker.claim_ids(store.as_ref(), 1_000).await.is_empty(), "a completed job is not claimed again");
+}
+
+/// Of a job that is tried very often the newest attempts are kept, however they ended; how many there were is kept, too.
+pub async fn the_newest_attempts_of_a_job_are_kept(factory: &dyn StoreFactory) {
+    let mut database = factory.fresh().await;
+    let store = database.store();
+    let worker = Worker::enlist(store.as_ref()).await;
+    let (often, other) = (enqueue_one(store.as_ref(), job()).await, enqueue_one(store.as_ref(), job()).await);
+    let beside = worker.claim(store.as_ref(), 2, 1).await.jobs;
+    end(store.as_ref(), &beside[1], retry(1_000_000), 1).await;
+    end(store.as_ref(), &beside[0], snoozed(1), 1).await;
+    for attempt in 2..=ATTEMPTS_KEPT + 3 {
+        let job = worker.claim_one(store.as_ref(), 1).await;
+        assert_eq!(job.lease.attempt, attempt, "attempts are counted whether they are kept or not");
+        let how = if attempt.is_multiple_of(2) { snoozed(1) } else { JobEnd::GivenBack };
+        end(store.as_ref(), &job, how, 1).await;
+    }
+    let kept = async |store: &dyn Store| {
+        let all = attempts(store, often).await;
+        (all.len(), all.first().map(|row| row.attempt), all.last().map(|row| row.attempt))
+    };
+    let expected = |first: u32| (ATTEMPTS_KEPT as usize, Some(first), Some(first + ATTEMPTS_KEPT - 1));
+    assert_eq!(kept(store.as_ref()).await, expected(4), "the newest attempts are kept");
+    worker.claim_one(store.as_ref(), 2).await;
+    let store = database.crash().await;
+    let worker = Worker::enlist(store.as_ref()).await;
+    assert_eq!(worker.take_over(store.as_ref(), 3).await, 1);
+    assert_eq!(kept(store.as_ref()).await, expected(5), "also when the last one was lost");
+    assert_eq!(attempts(store.as_ref(), other).await.len(), 1, "those of another job stay");
 }
 
 /// A failed attempt counts on the schedule, is listed with its error, and is followed by another when due; the one that

@@ -127,7 +127,8 @@ pub async fn a_time_that_never_comes_is_kept(factory: &dyn StoreFactory) {
     let unique = UniqueKey { until: Some(never), ..unique("k", 1).unique.expect("a unique job") };
     ids.push(enqueue_one(store.as_ref(), NewJob { due: never, unique: Some(unique), ..job() }).await);
     let ready = enqueue_one(store.as_ref(), job()).await;
-    let spec = CronSpec { name: "suite.never".into(), expression: "@".to_owned(), next: never };
+    let spec =
+        CronSpec { name: "suite.never".into(), expression: "@".to_owned(), next: never, latest: never };
     store.register_crons(std::slice::from_ref(&spec), at(0)).await.expect("a recurring job is entered");
     let store = database.reopen().await;
     store.register_crons(&[spec], at(0)).await.expect("a recurring job that never comes is there again");

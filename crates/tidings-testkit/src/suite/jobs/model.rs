@@ -304,6 +304,7 @@ impl History {
                 let now = self.now;
                 self.void(index);
                 self.jobs[index].end_by_itself(&how, now);
+                self.wait_if_beside(index);
                 self.promote(index);
             }
         }
@@ -312,6 +313,23 @@ impl History {
 
     fn void(&mut self, index: usize) {
         self.jobs[index].void = self.jobs[index].lease.take();
+    }
+
+    /// Whether another job of its key holds it, and does not wait: that happens where queues have become one.
+    fn is_beside(&self, index: usize) -> bool {
+        let new = &self.jobs[index].new;
+        self.jobs.iter().any(|other| {
+            other.holds && other.state != JobState::Behind && other.new.id != new.id && is_of_key(other, new)
+        })
+    }
+
+    /// A job that is to be tried again does not run beside another of its key.
+    fn wait_if_beside(&mut self, index: usize) {
+        let is_to_run =
+            matches!(self.jobs[index].state, JobState::Scheduled | JobState::Ready | JobState::Suspect);
+        if is_to_run && self.jobs[index].holds && self.is_beside(index) {
+            self.jobs[index].state = JobState::Behind;
+        }
     }
 
     /// The next of the job's key moves up, if nothing of it holds the others back.
@@ -402,10 +420,8 @@ impl History {
 
     fn revive(&mut self, index: usize) {
         self.jobs[index].new.queue = self.placed[&*self.jobs[index].new.name].into();
-        let new = self.jobs[index].new.clone();
-        let others = self.jobs.iter().any(|job| job.holds && job.new.id != new.id && is_of_key(job, &new));
+        let is_behind = self.is_beside(index);
         let (now, job) = (self.now, &mut self.jobs[index]);
-        let is_behind = !job.holds && others;
         job.state = if is_behind { JobState::Behind } else { JobState::Ready };
         (job.due, job.failures, job.losses, job.reason) = (now, 0, 0, None);
         (job.holds, job.has_unique) = (job.new.key.is_some(), job.new.unique.is_some());
@@ -475,10 +491,12 @@ impl History {
         end: impl Fn(&mut Model),
     ) -> u64 {
         let mut count = 0;
-        for index in 0..self.jobs.len() {
+        // Newest first: of several of one key the oldest is the next to run.
+        for index in (0..self.jobs.len()).rev() {
             if self.jobs[index].lease.is_some_and(|lease| of(lease.worker)) {
                 self.void(index);
                 end(&mut self.jobs[index]);
+                self.wait_if_beside(index);
                 self.promote(index);
                 count += 1;
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidings_core::ids::MessageId;
-use tidings_core::store::{JobState, NewJob, QueueStatus, Store};
+use tidings_core::store::{ClaimedJob, JobEnd, JobState, NewJob, QueueStatus, Store};
 
 use super::support::*;
 
@@ -67,6 +67,40 @@ pub async fn a_queue_without_jobs_may_be_paused(factory: &dyn StoreFactory) {
     let worker = Worker::enlist(store.as_ref()).await.at("quiet");
     enqueue_one(store.as_ref(), of_queue("quiet", job())).await;
     assert!(worker.claim_ids(store.as_ref(), 2).await.is_empty(), "what comes into a paused queue waits");
+}
+
+/// A queue is on record for a job of it, whatever its state, for a name of jobs that wait in it, or for a pause, by which it
+/// is also listed.
+pub async fn a_queue_is_on_record_for_what_is_known_of_it(factory: &dyn StoreFactory) {
+    let mut database = factory.fresh().await;
+    let store = database.store();
+    let worker = Worker::enlist(store.as_ref()).await;
+    enqueue(store.as_ref(), &[of_queue("ready", job()), of_queue("delayed", delayed(50))]).await;
+    for queue in ["running", "done", "dead", "cancelled"] {
+        let id = enqueue_one(store.as_ref(), of_queue(queue, job())).await;
+        match queue {
+            "cancelled" => drop(store.cancel_job(id, "no more", at(1)).await.expect("a job is cancelled")),
+            _ => {
+                let job = worker.at(queue).claim_one(store.as_ref(), 1).await;
+                match queue {
+                    "done" => complete(store.as_ref(), &job, 1).await,
+                    "dead" => end(store.as_ref(), &job, dead(false), 1).await,
+                    _ => {}
+                }
+            }
+        }
+    }
+    store.pause_queue("empty", "a test", at(1)).await.expect("a queue is paused");
+    place(store.as_ref(), &[("suite.fax", "named")]).await;
+    let store = database.reopen().await;
+    let known = ["ready", "delayed", "running", "done", "dead", "cancelled", "empty", "named"];
+    for queue in known {
+        assert!(store.is_queue(queue).await.expect("a queue is looked for"), "{queue} is on record");
+        assert!(status(store.as_ref(), queue).await.is_some(), "{queue} is listed");
+    }
+    for queue in ["Ready", "read", ""] {
+        assert!(!store.is_queue(queue).await.expect("a queue is looked for"), "`{queue}` is unknown");
+    }
 }
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(Arc<str>, Arc<str>)> {
@@ -208,4 +242,117 @@ pub async fn a_key_joins_with_its_queue(factory: &dyn StoreFactory) {
     }
     assert_eq!(got, [all[0].id, all[2].id, all[3].id], "the others follow in the order of their enqueueing");
     assert_eq!(states(store.as_ref(), &new_ids(&all)).await, [JobState::Completed; 4]);
+}
+
+/// Two jobs of a key that ran, each in its queue, when their queues became one: they go on, but whichever is to be tried again
+/// waits until the other has ended.
+pub async fn jobs_that_a_joined_queue_found_running_run_again_one_by_one(factory: &dyn StoreFactory) {
+    for how in [retry(3), snoozed(3), JobEnd::GivenBack, dead(false)] {
+        for older_goes_on in [true, false] {
+            let database = factory.fresh().await;
+            let store = database.store();
+            let both = join_two_running(store.as_ref()).await;
+            let [goes_on, again] = if older_goes_on { [&both[0], &both[1]] } else { [&both[1], &both[0]] };
+            let later = enqueue_one(store.as_ref(), keyed("a")).await;
+            end(store.as_ref(), again, how.clone(), 3).await;
+            if let JobEnd::Dead { .. } = how {
+                store.revive_job(again.lease.id, at(3)).await.expect("a dead job is revived");
+            }
+            let worker = Worker { id: again.lease.worker, ..of_both(store.as_ref()).await };
+            assert!(
+                worker.claim_ids(store.as_ref(), 10).await.is_empty(),
+                "while one of a key runs no other does: {how:?}, older {older_goes_on}"
+            );
+            assert_eq!(state(store.as_ref(), again.lease.id).await, JobState::Behind, "it waits: {how:?}");
+            complete(store.as_ref(), goes_on, 11).await;
+            for expected in [again.lease.id, later] {
+                let next = worker.claim_one(store.as_ref(), 12).await;
+                assert_eq!(next.lease.id, expected, "then it is the next one: {how:?}");
+                complete(store.as_ref(), &next, 12).await;
+            }
+        }
+    }
+}
+
+/// The same where the other one is dead and holds the key: a person decides first.
+pub async fn a_dead_job_of_a_joined_queue_holds_its_key(factory: &dyn StoreFactory) {
+    let database = factory.fresh().await;
+    let store = database.store();
+    let [first, second] = join_two_running(store.as_ref()).await;
+    let worker = of_both(store.as_ref()).await;
+    end(store.as_ref(), &second, dead(false), 3).await;
+    end(store.as_ref(), &first, retry(3), 3).await;
+    assert!(worker.claim_ids(store.as_ref(), 10).await.is_empty(), "a dead job holds its key");
+    store.discard_job(second.lease.id, "given up", at(11)).await.expect("a dead job is discarded");
+    assert_eq!(worker.claim_ids(store.as_ref(), 12).await, [first.lease.id], "until somebody has decided");
+}
+
+/// Those that are lost together are run again one by one, the oldest first.
+pub async fn lost_jobs_of_a_joined_queue_run_again_in_their_order(factory: &dyn StoreFactory) {
+    for place_first in [true, false] {
+        let mut database = factory.fresh().await;
+        let store = database.store();
+        let both = two_running(store.as_ref()).await;
+        let both = both.map(|job| job.lease.id);
+        if place_first {
+            join(store.as_ref()).await;
+        }
+        let store = database.crash().await;
+        let worker = of_both(store.as_ref()).await;
+        assert_eq!(worker.take_over(store.as_ref(), 3).await, 2);
+        if !place_first {
+            join(store.as_ref()).await;
+        }
+        for (index, id) in both.into_iter().enumerate() {
+            let suspect = worker.claim_suspect(store.as_ref(), 4).await.expect("a suspect");
+            assert_eq!(suspect.lease.id, id, "the oldest is the first, placed first {place_first}");
+            assert!(worker.claim_suspect(store.as_ref(), 5).await.is_none(), "one at a time");
+            end(store.as_ref(), &suspect, retry(6), 5).await;
+            assert!(
+                worker.claim_suspect(store.as_ref(), 5).await.is_none(),
+                "also when it is to be tried again"
+            );
+            let again = worker.claim_one(store.as_ref(), 7).await;
+            assert_eq!(again.lease.id, id, "the first holds the key until it has ended, job {index}");
+            complete(store.as_ref(), &again, 8).await;
+        }
+    }
+}
+
+/// And those that a worker gives back.
+pub async fn a_worker_gives_back_jobs_of_a_joined_queue_in_their_order(factory: &dyn StoreFactory) {
+    let database = factory.fresh().await;
+    let store = database.store();
+    let both = join_two_running(store.as_ref()).await;
+    store.dismiss(both[0].lease.worker, at(3)).await.expect("a worker is dismissed");
+    let worker = of_both(store.as_ref()).await;
+    for job in both {
+        let next = worker.claim_one(store.as_ref(), 4).await;
+        assert_eq!(next.lease.id, job.lease.id, "the oldest is the first");
+        complete(store.as_ref(), &next, 5).await;
+    }
+}
+
+async fn of_both(store: &dyn Store) -> Worker {
+    Worker::enlist(store).await.for_names(&[NAME, "suite.print"])
+}
+
+/// Two jobs of one key, which one worker runs in two queues; the older one first.
+async fn two_running(store: &dyn Store) -> [ClaimedJob; 2] {
+    place(store, &[(NAME, QUEUE), ("suite.print", "printer")]).await;
+    let print = NewJob { name: "suite.print".into(), ..of_queue("printer", keyed("a")) };
+    enqueue(store, &[print, keyed("a")]).await;
+    let worker = of_both(store).await;
+    let first = worker.at("printer").claim_one(store, 1).await;
+    [first, worker.claim_one(store, 1).await]
+}
+
+async fn join(store: &dyn Store) {
+    place(store, &[(NAME, QUEUE), ("suite.print", QUEUE)]).await;
+}
+
+async fn join_two_running(store: &dyn Store) -> [ClaimedJob; 2] {
+    let both = two_running(store).await;
+    join(store).await;
+    both
 }

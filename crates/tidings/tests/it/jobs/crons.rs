@@ -1,11 +1,13 @@
 //! Recurring jobs, over changes of the clock and the absence of processes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tidings::store::JobState;
 use tidings::{Job, JobCtx, Module, Queue, Result, ToEnqueue};
+use tidings_testkit::clock::ManualClock;
 
 use crate::support::Harness;
 use crate::telling;
@@ -28,6 +30,14 @@ fn clock_with(expression: &str) -> Module {
 
 async fn start(expression: &str, now: &str) -> Harness {
     let harness = Harness::at(now, [clock_with(expression)]).await;
+    harness.clock.until_sleeping(1).await;
+    harness
+}
+
+/// Starts again, with a clock that knows nothing of the one before: a process that has just begun.
+async fn start_at(stopped: Harness, now: &str) -> Harness {
+    let clock = Arc::new(ManualClock::new(now.parse().unwrap()));
+    let harness = Harness { clock, ..stopped }.start_again_with([clock_with("0 * * * *")]).await.unwrap();
     harness.clock.until_sleeping(1).await;
     harness
 }
@@ -113,6 +123,26 @@ async fn a_clock_that_is_set_back_repeats_nothing() {
     assert_eq!(ticks(&harness, 1).await, once);
     harness.clock.advance(Duration::from_secs(3_600));
     assert_eq!(ticks(&harness, 2).await.last().unwrap(), "2026-05-01T13:00:00Z");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_years_ahead_once_stops_nothing() {
+    let harness = start("0 * * * *", "2038-05-01T11:30:00Z").await;
+    harness.app.shutdown().await.unwrap();
+    let harness = start_at(harness, "2026-05-01T11:30:00Z").await;
+    harness.clock.advance(HALF_HOUR);
+    assert_eq!(ticks(&harness, 1).await, ["2026-05-01T12:00:00Z"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_back_before_a_start_repeats_nothing() {
+    let harness = start("0 * * * *", "2026-05-01T11:59:00Z").await;
+    harness.clock.advance(Duration::from_secs(60));
+    assert_eq!(ticks(&harness, 1).await, ["2026-05-01T12:00:00Z"]);
+    harness.app.shutdown().await.unwrap();
+    let harness = start_at(harness, "2026-05-01T11:30:00Z").await;
+    harness.clock.advance(Duration::from_secs(5_400));
+    assert_eq!(ticks(&harness, 2).await, ["2026-05-01T12:00:00Z", "2026-05-01T13:00:00Z"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -122,6 +122,9 @@ async fn the_last_report_of_progress_is_kept_also_by_a_finish() {
 }
 
 mod typed {
+    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::Ordering::SeqCst;
+
     use serde::{Deserialize, Serialize};
     use tidings::store::JobState;
     use tidings::{Error, Job, JobCtx, Queue, Result};
@@ -145,6 +148,53 @@ mod typed {
             return Err(Error::permanent(format!("sees {counted}, and gives it up")));
         }
         done.commit().await
+    }
+
+    #[derive(Debug, Job, Serialize, Deserialize)]
+    #[job("work.keeper")]
+    struct Keeper {
+        blocks: bool,
+    }
+
+    async fn keep(ctx: &mut JobCtx<sqlx::Sqlite>, job: Keeper) -> Result<()> {
+        let mut done = ctx.finish().await?;
+        if !job.blocks {
+            std::mem::forget(done);
+            return Ok(());
+        }
+        // Until others have written, which they cannot while this has the transaction.
+        while !OTHERS_WROTE.load(SeqCst) {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        sqlx::query("INSERT INTO work_done (label) VALUES ('too late')").execute(done.tx()).await?;
+        done.commit().await
+    }
+
+    static OTHERS_WROTE: AtomicBool = AtomicBool::new(false);
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_finish_that_is_kept_for_ever_keeps_nobody_from_writing() {
+        let modules = [tables().job(Queue::named("typed"), do_typed).job(Queue::named("keepers"), keep)];
+        let harness = Harness::with(modules).await;
+        for (blocks, told) in
+            [(false, "finish was begun and not committed"), (true, "it was taken back from who had kept it")]
+        {
+            let keeper = harness.enqueue(Keeper { blocks }).await;
+            harness.until("it was begun", async |harness| harness.job(keeper).await.attempts == 1).await;
+            harness
+                .until("others write", async |harness| {
+                    harness.app.outbox("work").unwrap().enqueue(Typed { keep: true }).await.is_ok()
+                })
+                .await;
+            OTHERS_WROTE.store(blocks, SeqCst);
+            let job = harness.until_job(keeper, JobState::Scheduled).await;
+            let error = job.error.unwrap();
+            assert!(error.contains(told), "{error}");
+        }
+        assert!(
+            !harness.done().await.contains(&"too late".to_owned()),
+            "it is not written in another transaction"
+        );
     }
 
     #[tokio::test(flavor = "multi_thread")]

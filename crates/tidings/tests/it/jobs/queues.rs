@@ -9,7 +9,7 @@ use tidings_testkit::clock::ManualClock;
 
 use super::app::{Act, keys, open, runs, step, task, work, work_with};
 use crate::app::counters;
-use crate::support::{Harness, build, config};
+use crate::support::{Harness, alter, build, config};
 
 async fn start() -> Harness {
     Harness::with([counters(), work()]).await
@@ -173,4 +173,15 @@ async fn who_decides_says_why() {
     let position = tidings::envelope::Position(1);
     let letter = harness.app.dead_letters().discard("work.escalate", position, " ").await.unwrap_err();
     assert!(letter.to_string().contains("was given no reason; give one: it is kept"), "{letter}");
+}
+
+/// However much waits in all queues: it is not looked at. Here it could not be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_of_the_application_is_paused_without_a_look_at_the_others() {
+    let harness = start().await;
+    alter(&harness.path(), "ALTER TABLE tidings_job_names RENAME TO hidden").await;
+    assert!(harness.app.queues().list().await.is_err(), "the queues cannot be looked at");
+    harness.app.queues().pause("tasks", "the supplier is down").await.unwrap();
+    harness.app.queues().resume("tasks").await.unwrap();
+    alter(&harness.path(), "ALTER TABLE hidden RENAME TO tidings_job_names").await;
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings::store::{AttemptEnd, DeathReason, JobState};
-use tidings::{BuildError, Module, SendError, ShutdownError};
+use tidings::{BuildError, Module, Queue, SendError, ShutdownError};
 
-use super::app::{Act, lend_app, noted, open, runs, step, tables, task, work};
+use super::app::{Act, lend_app, noted, open, runs, step, tables, task, work, work_with};
 use crate::app::{audit, bump, counters, notes};
 use crate::support::{Harness, build, config};
 
@@ -124,6 +124,54 @@ async fn jobs_whose_handler_is_gone_stop_the_start_unless_they_are_given_up() {
     assert_eq!((waiting.state, waiting.reason.as_deref()), (JobState::Cancelled, Some("nobody steps")));
     assert_eq!((dead.state, dead.reason.as_deref()), (JobState::Discarded, Some("nothing to do")));
     harness.restart_with(without()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_of_one_key_are_given_up_all_of_them() {
+    let harness = start().await;
+    harness.app.queues().pause("tasks", "they shall not begin").await.unwrap();
+    let outbox = harness.app.outbox("work").unwrap();
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(outbox.enqueue(task("stop-keyed", Act::Done)).key("sku", "a").await.unwrap().id);
+    }
+    let retired = tables().retired("task", "nothing to do");
+    let harness = harness.restart_with([counters(), retired]).await.unwrap();
+    for id in ids {
+        assert_eq!(harness.job(id).await.state, JobState::Cancelled);
+    }
+    harness.restart_with([counters(), tables()]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ran_is_taken_over_and_may_be_given_up_where_no_queue_is_worked() {
+    let killed = start().await;
+    let id = killed.enqueue(task("stop-no-queue", Act::Wait)).await;
+    killed.until_job(id, JobState::Running).await;
+    let harness = kill_and_start(&killed, [counters(), tables().retired("task", "nothing to do")]).await;
+    let job = harness.job(id).await;
+    assert_eq!((job.state, job.reason.as_deref()), (JobState::Cancelled, Some("nothing to do")));
+    assert_eq!(harness.app.jobs().attempts(id).await.unwrap()[0].end, AttemptEnd::Lost);
+    harness.restart_with([counters(), tables()]).await.unwrap();
+    open("stop-no-queue");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_of_a_key_whose_queues_become_one_after_a_kill_run_one_by_one_in_their_order() {
+    let apart = Harness::with([counters(), work_with(Queue::named("tasks"))]).await;
+    let outbox = apart.app.outbox("work").unwrap();
+    let first = outbox.enqueue(task("stop-join-first", Act::Wait)).key("sku", "a").await.unwrap().id;
+    let second = outbox.enqueue(step("stop-join-second", Act::Wait)).key("sku", "a").await.unwrap().id;
+    apart.until_job(first, JobState::Running).await;
+    apart.until_job(second, JobState::Running).await;
+    let harness = kill_and_start(&apart, [counters(), work_with(Queue::named("steps"))]).await;
+    harness.until_runs("stop-join-first", 2).await;
+    assert_eq!(harness.job(second).await.state, JobState::Behind);
+    open("stop-join-first");
+    harness.until_job(first, JobState::Completed).await;
+    harness.until_runs("stop-join-second", 2).await;
+    open("stop-join-second");
+    harness.until_job(second, JobState::Completed).await;
 }
 
 /// The application as it is after the process was killed and started again: on the file as it was at this moment. The

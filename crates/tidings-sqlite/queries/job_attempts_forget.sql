@@ -1,0 +1,1 @@
+DELETE FROM tidings_attempts WHERE job = ?1 AND attempt <= ?2
