@@ -399,7 +399,9 @@ mod tests {
         };
         // Samoa went from 29 December 2011, 24:00 (UTC-10), to 31 December, 00:00 (UTC+14), at 10:00 UTC.
         assert_eq!(next("0 3 * * *", "2011-12-29T09:00:00Z"), "2011-12-29T13:00:00Z");
-        assert_eq!(next("0 3 * * *", "2011-12-29T23:00:00Z"), "2011-12-30T13:00:00Z");
+        // The time of the day that never was comes right after the gap, as that of a skipped hour does.
+        assert_eq!(next("0 3 * * *", "2011-12-29T23:00:00Z"), "2011-12-30T10:00:00Z");
+        assert_eq!(next("0 3 * * *", "2011-12-30T10:00:00Z"), "2011-12-30T13:00:00Z");
         assert_eq!(next("0 0 31 12 *", "2011-06-01T00:00:00Z"), "2011-12-30T10:00:00Z");
         assert_eq!(next("*/10 * * * *", "2011-12-30T09:55:00Z"), "2011-12-30T10:00:00Z");
     }
