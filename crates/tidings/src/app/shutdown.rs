@@ -70,7 +70,9 @@ impl App {
         }
         let mut waited = patience;
         // Jobs may take longer than anybody waits for a stop; those that await are dropped now, and done again later.
-        if !self.shared.jobs.give_back.send_replace(true) && self.shared.jobs.is_running() {
+        // Asked before they are told, for they may be gone at once then.
+        let are_running = self.shared.jobs.is_running();
+        if !self.shared.jobs.give_back.send_replace(true) && are_running {
             if let Ok(stopped) = tokio::time::timeout(GIVING_BACK, self.stop_in_order()).await {
                 return Ok(stopped?);
             }
