@@ -8,12 +8,8 @@ use serde::{Deserialize, Serialize};
 /// One life of a victim.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
-    /// The database file.
-    pub database: PathBuf,
-    /// The SQLite VFS, by its name.
-    pub vfs: Option<String>,
-    /// How hard commits are pressed onto the disk.
-    pub durability: Durability,
+    /// Where the database is.
+    pub place: Place,
     /// The planted bug.
     pub twin: Option<Twin>,
     /// Who sends commands; each waits for its acknowledgement before it sends the next.
@@ -41,6 +37,45 @@ pub struct Plan {
     pub kills_max: Option<u32>,
     /// Where chance begins.
     pub seed: u64,
+}
+
+/// Where the database is, and how it is used.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Place {
+    /// One SQLite file, of one process.
+    Sqlite {
+        /// The file.
+        file: PathBuf,
+        /// The VFS, by its name.
+        vfs: Option<String>,
+        /// How hard commits are pressed onto the disk.
+        durability: Durability,
+    },
+    /// A database of a PostgreSQL server, of any number of processes.
+    Postgres {
+        /// `postgres://user@host:port/database`.
+        url: String,
+    },
+}
+
+impl Place {
+    /// Which database it is.
+    #[must_use]
+    pub fn database(&self) -> Database {
+        match self {
+            Self::Sqlite { .. } => Database::Sqlite,
+            Self::Postgres { .. } => Database::Postgres,
+        }
+    }
+}
+
+/// A kind of database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// Embedded.
+    Sqlite,
+    /// A server.
+    Postgres,
 }
 
 /// An order: an entry of the ledger that is to be paid.
@@ -100,8 +135,10 @@ pub enum Twin {
 /// When a victim ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Until {
-    /// Its standard input ends.
+    /// Its standard input ends; then it stops, whatever its callers wait for.
     Told,
+    /// Its standard input ends; then its callers get their last answers, and it stops.
+    Served,
     /// Callers are done and every message is handled or dead.
     Settled,
 }

@@ -2,6 +2,8 @@
 
 use tidings::{Ctx, Module, Reads, Result, sql};
 
+use crate::plan::Database;
+
 #[derive(Reads)]
 #[reads("ledger.recorded", versions = "1..=1")]
 struct Recorded {
@@ -9,10 +11,10 @@ struct Recorded {
     seq: i64,
 }
 
-pub(super) fn module() -> Module {
+pub(super) fn module(on: Database) -> Module {
     Module::new("archive")
         .tables(["archive_effects"])
-        .migrations(tidings::migrations!("migrations/archive"))
+        .migrations(migrations!(on, "migrations/archive", "migrations/postgres/archive"))
         .on_with("keep", tidings::batch(keep), |options| options.from_start())
 }
 

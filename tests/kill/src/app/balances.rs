@@ -2,6 +2,8 @@
 
 use tidings::{Ctx, Module, Reads, Result, sql};
 
+use crate::plan::Database;
+
 #[derive(Reads)]
 #[reads("ledger.recorded", versions = "1..=1")]
 struct Recorded {
@@ -10,11 +12,11 @@ struct Recorded {
     amount: i64,
 }
 
-pub(super) fn module() -> Module {
+pub(super) fn module(on: Database) -> Module {
     Module::new("balances")
         .owns::<super::events::balances::Changed>()
         .tables(["balances_effects", "totals"])
-        .migrations(tidings::migrations!("migrations/balances"))
+        .migrations(migrations!(on, "migrations/balances", "migrations/postgres/balances"))
         .on_with("tally", tally, |options| options.from_start())
 }
 

@@ -2,6 +2,8 @@
 
 use tidings::{Ctx, Module, Reads, Result, sql};
 
+use crate::plan::Database;
+
 #[derive(Reads)]
 #[reads("ledger.recorded", versions = "1..=1")]
 struct Recorded {
@@ -9,10 +11,10 @@ struct Recorded {
     seq: i64,
 }
 
-pub(super) fn module() -> Module {
+pub(super) fn module(on: Database) -> Module {
     Module::new("flaky")
         .tables(["flaky_effects"])
-        .migrations(tidings::migrations!("migrations/flaky"))
+        .migrations(migrations!(on, "migrations/flaky", "migrations/postgres/flaky"))
         .on_with("note", note, |options| options.from_start())
 }
 

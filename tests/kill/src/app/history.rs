@@ -2,6 +2,8 @@
 
 use tidings::{Ctx, Module, Reads, Result, sql};
 
+use crate::plan::Database;
+
 #[derive(Reads)]
 #[reads("ledger.recorded", versions = "1..=1")]
 struct Recorded {
@@ -16,10 +18,10 @@ struct Changed {
     seq: i64,
 }
 
-pub(super) fn module() -> Module {
+pub(super) fn module(on: Database) -> Module {
     Module::new("history")
         .tables(["history_effects"])
-        .migrations(tidings::migrations!("migrations/history"))
+        .migrations(migrations!(on, "migrations/history", "migrations/postgres/history"))
         .on_with("follow", (recorded, changed), |options| options.from_start())
 }
 

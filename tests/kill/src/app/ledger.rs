@@ -1,9 +1,11 @@
 //! Takes commands, and has what was entered delivered.
 
 use serde::{Deserialize, Serialize};
-use sqlx::Sqlite;
 use tidings::{Command, CommandReply, Ctx, Error, Module, Outcome, Result, reject, sql};
 
+use crate::plan::Database;
+
+use super::events;
 use super::notary::{self, Notarize, is_sealed};
 use super::post::Deliver;
 
@@ -37,21 +39,24 @@ pub fn is_rejected(seq: i64) -> bool {
     seq % 37 == 36
 }
 
-pub(super) fn module() -> Module {
+pub(super) fn module(on: Database) -> Module {
     let ledger = Module::new("ledger")
-        .owns::<super::events::ledger::Recorded>()
+        .owns::<events::ledger::Recorded>()
         .tables(["entries", "ledger_effects", "slips", "seals"])
-        .migrations(tidings::migrations!("migrations/ledger"))
+        .migrations(migrations!(on, "migrations/ledger", "migrations/postgres/ledger"))
         .command(record)
-        .command(record_typed)
         .sends::<Deliver>()
         .on_reply("posted", posted);
-    notary::add_to(ledger)
+    let ledger = match on {
+        Database::Sqlite => ledger.command(sqlite::record_typed),
+        Database::Postgres => ledger.command(postgres::record_typed),
+    };
+    notary::add_to(ledger, on)
 }
 
 async fn record(ctx: &mut Ctx, command: Record) -> Outcome<Entry> {
     let Record { account, seq, amount } = command;
-    let event = super::events::ledger::Recorded { account: account.clone(), seq, amount };
+    let event = events::ledger::Recorded { account: account.clone(), seq, amount };
     let event_id = ctx.publish(event).await?.to_string();
     sql("INSERT INTO entries (account, seq, amount, event_id) VALUES ($1, $2, $3, $4)")
         .bind(&account)
@@ -77,31 +82,33 @@ async fn record(ctx: &mut Ctx, command: Record) -> Outcome<Entry> {
     Ok(Entry { event_id })
 }
 
-async fn record_typed(ctx: &mut Ctx<Sqlite>, RecordTyped(command): RecordTyped) -> Outcome<Entry> {
-    let Record { account, seq, amount } = command;
-    let event = super::events::ledger::Recorded { account: account.clone(), seq, amount };
-    let event_id = ctx.publish(event).await?.to_string();
-    sqlx::query("INSERT INTO entries (account, seq, amount, event_id) VALUES ($1, $2, $3, $4)")
-        .bind(&account)
-        .bind(seq)
-        .bind(amount)
-        .bind(&event_id)
-        .execute(ctx.tx())
-        .await?;
-    if is_sealed(seq) {
-        ctx.enqueue(Notarize::of(&account, seq)).await?;
+for_each_driver! {
+    pub(super) async fn record_typed(ctx: &mut Ctx<Db>, RecordTyped(command): RecordTyped) -> Outcome<Entry> {
+        let Record { account, seq, amount } = command;
+        let event = events::ledger::Recorded { account: account.clone(), seq, amount };
+        let event_id = ctx.publish(event).await?.to_string();
+        sqlx::query("INSERT INTO entries (account, seq, amount, event_id) VALUES ($1, $2, $3, $4)")
+            .bind(&account)
+            .bind(seq)
+            .bind(amount)
+            .bind(&event_id)
+            .execute(ctx.tx())
+            .await?;
+        if is_sealed(seq) {
+            ctx.enqueue(Notarize::of(&account, seq)).await?;
+        }
+        if is_rejected(seq) {
+            return reject("unlucky", "every thirty-seventh entry is refused");
+        }
+        let command_id = ctx.send_with_reply(Deliver { account: account.clone(), seq }, "posted").await?;
+        sqlx::query("INSERT INTO slips (command_id, account, seq) VALUES ($1, $2, $3)")
+            .bind(command_id.to_string())
+            .bind(&account)
+            .bind(seq)
+            .execute(ctx.tx())
+            .await?;
+        Ok(Entry { event_id })
     }
-    if is_rejected(seq) {
-        return reject("unlucky", "every thirty-seventh entry is refused");
-    }
-    let command_id = ctx.send_with_reply(Deliver { account: account.clone(), seq }, "posted").await?;
-    sqlx::query("INSERT INTO slips (command_id, account, seq) VALUES ($1, $2, $3)")
-        .bind(command_id.to_string())
-        .bind(&account)
-        .bind(seq)
-        .execute(ctx.tx())
-        .await?;
-    Ok(Entry { event_id })
 }
 
 async fn posted(ctx: &mut Ctx, reply: CommandReply<Deliver>) -> Result<()> {

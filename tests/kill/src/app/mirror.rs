@@ -1,7 +1,9 @@
 //! A listener that writes through sqlx.
 
-use sqlx::Sqlite;
 use tidings::{Ctx, Module, Reads, Result};
+
+use super::fate;
+use crate::plan::Database;
 
 #[derive(Reads)]
 #[reads("ledger.recorded", versions = "1..=1")]
@@ -10,18 +12,25 @@ struct Recorded {
     seq: i64,
 }
 
-pub(super) fn module() -> Module {
-    Module::new("mirror")
-        .tables(["mirror_effects"])
-        .migrations(tidings::migrations!("migrations/mirror"))
-        .on_with("copy", copy, |options| options.from_start())
+pub(super) fn module(on: Database) -> Module {
+    let mirror = Module::new("mirror").tables(["mirror_effects"]).migrations(migrations!(
+        on,
+        "migrations/mirror",
+        "migrations/postgres/mirror"
+    ));
+    match on {
+        Database::Sqlite => mirror.on_with("copy", sqlite::copy, |options| options.from_start()),
+        Database::Postgres => mirror.on_with("copy", postgres::copy, |options| options.from_start()),
+    }
 }
 
-async fn copy(ctx: &mut Ctx<Sqlite>, event: Recorded) -> Result<()> {
-    sqlx::query("INSERT INTO mirror_effects (event, account, seq) VALUES ('ledger.recorded', $1, $2)")
-        .bind(&event.account)
-        .bind(event.seq)
-        .execute(ctx.tx())
-        .await?;
-    super::fate::trouble(200)
+for_each_driver! {
+    pub(super) async fn copy(ctx: &mut Ctx<Db>, event: Recorded) -> Result<()> {
+        sqlx::query("INSERT INTO mirror_effects (event, account, seq) VALUES ('ledger.recorded', $1, $2)")
+            .bind(&event.account)
+            .bind(event.seq)
+            .execute(ctx.tx())
+            .await?;
+        fate::trouble(200)
+    }
 }

@@ -6,6 +6,9 @@
 //! `mirror.copy` writes through sqlx, and `flaky.note` fails often. `payments` has the provider charge for orders by jobs,
 //! and `ledger` has it seal entries.
 
+#[macro_use]
+mod each;
+
 mod archive;
 mod balances;
 mod fate;
@@ -21,6 +24,8 @@ mod way;
 
 use tidings::Module;
 
+use crate::plan::Database;
+
 pub use fate::Fate;
 pub use ledger::{Entry, Record, RecordTyped, is_rejected};
 pub use notary::{NOTARY_PERIOD, NOTARY_RATE, is_sealed};
@@ -34,18 +39,19 @@ mod events {
     tidings::contracts!("schemas");
 }
 
-/// Every module.
+/// Every module, for one kind of database: what is written through sqlx is written for its driver, and tables are made by
+/// its own SQL.
 #[must_use]
-pub fn modules() -> Vec<(&'static str, Module)> {
+pub fn modules(on: Database) -> Vec<(&'static str, Module)> {
     let modules = [
-        ("ledger", ledger::module()),
-        ("balances", balances::module()),
-        ("history", history::module()),
-        ("archive", archive::module()),
-        ("mirror", mirror::module()),
-        ("flaky", flaky::module()),
-        ("post", post::module()),
-        ("payments", payments::module()),
+        ("ledger", ledger::module(on)),
+        ("balances", balances::module(on)),
+        ("history", history::module(on)),
+        ("archive", archive::module(on)),
+        ("mirror", mirror::module(on)),
+        ("flaky", flaky::module(on)),
+        ("post", post::module(on)),
+        ("payments", payments::module(on)),
     ];
     modules.into_iter().map(|(name, module)| (name, module.context("books"))).collect()
 }

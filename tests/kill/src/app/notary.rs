@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sqlx::Sqlite;
 use tidings::{Job, JobCtx, Module, Queue, Result};
 
+use super::fate;
 use super::provider::{self, Bill};
+use crate::plan::Database;
 
 /// Has an entry sealed.
 #[derive(Clone, Debug, Serialize, Deserialize, Job)]
@@ -34,23 +35,28 @@ pub fn is_sealed(seq: i64) -> bool {
     seq % 3 == 1
 }
 
-pub(super) fn add_to(ledger: Module) -> Module {
+pub(super) fn add_to(ledger: Module, on: Database) -> Module {
     let queue = Queue::named("notary").concurrency(4).rate(NOTARY_RATE, NOTARY_PERIOD);
-    ledger.job(queue, notarize)
+    match on {
+        Database::Sqlite => ledger.job(queue, sqlite::notarize),
+        Database::Postgres => ledger.job(queue, postgres::notarize),
+    }
 }
 
-async fn notarize(ctx: &mut JobCtx<Sqlite>, Notarize { account, seq }: Notarize) -> Result<()> {
-    let receipt = provider::book(ctx, "seals", &Bill { account: account.clone(), seq, amount: 0 }).await?;
-    let job_id = ctx.id().to_string();
-    let mut done = ctx.finish().await?;
-    sqlx::query("INSERT INTO seals (account, seq, job_id, receipt) VALUES ($1, $2, $3, $4)")
-        .bind(&account)
-        .bind(seq)
-        .bind(job_id)
-        .bind(receipt)
-        .execute(done.tx())
-        .await?;
-    // Failing this late leaves something to undo.
-    super::fate::trouble(50)?;
-    done.commit().await
+for_each_driver! {
+    pub(super) async fn notarize(ctx: &mut JobCtx<Db>, Notarize { account, seq }: Notarize) -> Result<()> {
+        let receipt = provider::book(ctx, "seals", &Bill { account: account.clone(), seq, amount: 0 }).await?;
+        let job_id = ctx.id().to_string();
+        let mut done = ctx.finish().await?;
+        sqlx::query("INSERT INTO seals (account, seq, job_id, receipt) VALUES ($1, $2, $3, $4)")
+            .bind(&account)
+            .bind(seq)
+            .bind(job_id)
+            .bind(receipt)
+            .execute(done.tx())
+            .await?;
+        // Failing this late leaves something to undo.
+        fate::trouble(50)?;
+        done.commit().await
+    }
 }

@@ -7,9 +7,10 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sqlx::Sqlite;
 use tidings::store::StoreError;
 use tidings::{Ctx, Error, Job, JobCtx, JobDied, Module, Queue, Reads, Result, ToEnqueue, sql};
+
+use crate::plan::Database;
 
 use super::fate;
 use super::provider::{self, Bill};
@@ -77,19 +78,26 @@ const DELAY: Duration = Duration::from_millis(20);
 /// The provider is sometimes slower than this.
 const TIMEOUT: Duration = Duration::from_millis(250);
 
-pub(super) fn module() -> Module {
-    Module::new("payments")
+pub(super) fn module(on: Database) -> Module {
+    let payments = Module::new("payments")
         .owns::<super::events::payments::Charged>()
         .tables(["orders", "charges"])
-        .migrations(tidings::migrations!("migrations/payments"))
+        .migrations(migrations!(on, "migrations/payments", "migrations/postgres/payments"))
         .on_with("bill", bill, |options| options.from_start())
-        .on_with("bill-typed", bill_typed, |options| options.from_start())
         .on_with("settle", settle, |options| options.from_start())
         .on_with("escalate", escalate, |options| options.from_start())
         .job_with(Queue::named("charges").concurrency(8), charge, |options| {
             options.timeout(TIMEOUT).continue_after_dead()
         })
-        .job(Queue::named("post"), mail)
+        .job(Queue::named("post"), mail);
+    match on {
+        Database::Sqlite => {
+            payments.on_with("bill-typed", sqlite::bill_typed, |options| options.from_start())
+        }
+        Database::Postgres => {
+            payments.on_with("bill-typed", postgres::bill_typed, |options| options.from_start())
+        }
+    }
 }
 
 /// The charges of accounts with an even number are enqueued by portable statements, those of the others through sqlx.
@@ -127,19 +135,21 @@ async fn bill(ctx: &mut Ctx, event: Recorded) -> Result<()> {
     fate::trouble(400)
 }
 
-async fn bill_typed(ctx: &mut Ctx<Sqlite>, event: Recorded) -> Result<()> {
-    if !is_ordered(event.seq) || !is_typed(&event.account) {
-        return Ok(());
+for_each_driver! {
+    pub(super) async fn bill_typed(ctx: &mut Ctx<Db>, event: Recorded) -> Result<()> {
+        if !is_ordered(event.seq) || !is_typed(&event.account) {
+            return Ok(());
+        }
+        let job_id = only(ctx.enqueue_many([to_charge(&event)]).await?)?;
+        sqlx::query("INSERT INTO orders (account, seq, amount, job_id) VALUES ($1, $2, $3, $4)")
+            .bind(&event.account)
+            .bind(event.seq)
+            .bind(event.amount)
+            .bind(job_id)
+            .execute(ctx.tx())
+            .await?;
+        fate::trouble(200)
     }
-    let job_id = only(ctx.enqueue_many([to_charge(&event)]).await?)?;
-    sqlx::query("INSERT INTO orders (account, seq, amount, job_id) VALUES ($1, $2, $3, $4)")
-        .bind(&event.account)
-        .bind(event.seq)
-        .bind(event.amount)
-        .bind(job_id)
-        .execute(ctx.tx())
-        .await?;
-    fate::trouble(200)
 }
 
 fn only(rows: Vec<Result<tidings::Enqueued, tidings::UniqueKeyTaken>>) -> Result<String> {

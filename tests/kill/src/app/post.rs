@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tidings::{Command, Ctx, Module, Outcome, reject, sql};
 
+use crate::plan::Database;
+
 /// Delivers an entry.
 #[derive(Clone, Debug, Serialize, Deserialize, Command)]
 #[command("post.deliver", output = bool)]
@@ -19,10 +21,10 @@ pub fn is_refused(seq: i64) -> bool {
     seq % 11 == 10
 }
 
-pub(super) fn module() -> Module {
+pub(super) fn module(on: Database) -> Module {
     Module::new("post")
         .tables(["post_effects"])
-        .migrations(tidings::migrations!("migrations/post"))
+        .migrations(migrations!(on, "migrations/post", "migrations/postgres/post"))
         .command(deliver)
 }
 

@@ -4,15 +4,15 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use tidings::{App, Command, Config, SendError};
 use tidings_core::error::chain;
 use tidings_core::store::{JobState, Store};
 use tidings_kill_tests::app::{self, Entry, Fate, Hand, Provider, Record, RecordTyped, Way};
-use tidings_kill_tests::plan::{CallerPlan, Durability, Plan, Twin, Until};
+use tidings_kill_tests::plan::{CallerPlan, Durability, Place, Plan, Twin, Until};
 use tidings_kill_tests::random::mix;
 use tidings_kill_tests::twins;
 use tidings_kill_tests::words::{Word, say};
+use tidings_postgres::{PostgresConfig, PostgresStore};
 use tidings_sqlite::{SqliteConfig, SqliteStore, Synchronous};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -41,13 +41,7 @@ async fn main() -> Result<(), Failure> {
 }
 
 async fn start(plan: &Plan) -> Result<App, Failure> {
-    let mut sqlite = SqliteConfig::new(&plan.database);
-    sqlite.vfs.clone_from(&plan.vfs);
-    sqlite.synchronous = match plan.durability {
-        Durability::Full => Synchronous::Full,
-        Durability::Normal => Synchronous::Normal,
-    };
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(sqlite).await?);
+    let store = open(&plan.place).await?;
     let store = plan.twin.map_or(store.clone(), |twin| twins::plant(twin, store));
     if plan.freeze.is_some() {
         let first = (plan.clone(), store.clone());
@@ -57,8 +51,25 @@ async fn start(plan: &Plan) -> Result<App, Failure> {
     build(plan, store).await
 }
 
+async fn open(place: &Place) -> Result<Arc<dyn Store>, Failure> {
+    Ok(match place {
+        Place::Sqlite { file, vfs, durability } => {
+            let mut sqlite = SqliteConfig::new(file);
+            sqlite.vfs.clone_from(vfs);
+            sqlite.synchronous = match durability {
+                Durability::Full => Synchronous::Full,
+                Durability::Normal => Synchronous::Normal,
+            };
+            Arc::new(SqliteStore::open(sqlite).await?)
+        }
+        Place::Postgres { url } => Arc::new(PostgresStore::open(PostgresConfig::new(url)).await?),
+    })
+}
+
 async fn build(plan: &Plan, store: Arc<dyn Store>) -> Result<App, Failure> {
-    let modules = app::modules().into_iter().filter(|(name, _)| !plan.without.iter().any(|out| out == name));
+    let modules = app::modules(plan.place.database())
+        .into_iter()
+        .filter(|(name, _)| !plan.without.iter().any(|out| out == name));
     let app =
         App::builder().modules(modules.map(|(_, module)| module)).config(config(plan)?).store(store).build();
     Ok(app.await?)
@@ -104,13 +115,18 @@ async fn live(app: App, plan: Plan) -> Result<(), Failure> {
     say(&Word::Ready);
     let (stop, stopped) = watch::channel(false);
     let mut callers = JoinSet::new();
-    let hand = Hand::new(&app, own_connections(&plan))?;
+    let hand = Hand::new(&app, &plan.place)?;
     for caller in plan.callers.clone() {
         let desk = Desk { app: app.clone(), hand: hand.clone() };
         callers.spawn(call(desk, caller, plan.last_seq, stopped.clone()));
     }
     match plan.until {
         Until::Told => told().await,
+        Until::Served => {
+            told().await;
+            stop.send_replace(true);
+            while callers.join_next().await.is_some() {}
+        }
         Until::Settled => {
             while callers.join_next().await.is_some() {}
             settle(&app).await?;
@@ -123,19 +139,6 @@ async fn live(app: App, plan: Plan) -> Result<(), Failure> {
     stop.send_replace(true);
     while callers.join_next().await.is_some() {}
     Ok(ended?)
-}
-
-/// What a user's own connections to the same file are opened with.
-fn own_connections(plan: &Plan) -> SqliteConnectOptions {
-    let synchronous = match plan.durability {
-        Durability::Full => SqliteSynchronous::Full,
-        Durability::Normal => SqliteSynchronous::Normal,
-    };
-    let options = SqliteConnectOptions::new().filename(&plan.database).synchronous(synchronous);
-    match &plan.vfs {
-        Some(vfs) => options.vfs(vfs.clone()),
-        None => options,
-    }
 }
 
 /// Returns when standard input ends.

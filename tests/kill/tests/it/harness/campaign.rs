@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use tidings_kill_tests::plan::{Durability, Plan, Twin, Until};
+use tidings_kill_tests::plan::{Durability, Place, Plan, Twin, Until};
 use tidings_kill_tests::random::Random;
 use tidings_kill_tests::words::Word;
 
@@ -19,6 +19,8 @@ use super::victim::{End, Victim};
 pub(crate) struct Setting {
     /// Each has a caller of its own.
     pub(crate) accounts: usize,
+    /// A database of PostgreSQL, instead of a file.
+    pub(crate) postgres: Option<String>,
     pub(crate) vfs: Option<&'static str>,
     pub(crate) durability: Durability,
     pub(crate) twin: Option<Twin>,
@@ -30,7 +32,7 @@ pub(crate) struct Setting {
 impl Default for Setting {
     fn default() -> Self {
         let (durability, faults) = (Durability::Full, Faults::BAD_DAY);
-        Self { accounts: 6, vfs: None, durability, twin: None, trouble: true, faults }
+        Self { accounts: 6, postgres: None, vfs: None, durability, twin: None, trouble: true, faults }
     }
 }
 
@@ -93,16 +95,26 @@ impl Campaign {
         }
     }
 
+    /// The file, where it is one.
     pub(crate) fn database(&self) -> PathBuf {
         self.folder.path().join("books.db")
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        if let Some(url) = &self.setting.postgres {
+            return Place::Postgres { url: url.clone() };
+        }
+        Place::Sqlite {
+            file: self.database(),
+            vfs: self.setting.vfs.map(str::to_owned),
+            durability: self.setting.durability,
+        }
     }
 
     /// A life of this campaign, with every caller behind its last acknowledgement.
     pub(crate) fn plan(&mut self) -> Plan {
         Plan {
-            database: self.database(),
-            vfs: self.setting.vfs.map(str::to_owned),
-            durability: self.setting.durability,
+            place: self.place(),
             twin: self.setting.twin,
             callers: self.acks.callers(),
             last_seq: None,
@@ -232,7 +244,7 @@ impl Campaign {
 
     /// Holds the database against the acknowledgements, and against the provider's ledger.
     pub(crate) fn audit_as_it_is(&mut self, expected: &Expected<'_>) -> Audit {
-        let mut found = audit(&self.database(), &self.acks, &self.provider.ledger(), expected);
+        let mut found = audit(&self.place(), &self.acks, &self.provider.ledger(), expected);
         for problem in self.broken.drain(..) {
             found.add(Kind::Words, problem);
         }

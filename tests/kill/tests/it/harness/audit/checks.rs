@@ -3,17 +3,18 @@
 use std::collections::{HashMap, HashSet};
 
 use tidings_kill_tests::app::{Way, is_refused, is_rejected};
+use tidings_kill_tests::plan::Database;
 
 use super::super::acks::{Ack, Acks};
-use super::facts::{Consumer, Facts, Item, Job, Message, NOBODY, Parked};
+use super::facts::{Consumer, Facts, Item, Job, Message, NOBODY, Parked, Receipt};
 use super::{Audit, Condemned, Kind};
 
 pub(super) fn run(facts: &Facts, acks: &Acks, condemned: Option<&Condemned<'_>>, found: &mut Audit) {
     found.messages = facts.log.len() as u64;
     found.effects = facts.effects.values().map(|rows| rows.len() as u64).sum();
     found.single_receipts = facts.receipts.iter().filter(|receipt| receipt.count == 1).count() as u64;
-    if facts.integrity != "ok" {
-        found.add(Kind::Corrupt, format!("PRAGMA integrity_check: {}", facts.integrity));
+    if let Some(corruption) = &facts.corruption {
+        found.add(Kind::Corrupt, corruption);
     }
     acknowledged_are_there(facts, acks, found);
     effects_happened_once(facts, acks, condemned, found);
@@ -142,22 +143,47 @@ fn totals_are_sums(facts: &Facts, acks: &Acks, found: &mut Audit) {
     }
 }
 
-/// Within each listener, the effects of one account's events happened in the order of the log.
+/// Within each listener, the effects of one account's events happened in the order of the log; where that has several
+/// writers at once, in an order in which they were caused.
 fn order_is_kept(facts: &Facts, acks: &Acks, found: &mut Audit) {
+    if facts.database == Database::Postgres {
+        follow_ups_come_later(facts, acks, found);
+    }
     let events = facts.log.iter().filter(|message| message.kind == "event");
     let positions: HashMap<(&str, Item), i64> =
         events.map(|message| ((message.name.as_str(), message.item), message.position)).collect();
     for table in ["balances_effects", "history_effects", "archive_effects", "mirror_effects", "flaky_effects"]
     {
-        let mut last: HashMap<usize, i64> = HashMap::new();
+        let mut last: HashMap<(&str, usize), i64> = HashMap::new();
         for (event, item) in &facts.effects[table] {
             let Some(position) = positions.get(&(event.as_str(), *item)).copied() else { continue };
-            let before = last.insert(item.0, position).unwrap_or(0);
+            // Two events that do not know of each other may be committed in the other order than that of their positions;
+            // those of one kind and account are written one after the other.
+            let line = match facts.database {
+                Database::Sqlite => "",
+                Database::Postgres => event,
+            };
+            let before = last.insert((line, item.0), position).unwrap_or(0);
             // A repeated effect is told as such.
             if position < before {
                 let text = format!("{table}: {event} {} came after the event at {before}", name(acks, *item));
                 found.add(Kind::Disordered, text);
             }
+        }
+    }
+}
+
+/// A listener of two events, one of which follows from the other, sees that one later.
+fn follow_ups_come_later(facts: &Facts, acks: &Acks, found: &mut Audit) {
+    let mut seen: HashSet<Item> = HashSet::new();
+    for (event, item) in &facts.effects["history_effects"] {
+        match event.as_str() {
+            "ledger.recorded" => drop(seen.insert(*item)),
+            _ if seen.contains(item) => {}
+            _ => found.add(
+                Kind::Disordered,
+                format!("history_effects: {event} {} came before its cause", name(acks, *item)),
+            ),
         }
     }
 }
@@ -254,7 +280,8 @@ fn follows(message: &Message, cause: &Message) -> Option<String> {
 
 fn nothing_is_left_over(facts: &Facts, acks: &Acks, condemned: Option<&Condemned<'_>>, found: &mut Audit) {
     for consumer in &facts.consumers {
-        let lag = matching(facts, consumer).filter(|position| *position > consumer.cursor).count();
+        let lag =
+            matching(facts, consumer).filter(|message| !consumer.passed.holds(message.position)).count();
         if lag > 0 || consumer.has_begun {
             let text = format!(
                 "{} lags by {lag} messages, mark of a begun batch: {}",
@@ -278,6 +305,9 @@ fn nothing_is_left_over(facts: &Facts, acks: &Acks, condemned: Option<&Condemned
             );
         }
     }
+    for trace in &facts.traces_of_workers {
+        found.add(Kind::Unsettled, format!("everybody is gone, and there is {trace}"));
+    }
     if let Some(condemned) = condemned {
         let after = |(item, ..): &&(Item, i64, String)| {
             acks.index(condemned.account) == Some(item.0) && item.1 >= condemned.seq
@@ -299,57 +329,69 @@ fn is_held(parked: &Parked, item: Item, acks: &Acks, condemned: &Condemned<'_>) 
     same_key && item.1 >= condemned.seq && parked.state == state
 }
 
-/// The positions of the messages that a consumer reads.
-fn matching<'f>(facts: &'f Facts, consumer: &'f Consumer) -> impl Iterator<Item = i64> + 'f {
+/// The messages that a consumer reads.
+fn matching<'f>(facts: &'f Facts, consumer: &'f Consumer) -> impl Iterator<Item = &'f Message> + 'f {
     let kind = match consumer.kind.as_str() {
         "listener" => "event",
         "command handler" => "command",
         _ => "reply",
     };
     let reads = move |message: &&Message| message.kind == kind && consumer.reads.contains(&message.name);
-    facts.log.iter().filter(reads).map(|message| message.position)
+    facts.log.iter().filter(reads)
 }
 
 /// The receipts of a consumer count what it handled, cover each of it, and of ranges no two overlap.
 fn receipts_cover_what_was_handled(facts: &Facts, found: &mut Audit) {
     for consumer in &facts.consumers {
-        let parked: HashSet<i64> = facts
-            .parked
-            .iter()
-            .filter(|parked| parked.consumer == consumer.name)
-            .map(|parked| parked.position)
-            .collect();
-        let handled: Vec<i64> =
-            matching(facts, consumer).filter(|position| !parked.contains(position)).collect();
-        let receipts: Vec<_> =
-            facts.receipts.iter().filter(|receipt| receipt.consumer == consumer.name).collect();
-        let count: i64 = receipts.iter().map(|receipt| receipt.count).sum();
-        if count != handled.len() as i64 {
-            let text =
-                format!("{}: receipts for {count} messages, {} were handled", consumer.name, handled.len());
-            found.add(Kind::Receipts, text);
+        for partition in 0..consumer.partitions {
+            receipts_cover_part(facts, consumer, partition, found);
         }
-        // Sorted by their first message: a walk over both shows what no receipt covers.
-        let (mut next, mut covered_to) = (0, i64::MIN);
-        for position in handled {
-            while next < receipts.len() && receipts[next].first <= position {
-                let receipt = receipts[next];
-                if receipt.first <= covered_to && receipt.first != receipt.last {
-                    let text = format!(
-                        "{}: the receipt from {} to {} overlaps another",
-                        consumer.name, receipt.first, receipt.last
-                    );
-                    found.add(Kind::Receipts, text);
-                }
-                covered_to = covered_to.max(receipt.last);
-                next += 1;
-            }
-            if position > covered_to {
-                found.add(
-                    Kind::Receipts,
-                    format!("{}: no receipt covers the message at {position}", consumer.name),
+    }
+}
+
+/// The same for what is in one of a consumer's partitions.
+fn receipts_cover_part(facts: &Facts, consumer: &Consumer, partition: i64, found: &mut Audit) {
+    let place = match facts.database {
+        Database::Sqlite => consumer.name.clone(),
+        Database::Postgres => format!("{}/{partition}", consumer.name),
+    };
+    let parked: HashSet<i64> = facts
+        .parked
+        .iter()
+        .filter(|parked| parked.consumer == consumer.name)
+        .map(|parked| parked.position)
+        .collect();
+    let handled: Vec<i64> = matching(facts, consumer)
+        .filter(|message| message.slot % consumer.partitions == partition)
+        .map(|message| message.position)
+        .filter(|position| !parked.contains(position))
+        .collect();
+    let is_its = |receipt: &&Receipt| receipt.consumer == consumer.name && receipt.partition == partition;
+    let receipts: Vec<_> = facts.receipts.iter().filter(is_its).collect();
+    let count: i64 = receipts.iter().map(|receipt| receipt.count).sum();
+    if count != handled.len() as i64 {
+        let text = format!("{place}: receipts for {count} messages, {} were handled", handled.len());
+        found.add(Kind::Receipts, text);
+    }
+    // Sorted by their first message: a walk over both shows what no receipt covers.
+    let (mut next, mut covered_to) = (0, i64::MIN);
+    for position in handled {
+        while next < receipts.len() && receipts[next].first <= position {
+            let receipt = receipts[next];
+            let overlaps = receipt.first <= covered_to && receipt.first != receipt.last;
+            // Where there are several writers, the positions of a batch may lie among those of the next.
+            if overlaps && facts.database == Database::Sqlite {
+                let text = format!(
+                    "{place}: the receipt from {} to {} overlaps another",
+                    receipt.first, receipt.last
                 );
+                found.add(Kind::Receipts, text);
             }
+            covered_to = covered_to.max(receipt.last);
+            next += 1;
+        }
+        if position > covered_to {
+            found.add(Kind::Receipts, format!("{place}: no receipt covers the message at {position}"));
         }
     }
 }

@@ -6,9 +6,8 @@ mod jobs;
 mod money;
 
 use std::fmt;
-use std::path::Path;
 
-use tidings_kill_tests::plan::Order;
+use tidings_kill_tests::plan::{Order, Place};
 
 use super::acks::Acks;
 use super::figures::JobFigures;
@@ -36,7 +35,7 @@ pub(crate) enum Kind {
     Money,
     /// Work is left over.
     Unsettled,
-    /// SQLite's own checks fail.
+    /// The database's own checks fail, or it cannot be read.
     Corrupt,
     /// A victim said what it must not.
     Words,
@@ -89,9 +88,9 @@ impl fmt::Display for Audit {
 }
 
 /// Reads the database, in which nobody works now, and checks every promise.
-pub(crate) fn audit(database: &Path, acks: &Acks, ledger: &Ledger, expected: &Expected<'_>) -> Audit {
+pub(crate) fn audit(place: &Place, acks: &Acks, ledger: &Ledger, expected: &Expected<'_>) -> Audit {
     let mut found = Audit::default();
-    match Facts::read(database, acks) {
+    match Facts::read(place, acks) {
         Ok(facts) => {
             checks::run(&facts, acks, expected.condemned.as_ref(), &mut found);
             let orders = money::Orders { facts: &facts, acks, ledger, lethal: expected.lethal };

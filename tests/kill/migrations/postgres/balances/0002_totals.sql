@@ -1,0 +1,1 @@
+CREATE TABLE totals (account text PRIMARY KEY, total bigint NOT NULL);
