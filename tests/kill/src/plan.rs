@@ -29,6 +29,8 @@ pub struct Plan {
     /// An order whose charge is frozen, with the runtime that it runs on, when the provider has answered. A second
     /// application in the same process takes over.
     pub freeze: Option<Order>,
+    /// Some charges block their thread while they finish, so that whoever would call them off cannot.
+    pub stubborn: bool,
     /// Where the provider is.
     pub provider: SocketAddr,
     /// How long a worker's lease lasts.
@@ -128,6 +130,8 @@ pub enum Twin {
     EarlyFinish,
     /// A worker that was taken for lost may finish all the same.
     NoFence,
+    /// Whoever held a partition may commit all the same when he was taken for lost.
+    NoFenceForPartitions,
     /// The provider is given another dedupe key at each attempt.
     KeyPerAttempt,
 }

@@ -1,11 +1,14 @@
 //! Stores with a planted bug, each of a kind that only a kill at the wrong moment brings to light.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
 use tidings_core::envelope::Cursor;
 use tidings_core::store::{JobEnd, JobLease, Lease, Limits, Receipt, Store, StoreError, Tx, Work};
 use tidings_testkit::layer::{Layer, Layered};
@@ -13,11 +16,11 @@ use tidings_testkit::script::{Op, Script};
 use tokio::sync::oneshot;
 use tokio::task::{self, JoinSet};
 
-use crate::plan::Twin;
+use crate::plan::{Place, Twin};
 
 /// Puts a bug around a store.
 #[must_use]
-pub fn plant(twin: Twin, store: Arc<dyn Store>) -> Arc<dyn Store> {
+pub fn plant(twin: Twin, store: Arc<dyn Store>, place: &Place) -> Arc<dyn Store> {
     match twin {
         Twin::CursorBefore => {
             Arc::new(Layered::new(store, Arc::new(CursorApart { first: true, moves: Moves::default() })))
@@ -28,26 +31,71 @@ pub fn plant(twin: Twin, store: Arc<dyn Store>) -> Arc<dyn Store> {
         Twin::EarlyAck => early(store, "command `"),
         Twin::EarlyFinish => early(store, FINISHES),
         Twin::FinishApart => Arc::new(Layered::new(store, Arc::new(FinishApart::default()))),
+        Twin::NoFenceForPartitions => match place {
+            // Nobody else can have the file.
+            Place::Sqlite { .. } => store,
+            Place::Postgres { url } => Arc::new(Layered::new(store, Arc::new(NoFenceForPartitions::of(url)))),
+        },
         Twin::NoFence => Arc::new(Layered::new(store, Arc::new(NoFence))),
         // Not in the store, but in the application.
         Twin::KeyPerAttempt => store,
     }
 }
 
-/// The moves that transactions under way have left for later, by consumer.
+/// The moves that transactions under way have left for later.
 #[derive(Default)]
-struct Moves(Mutex<HashMap<Arc<str>, Op>>);
+struct Moves {
+    withheld: Mutex<HashMap<u64, Op>>,
+    transactions: AtomicU64,
+}
+
+tokio::task_local! {
+    /// Whose transaction this is. Of the work and not of its task or thread, since a store may run it where it likes.
+    static TRANSACTION: u64;
+}
 
 impl Moves {
-    fn put(&self, consumer: Arc<str>, op: Op) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(consumer, op);
+    fn withheld(&self) -> MutexGuard<'_, HashMap<u64, Op>> {
+        self.withheld.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The move of the consumer that a work is named after.
-    fn take(&self, work: &str) -> Option<Op> {
-        let mut moves = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let consumer = moves.keys().find(|consumer| work.contains(&***consumer)).cloned()?;
-        moves.remove(&consumer)
+    /// A work whose moves can be told from those of others.
+    fn numbered(&self, work: Arc<dyn Work>) -> (u64, Arc<dyn Work>) {
+        let number = self.transactions.fetch_add(1, Ordering::Relaxed);
+        (number, Arc::new(Numbered { work, number }))
+    }
+
+    fn put(&self, op: Op) {
+        // What is not numbered moves no cursor.
+        let _moved = TRANSACTION.try_with(|number| self.withheld().insert(*number, op));
+    }
+
+    fn take(&self, number: u64) -> Option<Op> {
+        self.withheld().remove(&number)
+    }
+}
+
+struct Numbered {
+    work: Arc<dyn Work>,
+    number: u64,
+}
+
+#[async_trait]
+impl Work for Numbered {
+    fn name(&self) -> String {
+        self.work.name()
+    }
+
+    fn driver(&self) -> &'static str {
+        self.work.driver()
+    }
+
+    fn drains_log(&self) -> bool {
+        self.work.drains_log()
+    }
+
+    async fn run(&self, tx: Box<dyn Tx>) -> (Box<dyn Tx>, Result<(), StoreError>) {
+        TRANSACTION.scope(self.number, self.work.run(tx)).await
     }
 }
 
@@ -67,7 +115,7 @@ impl Layer for CursorApart {
         to: &Cursor,
         handled: Option<&Receipt>,
     ) -> Result<(), StoreError> {
-        self.moves.put(lease.consumer.clone(), Op::Advance(lease.clone(), to.clone(), handled.cloned()));
+        self.moves.put(Op::Advance(lease.clone(), to.clone(), handled.cloned()));
         Ok(())
     }
 
@@ -78,11 +126,12 @@ impl Layer for CursorApart {
         limits: Limits,
     ) -> Result<(), StoreError> {
         let name = work.name();
+        let (number, work) = self.moves.numbered(work);
         // What finishes a job cannot be rehearsed: its transaction is lent to a task that uses it once.
         if self.first && !name.starts_with(FINISHES) {
             // Only a rehearsal tells where the cursor will go.
             let rehearsed = inner.transact(Arc::new(Undone(work.clone())), limits).await;
-            let Some(op) = self.moves.take(&name) else {
+            let Some(op) = self.moves.take(number) else {
                 return if matches!(rehearsed, Err(StoreError::Undone)) {
                     inner.transact(work, limits).await
                 } else {
@@ -91,11 +140,11 @@ impl Layer for CursorApart {
             };
             inner.transact(Arc::new(Script::named("the cursor", vec![op])), limits).await?;
             let done = inner.transact(work, limits).await;
-            drop(self.moves.take(&name));
+            drop(self.moves.take(number));
             return done;
         }
         inner.transact(work, limits).await?;
-        match self.moves.take(&name) {
+        match self.moves.take(number) {
             Some(op) => inner.transact(Arc::new(Script::named("the cursor", vec![op])), limits).await,
             None => Ok(()),
         }
@@ -205,6 +254,36 @@ impl Layer for NoFence {
         at: Timestamp,
     ) -> Result<Vec<bool>, StoreError> {
         Ok(tx.end_attempts(ends, at).await?.into_iter().map(|_void| true).collect())
+    }
+}
+
+/// Shows the store the newest lease on a partition, whoever moves its cursor.
+struct NoFenceForPartitions(sqlx::Result<PgPool>);
+
+impl NoFenceForPartitions {
+    fn of(url: &str) -> Self {
+        Self(PgPoolOptions::new().max_connections(2).connect_lazy(url))
+    }
+
+    async fn newest(&self, lease: &Lease) -> Option<Lease> {
+        let sql = "SELECT fence FROM tidings_partitions WHERE consumer = $1 AND partition = $2";
+        let query = sqlx::query_scalar(sql).bind(&*lease.consumer).bind(0_i16);
+        let fence: i64 = query.fetch_one(self.0.as_ref().ok()?).await.ok()?;
+        Some(Lease { fence, ..lease.clone() })
+    }
+}
+
+#[async_trait]
+impl Layer for NoFenceForPartitions {
+    async fn advance(
+        &self,
+        tx: &mut dyn Tx,
+        lease: &Lease,
+        to: &Cursor,
+        handled: Option<&Receipt>,
+    ) -> Result<(), StoreError> {
+        let newest = self.newest(lease).await;
+        tx.advance(newest.as_ref().unwrap_or(lease), to, handled).await
     }
 }
 

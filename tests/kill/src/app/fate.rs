@@ -19,6 +19,7 @@ pub struct Fate {
     poison: Option<Poison>,
     lethal: Option<Order>,
     freeze: Option<Order>,
+    stubborn: bool,
     frost: (Mutex<Frost>, Condvar),
     rolls: AtomicU64,
 }
@@ -41,6 +42,7 @@ impl Fate {
             poison: plan.poison.clone(),
             lethal: plan.lethal.clone(),
             freeze: plan.freeze.clone(),
+            stubborn: plan.stubborn,
             frost: (Mutex::new(Frost::ToCome), Condvar::new()),
             rolls: AtomicU64::new(plan.seed),
         };
@@ -133,6 +135,16 @@ pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
             Poll::Pending => std::thread::park(),
         }
     }
+}
+
+/// Whether this charge is one that nobody can call off while it finishes.
+pub(super) fn is_stubborn() -> bool {
+    FATE.get().is_some_and(|fate| fate.stubborn && fate.one_in(2))
+}
+
+/// Finishes like one that blocks its thread, on a runtime whose other threads go on.
+pub(super) fn insist_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(future))
 }
 
 /// Lets the frozen attempt at this charge go on.

@@ -167,7 +167,13 @@ async fn charge(ctx: &mut JobCtx, job: Charge) -> Result<()> {
     let receipt = provider::book(ctx, "charges", &Bill { account: account.clone(), seq, amount }).await?;
     let was_frozen = fate::freeze(&account, seq, ctx.attempt());
     let finished = finish(ctx, Charge { account: account.clone(), seq, amount }, receipt);
-    if was_frozen { fate::block_on(finished) } else { finished.await }?;
+    if was_frozen {
+        fate::block_on(finished)
+    } else if fate::is_stubborn() {
+        fate::insist_on(finished)
+    } else {
+        finished.await
+    }?;
     fate::thaw(&account, seq);
     Ok(())
 }

@@ -93,6 +93,8 @@ async fn post(
     let request = Request::post(format!("/{path}"))
         .header("host", address.to_string())
         .header("idempotency-key", key)
+        // For whoever wants to know whom to kill.
+        .header("x-process", std::process::id().to_string())
         .body(Full::<Bytes>::from(serde_json::to_vec(bill)?))?;
     let answer = async {
         let answer = sender.send_request(request).await?;

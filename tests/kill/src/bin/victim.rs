@@ -42,7 +42,7 @@ async fn main() -> Result<(), Failure> {
 
 async fn start(plan: &Plan) -> Result<App, Failure> {
     let store = open(&plan.place).await?;
-    let store = plan.twin.map_or(store.clone(), |twin| twins::plant(twin, store));
+    let store = plan.twin.map_or(store.clone(), |twin| twins::plant(twin, store, &plan.place));
     if plan.freeze.is_some() {
         let first = (plan.clone(), store.clone());
         std::thread::spawn(move || run_until_frozen(&first.0, first.1));

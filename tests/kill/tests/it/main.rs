@@ -5,6 +5,7 @@
 mod harness;
 
 mod abort;
+mod fleet;
 mod frozen;
 mod full;
 mod kill;

@@ -11,6 +11,7 @@ use tidings_kill_tests::words::Word;
 use super::acks::Acks;
 use super::audit::{Audit, Expected, Kind, audit};
 use super::figures::Figures;
+use super::fleet::LEASE;
 use super::provider::{Faults, Provider, Stage};
 use super::victim::{End, Victim};
 
@@ -38,7 +39,7 @@ impl Default for Setting {
 
 pub(crate) struct Campaign {
     setting: Setting,
-    random: Random,
+    pub(crate) random: Random,
     folder: TempDir,
     pub(crate) provider: Provider,
     pub(crate) acks: Acks,
@@ -124,6 +125,7 @@ impl Campaign {
             poison: None,
             lethal: None,
             freeze: None,
+            stubborn: self.setting.postgres.is_some(),
             provider: self.provider.address(),
             lease_seconds: 30.0,
             kills_max: None,
@@ -159,7 +161,7 @@ impl Campaign {
                 self.await_ready(&mut victim, started);
                 std::thread::sleep(load);
                 let trap = self.provider.hold_next(stage);
-                if trap.catches_within(WORK_COMES) {
+                if trap.catches_within(WORK_COMES).is_some() {
                     self.figures.while_answering += 1;
                 }
                 // Only when its caller is dead the provider goes on.
@@ -204,15 +206,21 @@ impl Campaign {
         }
     }
 
-    fn up_to(&mut self, longest: Duration) -> Duration {
+    /// A random time, evenly.
+    pub(crate) fn up_to(&mut self, longest: Duration) -> Duration {
         let micros = u64::try_from(longest.as_micros()).unwrap_or(u64::MAX);
         Duration::from_micros(self.random.below(micros))
     }
 
     /// From nothing to a quarter of a second, short ones as likely as long ones.
-    fn some_while(&mut self) -> Duration {
+    pub(crate) fn some_while(&mut self) -> Duration {
         let longest = Duration::from_millis(1 << self.random.below(9));
         self.up_to(longest)
+    }
+
+    /// Takes note of a promise that was broken.
+    pub(crate) fn breaks(&mut self, problem: String) {
+        self.broken.push(problem);
     }
 
     /// Takes note of what a victim said.
@@ -227,6 +235,11 @@ impl Campaign {
     /// Lets everything be handled that waits, without new load, and without asking again.
     pub(crate) fn settle(&mut self) {
         let plan = Plan { callers: Vec::new(), until: Until::Settled, ..self.plan() };
+        let plan = match self.setting.postgres {
+            // The settling process takes over from those who are gone.
+            Some(_) => Plan { lease_seconds: LEASE.as_secs_f64(), ..plan },
+            None => plan,
+        };
         let end = Victim::start(&plan).end();
         self.learn(&end);
         if !end.is_orderly() || !end.said(&Word::Settled) {
@@ -267,7 +280,7 @@ impl Campaign {
 }
 
 /// What is waited for under load comes before this, or the victim has nothing to do.
-const WORK_COMES: Duration = Duration::from_secs(2);
+pub(crate) const WORK_COMES: Duration = Duration::from_secs(2);
 
 /// An empty folder, with a provider that has booked nothing.
 fn begin(setting: &Setting, random: &mut Random) -> (TempDir, Provider) {
@@ -277,7 +290,7 @@ fn begin(setting: &Setting, random: &mut Random) -> (TempDir, Provider) {
 }
 
 /// What a victim was doing when it was killed, from its words; `None` if it had ended by itself.
-fn phase(end: &End) -> Option<&'static str> {
+pub(crate) fn phase(end: &End) -> Option<&'static str> {
     let acknowledged = |word: &Word| matches!(word, Word::Done { .. } | Word::Rejected { .. });
     if end.is_orderly() {
         None

@@ -2,9 +2,12 @@
 
 mod acks;
 pub(crate) mod audit;
-mod campaign;
+pub(crate) mod campaign;
 mod figures;
+pub(crate) mod fleet;
+pub(crate) mod postgres;
 pub(crate) mod provider;
+pub(crate) mod proxy;
 mod victim;
 
 pub(crate) use campaign::{Campaign, Setting};

@@ -124,6 +124,20 @@ impl Victim {
         assert!(kill.expect("there is a command `kill`").success(), "the victim does not take {signal}");
     }
 
+    pub(crate) fn has_said(&self, word: &Word) -> bool {
+        self.heard.contains(word)
+    }
+
+    pub(crate) fn last_words(&self, count: usize) -> Vec<Word> {
+        self.heard.iter().rev().take(count).rev().cloned().collect()
+    }
+
+    /// Sends SIGKILL, and does not wait for the end.
+    pub(crate) fn strike(&mut self) {
+        // Fails only when the victim has ended by itself, which its status tells.
+        let _gone = self.child.0.kill();
+    }
+
     /// Tells the victim to end in order.
     pub(crate) fn tell_to_stop(&mut self) {
         self.stdin = None;

@@ -27,14 +27,14 @@ pub(crate) struct Provider {
 
 /// The next request is held at a stage, so that its caller can be killed there.
 pub(crate) struct Trap {
-    caught: Receiver<()>,
+    caught: Receiver<u32>,
     let_go: Option<oneshot::Sender<()>>,
 }
 
 impl Trap {
-    /// Waits for the next request; `false` if none comes in time.
-    pub(crate) fn catches_within(&self, time: Duration) -> bool {
-        self.caught.recv_timeout(time).is_ok()
+    /// Waits for the next request, and tells which process it is of; nothing if none comes in time.
+    pub(crate) fn catches_within(&self, time: Duration) -> Option<u32> {
+        self.caught.recv_timeout(time).ok()
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) struct Desk {
 }
 
 /// Where it is set, who is told when it catches something, and who lets that go.
-type SetTrap = (Stage, Sender<()>, oneshot::Receiver<()>);
+type SetTrap = (Stage, Sender<u32>, oneshot::Receiver<()>);
 
 type Body = BoxBody<Bytes, Broken>;
 
@@ -74,14 +74,16 @@ pub(super) async fn listen(desk: Arc<Desk>) -> std::io::Result<SocketAddr> {
 
 async fn serve(desk: Arc<Desk>, request: Request<Incoming>) -> Result<Response<Body>, Broken> {
     let of = request.uri().path().trim_start_matches('/').to_owned();
-    let key = request.headers().get("idempotency-key").and_then(|key| key.to_str().ok()).map(str::to_owned);
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let key = header("idempotency-key");
+    let process = header("x-process").and_then(|process| process.parse().ok()).unwrap_or(0);
     let body = request.into_body().collect().await.map_err(|_cut_short| Broken)?.to_bytes();
     let bill: Option<Bill> = serde_json::from_slice(&body).ok();
     let Some((key, bill)) = key.zip(bill) else {
         return Ok(plain(StatusCode::BAD_REQUEST, "no key, or no bill"));
     };
     // In a task of its own: what the provider has begun does not end because its caller does.
-    tokio::spawn(async move { desk.attend(&of, &key, bill).await }).await.unwrap_or(Err(Broken))
+    tokio::spawn(async move { desk.attend(process, &of, &key, bill).await }).await.unwrap_or(Err(Broken))
 }
 
 impl Desk {
@@ -98,11 +100,11 @@ impl Desk {
         lock(&self.ledger).clone()
     }
 
-    pub(super) fn set_trap(&self, stage: Stage, tell: Sender<()>, go: oneshot::Receiver<()>) {
+    pub(super) fn set_trap(&self, stage: Stage, tell: Sender<u32>, go: oneshot::Receiver<()>) {
         *lock(&self.trap) = Some((stage, tell, go));
     }
 
-    async fn attend(&self, of: &str, key: &str, bill: Bill) -> Result<Response<Body>, Broken> {
+    async fn attend(&self, process: u32, of: &str, key: &str, bill: Bill) -> Result<Response<Body>, Broken> {
         let (fault, pause) = self.fate();
         match fault {
             Fault::Unavailable => return Ok(plain(StatusCode::SERVICE_UNAVAILABLE, "come back later")),
@@ -110,9 +112,9 @@ impl Desk {
             Fault::SlowBefore => tokio::time::sleep(pause).await,
             _ => {}
         }
-        self.stop_at(Stage::BeforeBooking).await;
+        self.stop_at(process, Stage::BeforeBooking).await;
         let booked = lock(&self.ledger).book(of, key, bill);
-        self.stop_at(Stage::AfterBooking).await;
+        self.stop_at(process, Stage::AfterBooking).await;
         let (status, receipt) = match booked {
             Booked::New(receipt) => (StatusCode::CREATED, receipt),
             Booked::Repeat(receipt) => (StatusCode::OK, receipt),
@@ -145,10 +147,10 @@ impl Desk {
         (fault, pause)
     }
 
-    async fn stop_at(&self, stage: Stage) {
+    async fn stop_at(&self, process: u32, stage: Stage) {
         let trap = lock(&self.trap).take_if(|(of, ..)| *of == stage);
         if let Some((_, tell, go)) = trap
-            && tell.send(()).is_ok()
+            && tell.send(process).is_ok()
         {
             // Whoever has set the trap lets go, or is gone.
             let _gone = go.await;
