@@ -1,12 +1,14 @@
 //! Kills applications at random moments, and audits what is left.
 //!
-//! The `victim` is a small application over one SQLite file: it takes commands, tells on its standard output which of
+//! The `victim` is a small application over one SQLite file, or over a database of PostgreSQL that several of them share: it
+//! takes commands, tells on its standard output which of
 //! them were acknowledged, and dies when it is told nothing at all. The harness starts it, kills it, starts it again, and
 //! when it has let it settle it holds the database against its own list of acknowledgements:
 //!
 //! - nothing acknowledged is lost, and nothing unacknowledged has happened in part;
 //! - no effect happened twice;
-//! - each consumer saw the events of each key in the order of the log;
+//! - each consumer saw the events of each key in the order of the log, or where that has several writers at once, in one in
+//!   which they were caused;
 //! - the log is whole: every message has its cause, every handled message its receipt;
 //! - every job is done, or dead where it must be, and its attempts tell one story;
 //! - every order is paid once: its job has charged for it at a provider, which keeps a ledger of its own.
@@ -15,6 +17,8 @@
 //!
 //! An audit that cannot fail proves nothing, so the same rounds run over [`twins`]: stores with a planted bug, which the
 //! audit must catch.
+//!
+//! What is done to the processes over PostgreSQL, beside killing them, is in `tests/it/fleet`.
 //!
 //! Two VFS shims written in C, `forgetful` and `bounded`, make a killed process look like a power failure, and a disk look
 //! full; see `vfs/faults.c`.

@@ -81,6 +81,8 @@ pub(crate) const SUITES: &[Suite] = &[
         name: "kill",
         shows: "nothing is lost or doubled when processes are killed",
         package: Some("tidings-kill-tests"),
+        service: Some(Kind::Postgres),
+        limit_minutes: 60,
         environment: &[("TIDINGS_KILL_ROUNDS", "50")],
         // Optimised, so that the kills fall into the work and not into its preparation.
         steps: &[Step::Cargo(&["test", "--release", "--package", "tidings-kill-tests"])],

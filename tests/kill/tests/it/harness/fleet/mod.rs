@@ -5,6 +5,7 @@ mod member;
 mod tally;
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tidings_kill_tests::plan::Until;
@@ -36,13 +37,17 @@ pub(crate) struct Fleet {
     pub(crate) tally: Tally,
     /// Nobody is killed for an audit.
     pub(crate) ends_in_order: bool,
-    /// Dropped last.
     pub(crate) database: Database,
+    /// Dropped last.
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Fleet {
     /// Makes an empty database on the server, and starts nobody yet.
     pub(crate) fn new(name: &'static str, server: &str, setting: Setting, seed: u64) -> Self {
+        // One after the other: each of them keeps a machine busy.
+        static TURN: Mutex<()> = Mutex::new(());
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let database = Database::create(server);
         let setting =
             Setting { accounts: 4 * PROCESSES, postgres: Some(database.url().to_owned()), ..setting };
@@ -53,6 +58,7 @@ impl Fleet {
             tally: Tally::default(),
             ends_in_order: false,
             database,
+            _turn: turn,
         }
     }
 

@@ -99,6 +99,18 @@ impl Drop for Server {
     }
 }
 
+#[test]
+fn what_is_committed_survives_an_immediate_stop() {
+    let Some(server) = Server::start() else { return };
+    let mut client = super::Client::new(&server.url());
+    client.rows("CREATE TABLE kept (x int)");
+    client.rows("INSERT INTO kept VALUES (1)");
+    server.stop_at_once();
+    assert!(client.try_rows("SELECT 1").is_err());
+    server.start_again();
+    assert_eq!(client.rows("SELECT x FROM kept").len(), 1);
+}
+
 fn run(command: &mut Command) {
     // What it starts keeps its standard output, so nobody can wait for the end of that.
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
