@@ -8,7 +8,7 @@ use tidings::{App, Command, Config, SendError};
 use tidings_core::error::chain;
 use tidings_core::store::{JobState, Store};
 use tidings_kill_tests::app::{self, Entry, Fate, Hand, Provider, Record, RecordTyped, Way};
-use tidings_kill_tests::plan::{CallerPlan, Durability, Place, Plan, Twin, Until};
+use tidings_kill_tests::plan::{CallerPlan, Database, Durability, Place, Plan, Twin, Until};
 use tidings_kill_tests::random::mix;
 use tidings_kill_tests::twins;
 use tidings_kill_tests::words::{Word, say};
@@ -100,6 +100,12 @@ fn config(plan: &Plan) -> Result<Config, Failure> {
     let mut config = Config::from_parts(Some(&text), [])?;
     config.jobs.lease_seconds = plan.lease_seconds;
     config.jobs.kills_max = plan.kills_max.unwrap_or(u32::MAX);
+    if plan.place.database() == Database::Postgres {
+        // Who waits for a server that is not there asks again, and is heard when it is.
+        config.commands.deadline_ms = 3000;
+        // A version without some handlers may be the only one that runs.
+        config.start.allow_orphans = !plan.without.is_empty();
+    }
     if plan.freeze.is_some() {
         // So that the frozen runtime has nothing else under way, the one transaction of another charge for example.
         config.queues.entry("charges".to_owned()).or_default().concurrency = Some(1);
