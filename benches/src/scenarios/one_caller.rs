@@ -85,7 +85,7 @@ struct Begin(Outbox);
 impl AsyncCall for Begin {
     async fn call(&mut self) -> tidings::Result<()> {
         let order = Place::new(1);
-        let mut tx = self.0.begin().await?;
+        let mut tx = self.0.begin::<sqlx::Sqlite>().await?;
         sqlx::query(INSERT_ORDER)
             .bind(order.order_id.to_string())
             .bind(order.customer_id.to_string())

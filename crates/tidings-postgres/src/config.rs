@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use tidings_core::store::StoreUrl;
+
 /// Where the log is, and how it is used.
 #[derive(Clone, Debug)]
 pub struct PostgresConfig {
     /// `postgres://user@host:port/database`.
-    pub url: String,
+    pub url: StoreUrl,
     /// The schema that holds the log's and the modules' tables; made if it is missing. `None` leaves the search path
     /// as the server has it.
     pub schema: Option<String>,
@@ -21,7 +23,7 @@ pub struct PostgresConfig {
 
 impl PostgresConfig {
     /// Ten connections, the server's search path, a poll every quarter of a second.
-    pub fn new(url: impl Into<String>) -> Self {
+    pub fn new(url: impl Into<StoreUrl>) -> Self {
         Self {
             url: url.into(),
             schema: None,

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use crate::error::{meaning, not_in_the_spike};
 use crate::tx::PgTx;
 use crate::watch::Waiter;
-use crate::{PostgresConfig, consumers, log, migrate, parking};
+use crate::{PostgresConfig, TYPED, consumers, log, migrate, parking};
 
 /// A log in a PostgreSQL database.
 pub struct PostgresStore {
@@ -40,7 +40,7 @@ impl PostgresStore {
     /// # Errors
     /// If the URL does not parse, the server cannot be reached, or the tables cannot be made.
     pub async fn open(config: PostgresConfig) -> Result<Self, StoreError> {
-        let mut options = PgConnectOptions::from_str(&config.url)
+        let mut options = PgConnectOptions::from_str(config.url.expose())
             .map_err(|error| meaning("reading the database's URL", error))?
             // The suites and the reasoning in cursor.rs hold for this level, whatever the server's default is.
             .options([("default_transaction_isolation", "read committed")]);
@@ -68,8 +68,10 @@ impl PostgresStore {
         limits: Limits,
         statement: &'static str,
     ) -> Result<PgTransaction<'static>, StoreError> {
-        if work.driver() != "native" {
-            return Err(not_in_the_spike(&format!("works on driver `{}`", work.driver())));
+        if !matches!(work.driver(), "native" | TYPED) {
+            return Err(StoreError::NotFound {
+                what: format!("the driver `{}` (there are `native` and `{TYPED}`)", work.driver()),
+            });
         }
         let started = Instant::now();
         let begin = self.pool.begin_with(statement);
@@ -111,6 +113,31 @@ impl PostgresStore {
 }
 
 impl PostgresStore {
+    /// Begins a read-write transaction on a connection of its own.
+    pub(crate) async fn begin_write(&self, work: &dyn Work, limits: Limits) -> Result<PgTx, StoreError> {
+        Ok(PgTx::new(self.begin(work, limits, "BEGIN").await?))
+    }
+
+    /// Commits, and wakes whoever waits for what was written.
+    pub(crate) async fn commit_write(&self, tx: PgTx, work: String) -> Result<(), StoreError> {
+        let appended = tx.appended;
+        tx.commit(work).await?;
+        if appended {
+            self.wake();
+        }
+        Ok(())
+    }
+
+    /// Wakes everybody in this process who waits for something to be written. For transactions that this store does not see
+    /// commit; without it they are found within the poll interval.
+    pub fn wake(&self) {
+        self.commits.send_modify(|count| *count += 1);
+    }
+
+    pub(crate) fn schema(&self) -> Option<&str> {
+        self.config.schema.as_deref()
+    }
+
     pub(crate) fn waiter(&self) -> Box<dyn Watch> {
         Box::new(Waiter { commits: self.commits.subscribe(), poll_interval: self.config.poll_interval })
     }
@@ -123,14 +150,9 @@ impl Store for PostgresStore {
     }
 
     async fn transact(&self, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError> {
-        let tx = PgTx::new(self.begin(work.as_ref(), limits, "BEGIN").await?);
+        let tx = self.begin_write(work.as_ref(), limits).await?;
         let tx = self.run(work.as_ref(), limits, tx).await?;
-        let appended = tx.appended;
-        tx.commit(work.name()).await?;
-        if appended {
-            self.commits.send_modify(|count| *count += 1);
-        }
-        Ok(())
+        self.commit_write(tx, work.name()).await
     }
 
     async fn read(&self, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError> {

@@ -17,31 +17,40 @@ use tidings_core::value::{Row, Value};
 use crate::error::{meaning, not_in_the_spike};
 use crate::{consumers, log, parking, values};
 
-/// An open transaction. Dropping it rolls it back.
-pub(crate) struct PgTx {
+/// An open transaction of the store's, as the port lends it: it can be had from a [`Tx`] by
+/// [`as_any_mut`](Tx::as_any_mut). Dropping it rolls it back.
+pub struct PgTx {
     /// Taken out at the end: the port hands the transaction back in a box that only lends it.
     inner: Option<PgTransaction<'static>>,
     savepoints: u32,
     /// A statement failed and nothing was rolled back since. PostgreSQL then answers COMMIT with a rollback and no
     /// error, so a work that swallowed the failure would be told that it committed.
     failed: bool,
+    /// Statements ran that nobody here has seen the end of; see typed.rs.
+    doubtful: bool,
     pub(crate) appended: bool,
 }
 
 impl PgTx {
     pub(crate) fn new(inner: PgTransaction<'static>) -> Self {
-        Self { inner: Some(inner), savepoints: 0, failed: false, appended: false }
+        Self { inner: Some(inner), savepoints: 0, failed: false, doubtful: false, appended: false }
     }
 
     /// Takes the transaction out of its box, if it is one of this store's and was not taken before.
     pub(crate) fn take(mut boxed: Box<dyn Tx>) -> Result<Self, StoreError> {
         let tx = boxed.as_any_mut().downcast_mut::<Self>().ok_or_else(foreign)?;
         let inner = Some(tx.inner.take().ok_or_else(foreign)?);
-        Ok(Self { inner, savepoints: tx.savepoints, failed: tx.failed, appended: tx.appended })
+        let PgTx { savepoints, failed, doubtful, appended, .. } = *tx;
+        Ok(Self { inner, savepoints, failed, doubtful, appended })
     }
 
     fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
         self.inner.as_deref_mut().ok_or_else(foreign)
+    }
+
+    /// The connection, and the mark of doubt.
+    pub(crate) fn parts(&mut self) -> Result<(&mut PgConnection, &mut bool), StoreError> {
+        Ok((self.inner.as_deref_mut().ok_or_else(foreign)?, &mut self.doubtful))
     }
 
     /// Takes note of a failure. Errors that the database has no part in leave the transaction as it was.
@@ -63,11 +72,12 @@ impl PgTx {
         self.noted(done)
     }
 
-    pub(crate) async fn commit(self, work: String) -> Result<(), StoreError> {
+    pub(crate) async fn commit(mut self, work: String) -> Result<(), StoreError> {
         if self.failed {
             let context = format!("a statement of {work} failed, and the work went on as if it had not");
             return Err(StoreError::TransactionLost { context, source: None });
         }
+        self.check_doubtful(&work).await?;
         match self.inner.ok_or_else(foreign)?.commit().await {
             Ok(()) => Ok(()),
             // The connection broke after COMMIT was sent: whether it arrived is anybody's guess.

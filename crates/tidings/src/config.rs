@@ -3,6 +3,7 @@
 mod jobs;
 mod limits;
 mod sources;
+mod store;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,6 +18,7 @@ use tidings_core::store::{Limits, Retention};
 
 pub use jobs::{JobsConfig, QueueConfig};
 use sources::{Settings, invalid};
+pub use store::{Isolation, StoreConfig, StorePlace, Synchronous};
 
 /// The documented defaults, as a commented TOML file.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
@@ -37,29 +39,6 @@ pub struct Config {
     pub events: EventsConfig,
     pub retention: RetentionConfig,
     pub start: StartConfig,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "see `Config`")]
-pub struct StoreConfig {
-    pub path: PathBuf,
-    pub synchronous: Synchronous,
-    pub write_budget_ms: u64,
-    pub queue_max: usize,
-    pub guard_tables: bool,
-}
-
-/// How durable a commit is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Synchronous {
-    /// Survives power loss.
-    Full,
-    /// Survives a crash of the process; power loss may take the last commits, though never corrupt the file.
-    Normal,
-    /// For tests.
-    Off,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -261,6 +240,36 @@ mod tests {
     fn mistakes_are_named() {
         let cases = [
             (
+                Some("[store]\npath = \"a.db\"\nurl = \"postgres://h/d\"\n"),
+                vec![],
+                "tidings.toml:3:1: `store.path` and `store.url` both say where the data is; take one of the two out",
+            ),
+            (
+                Some("[store]\nurl = \"postgres://h/d\"\nsynchronous = \"off\"\n"),
+                vec![],
+                "tidings.toml:3:1: `store.synchronous` is a setting of the SQLite store, and the store named here is PostgreSQL",
+            ),
+            (
+                Some("[store]\nisolation = \"serializable\"\npath = \"a.db\"\n"),
+                vec![],
+                "tidings.toml:2:1: `store.isolation` is a setting of the PostgreSQL store, and the store named here is SQLite",
+            ),
+            (
+                None,
+                vec![
+                    ("TIDINGS_STORE__URL".to_owned(), "sqlite:a.db".to_owned()),
+                    ("TIDINGS_STORE__NOTIFY".to_owned(), "false".to_owned()),
+                ],
+                "TIDINGS_STORE__NOTIFY: `store.notify` is a setting of the PostgreSQL store",
+            ),
+            (
+                None,
+                variable("TIDINGS_STORE__URL", "mysql://u:s3cret@h/d"),
+                "TIDINGS_STORE__URL: `store.url` is not usable: `mysql://u:***@h/d` is no URL of a store: write `postgres://",
+            ),
+            (None, variable("TIDINGS_STORE__URL", "sqlite:"), "`sqlite:` names no file"),
+            (Some("[store]\nconnections_max = 1\n"), vec![], "`store.connections_max` must be at least 2"),
+            (
                 Some("[store]\npaht = \"a.db\"\n"),
                 vec![],
                 "tidings.toml:2:1: there is no setting `paht` under `[store]`; did you mean `path`?",
@@ -320,6 +329,36 @@ mod tests {
             let error = Config::from_parts(file, variables).unwrap_err().to_string();
             assert!(error.contains(expected), "expected: {expected}\nfound: {error}");
         }
+    }
+
+    #[test]
+    fn the_store_is_the_one_that_was_named_last() {
+        let postgres = "[store]\nurl = \"postgres://u:s3cret@h/d\"\nschema = \"shop\"\n";
+        let config = Config::from_parts(Some(postgres), []).unwrap();
+        assert_eq!(config.store.place().unwrap(), StorePlace::Postgres(&"postgres://u:s3cret@h/d".into()));
+        assert!(!format!("{config:?}").contains("s3cret"), "{config:?}");
+
+        let config = Config::from_parts(Some(postgres), variable("TIDINGS_STORE__PATH", "b.db")).unwrap();
+        let place = config.store.place().unwrap();
+        assert_eq!(place, StorePlace::Sqlite(Path::new("b.db")));
+        assert_eq!(config.store.idle_settings(place), ["schema"]);
+
+        let sqlite = "[store]\npath = \"a.db\"\nsynchronous = \"normal\"\n";
+        let config =
+            Config::from_parts(Some(sqlite), variable("TIDINGS_STORE__URL", "postgresql://h/d")).unwrap();
+        let place = config.store.place().unwrap();
+        assert_eq!((place.kind(), config.store.idle_settings(place)), ("PostgreSQL", vec!["synchronous"]));
+
+        for url in ["sqlite:c.db", "sqlite://c.db"] {
+            let config = Config::from_parts(None, variable("TIDINGS_STORE__URL", url)).unwrap();
+            assert_eq!(config.store.place().unwrap(), StorePlace::Sqlite(Path::new("c.db")));
+        }
+        let mut config = Config::default();
+        assert_eq!(config.store.place().unwrap(), StorePlace::Sqlite(Path::new("tidings.db")));
+        config.store.locate("postgres://h/d");
+        assert_eq!(config.store.place().unwrap().kind(), "PostgreSQL");
+        config.store.locate("./d.db");
+        assert_eq!(config.store.place().unwrap(), StorePlace::Sqlite(Path::new("./d.db")));
     }
 
     #[test]

@@ -32,6 +32,8 @@ mod jobs;
 mod module;
 mod outbox;
 mod patience;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod query;
 mod reply;
 #[cfg(feature = "sqlite")]
@@ -50,13 +52,13 @@ pub use app::{
 pub use clock::SystemClock;
 pub use command::{Caller, SendCommand, SendError};
 pub use config::{
-    CommandsConfig, Config, ConfigError, DEFAULTS, EventsConfig, JobsConfig, ListenersConfig, QueriesConfig,
-    QueueConfig, RetentionConfig, StartConfig, StoreConfig, Synchronous,
+    CommandsConfig, Config, ConfigError, DEFAULTS, EventsConfig, Isolation, JobsConfig, ListenersConfig,
+    QueriesConfig, QueueConfig, RetentionConfig, StartConfig, StoreConfig, StorePlace, Synchronous,
 };
 pub use contracts::ContractViolation;
-#[cfg(feature = "sqlite")]
-pub use ctx::TypedTx;
 pub use ctx::{Ctx, CtxSavepoint, Driver, NoRow, Portable, PortableTx, QueryCtx, Sql, sql};
+#[cfg(feature = "sqlx")]
+pub use ctx::{TypedDriver, TypedTx};
 pub use handler::{
     AsyncHandler, BatchListener, InBatches, IntoCommand, IntoListener, IntoQuery, IntoReply, Many, One, With,
     batch, with,
@@ -67,8 +69,8 @@ pub use jobs::{
 };
 pub use module::{Module, Options};
 pub use outbox::Outbox;
-#[cfg(feature = "sqlite")]
-pub use outbox::OutboxTx;
+#[cfg(feature = "sqlx")]
+pub use outbox::{OutboxConnection, OutboxTx};
 pub use query::{AskQuery, QueryError};
 pub use reply::CommandReply;
 pub use tidings_core::clock::{Clock, SharedClock};

@@ -1,5 +1,6 @@
 //! From configuration to the embedded store.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tidings_core::store::StoreError;
@@ -7,8 +8,8 @@ use tidings_sqlite::{SqliteConfig, SqliteStore};
 
 use crate::config::{Config, Synchronous};
 
-pub(crate) async fn open(config: &Config) -> Result<Arc<SqliteStore>, StoreError> {
-    let mut sqlite = SqliteConfig::new(&config.store.path);
+pub(crate) async fn open(config: &Config, path: &Path) -> Result<Arc<SqliteStore>, StoreError> {
+    let mut sqlite = SqliteConfig::new(path);
     sqlite.synchronous = match config.store.synchronous {
         Synchronous::Full => tidings_sqlite::Synchronous::Full,
         Synchronous::Normal => tidings_sqlite::Synchronous::Normal,

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
+use tidings::Config;
+use tidings::store::StoreUrl;
 
 use crate::provider::Faults;
 
@@ -31,12 +33,37 @@ pub(crate) enum Task {
     Serve(ServeOptions),
     /// Place orders at a steady rate, whether the shop keeps up or not, and print throughput and latencies.
     Load(LoadOptions),
+    /// Work on the messages and jobs of a shop that others serve, without HTTP, until Ctrl-C. It needs PostgreSQL.
+    Work(WorkOptions),
     /// Serve the provider of payments and e-mail alone, until Ctrl-C.
     Provider(LoneProviderOptions),
     /// List the dead messages and jobs of a database that is not being served, and retry or discard them.
     DeadLetters(DeadLettersOptions),
     /// Print as JSON who publishes, reads, sends and answers what.
     Manifest,
+}
+
+/// Where the shop keeps its data.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StoreOptions {
+    /// A SQLite file, or `postgres://user:password@host/database`; else what tidings.toml or TIDINGS_STORE__URL says
+    #[arg(long, value_name = "FILE OR URL", visible_alias = "file")]
+    pub(crate) store: Option<StoreUrl>,
+    /// The schema of a PostgreSQL database that the tables are in
+    #[arg(long, value_name = "NAME", requires = "store")]
+    pub(crate) schema: Option<String>,
+}
+
+impl StoreOptions {
+    /// Has the configuration name what was typed.
+    pub(crate) fn apply(&self, config: &mut Config) {
+        if let Some(store) = &self.store {
+            config.store.locate(store.expose());
+        }
+        if let Some(schema) = &self.schema {
+            config.store.schema.clone_from(schema);
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -47,12 +74,19 @@ pub(crate) struct DemoOptions {
     /// How many to place at the same time
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=512))]
     pub(crate) concurrency: u16,
-    /// The database file; by default a new one in the folder for temporary files. It is kept
-    #[arg(long)]
-    pub(crate) file: Option<PathBuf>,
-    /// Replace the file if there is one
-    #[arg(long, requires = "file")]
+    /// A SQLite file that is not there yet, or `postgres://user:password@host/database`; by default a new file in the
+    /// folder for temporary files. It is kept
+    #[arg(long, value_name = "FILE OR URL", visible_alias = "file")]
+    pub(crate) store: Option<StoreUrl>,
+    /// The schema of the PostgreSQL database that the demo makes, and has to itself [default: shop_demo]
+    #[arg(long, value_name = "NAME", requires = "store")]
+    pub(crate) schema: Option<String>,
+    /// Replace the file, or the schema with all that is in it, if there is one already
+    #[arg(long, requires = "store")]
     pub(crate) force: bool,
+    /// How many processes share the work; more than one need PostgreSQL
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=32))]
+    pub(crate) processes: u16,
     /// How many seconds the orders may take to settle
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) settle_seconds: u64,
@@ -77,9 +111,28 @@ pub(crate) struct ProviderOptions {
     /// milliseconds how late it answers: `delay-ms=5,slow-ms=150`
     #[arg(long, value_name = "FAULTS", conflicts_with = "provider", default_value = "none")]
     pub(crate) faults: Faults,
+    /// The file in which the one inside keeps its bookings; by default beside the database file, and with PostgreSQL
+    /// `shop-provider.jsonl` in this folder
+    #[arg(long, value_name = "FILE", conflicts_with = "provider")]
+    pub(crate) ledger: Option<PathBuf>,
     /// How many milliseconds the shop waits for it
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..=20_000))]
     pub(crate) provider_timeout_ms: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkOptions {
+    #[command(flatten)]
+    pub(crate) store: StoreOptions,
+    /// The address of the provider of those who serve
+    #[arg(long, value_name = "URL")]
+    pub(crate) provider: String,
+    /// How many milliseconds the shop waits for it
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..=20_000))]
+    pub(crate) provider_timeout_ms: u64,
+    /// For a demo: its configuration, its store from stdin, and an end with that of stdin
+    #[arg(long, hide = true)]
+    pub(crate) demo: bool,
 }
 
 #[derive(Debug, Args)]
@@ -104,11 +157,15 @@ pub(crate) struct LoadOptions {
     #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = load_time)]
     pub(crate) time: Duration,
     /// The address of a shop that is being served, instead of one inside
-    #[arg(long, conflicts_with_all = ["file", "provider", "faults"])]
+    #[arg(long, conflicts_with_all = ["store", "provider", "faults"])]
     pub(crate) url: Option<String>,
-    /// The database of the one inside; by default a new one, which is deleted at the end
-    #[arg(long)]
-    pub(crate) file: Option<PathBuf>,
+    /// The store of the one inside, a SQLite file or `postgres://user:password@host/database`; by default a new file, which is
+    /// deleted at the end
+    #[arg(long, value_name = "FILE OR URL", visible_alias = "file")]
+    pub(crate) store: Option<StoreUrl>,
+    /// The schema of a PostgreSQL database that the tables are in
+    #[arg(long, value_name = "NAME", requires = "store")]
+    pub(crate) schema: Option<String>,
     /// How many seconds the orders may take to settle
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=36_000))]
     pub(crate) settle_seconds: u64,
@@ -131,9 +188,8 @@ pub(crate) struct ServeOptions {
     /// The port on the loopback interface; 0 takes a free one
     #[arg(long, default_value_t = 8080)]
     port: u16,
-    /// The database file, instead of `store.path` of tidings.toml
-    #[arg(long)]
-    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) store: StoreOptions,
     /// Start although work is pending for handlers that no longer exist; it is listed and kept
     #[arg(long)]
     pub(crate) allow_orphans: bool,
@@ -143,9 +199,8 @@ pub(crate) struct ServeOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct DeadLettersOptions {
-    /// The database file
-    #[arg(long)]
-    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) store: StoreOptions,
     /// Try them again, with all their attempts before them
     #[arg(long, conflicts_with = "discard")]
     pub(crate) retry: bool,
@@ -168,9 +223,8 @@ impl Task {
     pub(crate) fn default_log_filter(&self) -> &'static str {
         match self {
             Self::Demo(_) => "error,tidings=off",
-            Self::Serve(_) | Self::Load(_) | Self::Provider(_) | Self::DeadLetters(_) | Self::Manifest => {
-                "warn"
-            }
+            Self::Work(options) if options.demo => "error,tidings=off",
+            _ => "warn",
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use tidings::store::{JobFilter, JobRow, JobState, ParkedRow, ParkedState};
-use tidings::{App, Config, Error, Result};
+use tidings::{App, Config, Result};
 
 use crate::cli::DeadLettersOptions;
+use crate::place;
 use crate::settle::settle;
 use crate::shop::Shop;
 
@@ -17,11 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Lists what is dead, messages and jobs, and does with it what the options say. The shop runs meanwhile, because only a
 /// running listener may settle its own letters.
 pub(crate) async fn run(options: DeadLettersOptions) -> Result<()> {
-    if !options.file.try_exists()? {
-        return Err(Error::failed(format!("there is no database {}", options.file.display())));
-    }
     let mut config = Config::load()?;
-    config.store.path.clone_from(&options.file);
+    options.store.apply(&mut config);
+    place::refuse_none(&config).await?;
     let shop = Shop::open(config, &options.provider).await?;
     let done = settle_each(&shop.app, &options).await;
     shop.app.shutdown().await?;

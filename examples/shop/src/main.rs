@@ -1,6 +1,6 @@
 //! A shop of modules joined by events: what Tidings is for, in one binary.
 //!
-//! `shop demo` shows it at work, `shop serve` runs it, `shop load` drives it, `shop dead-letters` settles what failed for
+//! `shop demo` shows it at work, `shop serve` runs it, `shop work` helps it, `shop load` drives it, `shop dead-letters` settles what failed for
 //! good, and `shop manifest` prints who talks to whom. `shop provider` is the company that the shop pays and writes through.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program, and this is how it answers")]
 
@@ -21,12 +21,14 @@ mod notifications;
 mod orders;
 mod payments;
 mod percentile;
+mod place;
 mod provider;
 mod provider_client;
 mod serve;
 mod settle;
 mod shipping;
 mod shop;
+mod work;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -43,6 +45,7 @@ async fn main() -> ExitCode {
         Task::Demo(options) => demo::run(options).await,
         Task::Serve(options) => serve::run(options).await.map(|()| ExitCode::SUCCESS),
         Task::Load(options) => load::run(options).await,
+        Task::Work(options) => work::run(options).await.map(|()| ExitCode::SUCCESS),
         Task::Provider(options) => lone_provider::run(options).await.map(|()| ExitCode::SUCCESS),
         Task::DeadLetters(options) => dead_letters::run(options).await.map(|()| ExitCode::SUCCESS),
         Task::Manifest => manifest::print().await.map(|()| ExitCode::SUCCESS),

@@ -15,9 +15,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Serves until Ctrl-C or SIGTERM, then stops in order.
 pub(crate) async fn run(options: ServeOptions) -> Result<()> {
     let mut config = Config::load()?;
-    if let Some(file) = &options.file {
-        config.store.path.clone_from(file);
-    }
+    options.store.apply(&mut config);
     config.start.allow_orphans |= options.allow_orphans;
     let limits = http::Limits::of(&config);
     let shop = Shop::open(config, &options.provider).await?;
@@ -45,7 +43,7 @@ pub(crate) async fn run(options: ServeOptions) -> Result<()> {
 
 /// A handler that does not await cannot be stopped, and the async runtime would wait for it for ever. Nothing that was
 /// committed is lost by this; the next start is only a careful one.
-fn stop_at_once(error: &ShutdownError) -> ! {
+pub(crate) fn stop_at_once(error: &ShutdownError) -> ! {
     tracing::error!(error = tidings::chain(error), "the shop does not stop in order; it ends now");
     std::process::exit(1)
 }

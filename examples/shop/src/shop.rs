@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tidings::{App, Config, Result};
+use tidings::{App, Config, Error, Result, StorePlace};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -31,7 +31,10 @@ pub(crate) struct Edge {
 impl Shop {
     /// Opens a shop. The provider's ledger is opened last: whoever has the database may have the ledger.
     pub(crate) async fn open(config: Config, options: &ProviderOptions) -> Result<Self> {
-        let ledger = ledger_beside(&config.store.path);
+        let ledger = match &options.ledger {
+            Some(ledger) => ledger.clone(),
+            None => ledger_of(&config)?,
+        };
         let timeout = Duration::from_millis(options.provider_timeout_ms);
         let Some(url) = &options.provider else {
             let bound = Bound::at(ANY_PORT).await?;
@@ -64,7 +67,14 @@ impl Edge {
     }
 }
 
-/// Where a provider inside keeps its ledger: beside the database, and not in it.
+/// Where a provider inside keeps its ledger, unless it was told: beside a database file, and in no database.
+fn ledger_of(config: &Config) -> Result<PathBuf> {
+    match config.store.place().map_err(Error::failed)? {
+        StorePlace::Sqlite(file) => Ok(ledger_beside(file)),
+        StorePlace::Postgres(_) => Ok(PathBuf::from(format!("shop{LEDGER}"))),
+    }
+}
+
 pub(crate) fn ledger_beside(database: &Path) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
     path.push(LEDGER);

@@ -11,6 +11,7 @@ mod jobs;
 mod outcomes;
 mod retention;
 mod tx;
+mod url;
 mod work;
 
 use std::any::Any;
@@ -33,6 +34,7 @@ pub use jobs::{
 pub use outcomes::{IdempotencyScope, OutcomeRecord, OutcomeStatus};
 pub use retention::{Maintenance, Retention};
 pub use tx::{Migration, Savepoint, TableScope, Tx};
+pub use url::StoreUrl;
 pub use work::{Limits, Work};
 
 use crate::envelope::Cursor;

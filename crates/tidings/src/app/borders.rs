@@ -145,11 +145,11 @@ pub enum Contradiction {
         listener: String,
     },
     /// A handler that needs another store.
-    #[error("{handler} takes a context of `{needs}`, but the store is `{store}`")]
+    #[error("{handler} takes a context of {needs}, but the store is `{store}`")]
     WrongStore {
         /// The handler.
         handler: String,
-        /// The driver it needs.
+        /// The database it needs, and which store has that.
         needs: String,
         /// The store there is.
         store: String,

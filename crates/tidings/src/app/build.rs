@@ -20,7 +20,7 @@ use crate::clock::SystemClock;
 use crate::command::{Gate, InFlight};
 use crate::config::{Config, ConfigError};
 use crate::contracts::ContractBook;
-use crate::ctx::{Driver, Portable};
+use crate::ctx::database_of;
 use crate::jobs;
 use crate::module::{Module, ModuleFacts};
 use crate::underway::Underway;
@@ -53,9 +53,16 @@ pub enum BuildError {
     /// The configuration is wrong.
     #[error("the configuration is wrong")]
     Config(#[from] ConfigError),
-    /// No store was given and none is compiled in.
-    #[error("no store: enable the feature `sqlite`, or give one with `.store(..)`")]
-    NoStore,
+    /// The configuration names a store that is not compiled in, and none was given.
+    #[error(
+        "the configuration names {kind}, and this program was built without it: enable the feature `{feature}` of `tidings`, or give a store with `.store(..)`"
+    )]
+    NoStore {
+        /// The kind of store.
+        kind: &'static str,
+        /// The feature that has it.
+        feature: &'static str,
+    },
 }
 
 impl fmt::Debug for BuildError {
@@ -123,7 +130,7 @@ impl AppBuilder {
         let opened_here = self.store.is_none();
         let store = match self.store {
             Some(store) => store,
-            None => open(&config).await?,
+            None => super::open::open(&config).await?,
         };
         let built = start(self.modules, contracts, config, clock, store.clone()).await;
         if built.is_err() && opened_here {
@@ -135,16 +142,6 @@ impl AppBuilder {
         }
         built
     }
-}
-
-#[cfg(feature = "sqlite")]
-async fn open(config: &Config) -> Result<Arc<dyn Store>, BuildError> {
-    Ok(crate::sqlite::open(config).await?)
-}
-
-#[cfg(not(feature = "sqlite"))]
-async fn open(_config: &Config) -> Result<Arc<dyn Store>, BuildError> {
-    Err(BuildError::NoStore)
 }
 
 /// How typed statements are checked against the module's tables: the store knows, whoever has opened it.
@@ -292,11 +289,10 @@ fn assemble(
 fn wrong_store(modules: &[Module], store: &str) -> Vec<Contradiction> {
     let mut found = Vec::new();
     let mut check = |handler: String, driver: &str| {
-        let needs_sqlite = driver != Portable::NAME;
-        if needs_sqlite && store != "sqlite" {
+        if let Some((database, needs)) = database_of(driver).filter(|(_, needs)| *needs != store) {
             found.push(Contradiction::WrongStore {
                 handler,
-                needs: driver.to_owned(),
+                needs: format!("{database}, which the store `{needs}` has"),
                 store: store.to_owned(),
             });
         }

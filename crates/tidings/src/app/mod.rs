@@ -10,6 +10,7 @@ mod job_borders;
 mod lost;
 mod maintenance;
 mod manifest;
+mod open;
 mod orphans;
 mod readable;
 mod shared;

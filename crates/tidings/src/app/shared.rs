@@ -41,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) in_flight: InFlight,
     /// Held by the one consumer that is being careful, so that a crash names one suspect.
     pub(crate) careful: tokio::sync::Mutex<()>,
+    #[cfg_attr(not(feature = "sqlx"), allow(dead_code, reason = "only typed statements are checked here"))]
     pub(crate) check_tables: Option<CheckTables>,
     /// When the next round of maintenance is due, in microseconds; in the past while one is at work.
     #[cfg(feature = "testing")]

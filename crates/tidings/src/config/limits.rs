@@ -34,6 +34,13 @@ fn unusable_queue(config: &Config) -> Option<(String, String)> {
 }
 
 fn unusable_setting(config: &Config) -> Option<(&'static str, String)> {
+    if let Err(problem) = config.store.place() {
+        return Some(("store.url", format!("is not usable: {problem}")));
+    }
+    if config.store.connections_max < 2 {
+        let problem = "must be at least 2: a handler may hold one while the store itself needs another";
+        return Some(("store.connections_max", problem.to_owned()));
+    }
     let Config { store, commands, queries, listeners, jobs, queues: _, events, retention, start: _ } = config;
     for (name, number) in [
         ("store.queue_max", store.queue_max),
@@ -80,6 +87,7 @@ fn unusable_setting(config: &Config) -> Option<(&'static str, String)> {
         ("store.write_budget_ms", seconds(store.write_budget_ms)),
         ("commands.deadline_ms", seconds(commands.deadline_ms)),
         ("commands.idempotency_hours", f64::from(commands.idempotency_hours) * 3_600.0),
+        ("store.poll_ms", seconds(store.poll_ms)),
         ("listeners.slice_ms", seconds(listeners.slice_ms)),
         ("jobs.timeout_seconds", jobs.timeout_seconds),
         ("jobs.lease_seconds", jobs.lease_seconds),

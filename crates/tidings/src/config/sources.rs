@@ -5,14 +5,15 @@ use std::ffi::OsString;
 
 use tidings_contracts::did_you_mean;
 use toml::de::DeTable;
-use toml::{Table, Value};
+use toml::{Spanned, Table, Value};
 
 use super::limits::unusable;
-use super::{Config, ConfigError, DEFAULTS, QueueConfig};
+use super::{Config, ConfigError, DEFAULTS, QueueConfig, StorePlace};
 
 const PREFIX: &str = "TIDINGS_";
 /// The section whose settings are sections themselves, one for each queue.
 const QUEUES: &str = "queues";
+const STORE: &str = "store";
 
 /// Settings as they are laid over each other.
 pub(super) struct Settings(Table);
@@ -32,6 +33,7 @@ impl Settings {
         let values: Table = text.parse().map_err(broken)?;
         // The same once more, with the places.
         let places = DeTable::parse(text).map_err(broken)?;
+        self.choose_store(&settings_of_store(&places)).map_err(|(start, problem)| at(start, &problem))?;
         for (section, inner) in places.get_ref() {
             let start = section.span().start;
             let section = section.get_ref().as_ref();
@@ -78,9 +80,13 @@ impl Settings {
         &mut self,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<(), ConfigError> {
-        for (name, text) in variables {
-            // Names of other programs need not be text at all.
-            let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+        // Names of other programs need not be text at all.
+        let ours = |name: &OsString| name.to_str().is_some_and(|name| name.starts_with(PREFIX));
+        let variables: Vec<_> = variables.into_iter().filter(|(name, _)| ours(name)).collect();
+        self.choose_store(&variables_of_store(&variables))
+            .map_err(|(name, problem)| invalid(&name, &problem))?;
+        for (name, text) in &variables {
+            let Some(name) = name.to_str() else { continue };
             let key = name[PREFIX.len()..].to_lowercase();
             let Some((section, key)) = key.split_once("__") else {
                 self.refuse_slip(name, &key)?;
@@ -102,6 +108,35 @@ impl Settings {
             self.config().map_err(|problem| invalid(name, &problem))?;
         }
         Ok(())
+    }
+
+    /// A source that names the store overrules what earlier ones have named, and may not contradict itself: two places, or
+    /// a setting that the store does not have. (The settings of earlier sources may be another store's: those are idle.)
+    fn choose_store<P: Clone>(&mut self, given: &[Given<P>]) -> Result<(), (P, String)> {
+        let named =
+            |setting: &str| given.iter().rfind(|given| given.setting == setting && !given.text.is_empty());
+        let (path, url) = match (named("path"), named("url")) {
+            (Some(path), Some(url)) => {
+                let last =
+                    given.iter().rfind(|given| given.setting == path.setting || given.setting == url.setting);
+                let problem =
+                    "`store.path` and `store.url` both say where the data is; take one of the two out";
+                return Err((last.unwrap_or(url).place.clone(), problem.to_owned()));
+            }
+            (None, None) => return Ok(()),
+            (path, url) => (path.map_or("", |path| &path.text), url.map_or("", |url| &url.text).into()),
+        };
+        for key in ["path", "url"] {
+            // What is wrong with the new one is told where it is laid.
+            if let Ok(slot) = self.slot(STORE, key) {
+                *slot = Value::String(String::new());
+            }
+        }
+        let Ok(place) = StorePlace::of(path.as_ref(), &url) else { return Ok(()) };
+        match given.iter().find_map(|given| Some((given, place.has_no(&given.setting)?))) {
+            Some((given, problem)) => Err((given.place.clone(), problem)),
+            None => Ok(()),
+        }
     }
 
     fn lay_queue_variable(&mut self, name: &str, key: &str, text: &str) -> Result<(), ConfigError> {
@@ -180,6 +215,36 @@ impl Settings {
         let meant = format!("{PREFIX}{}__{}", section.to_uppercase(), setting.to_uppercase());
         Err(invalid(name, &format!("two underscores stand between section and setting: write `{meant}`")))
     }
+}
+
+/// A setting of `[store]` in one source.
+struct Given<P> {
+    setting: String,
+    /// Its value, if that is text.
+    text: String,
+    place: P,
+}
+
+fn settings_of_store(places: &Spanned<DeTable<'_>>) -> Vec<Given<usize>> {
+    let store = places.get_ref().iter().find(|(section, _)| section.get_ref() == STORE);
+    let settings = store.and_then(|(_, settings)| settings.get_ref().as_table()).into_iter().flatten();
+    settings
+        .map(|(key, value)| Given {
+            setting: key.get_ref().to_string(),
+            text: value.get_ref().as_str().unwrap_or_default().to_owned(),
+            place: key.span().start,
+        })
+        .collect()
+}
+
+fn variables_of_store(variables: &[(OsString, OsString)]) -> Vec<Given<String>> {
+    let of_store = |(name, text): &(OsString, OsString)| {
+        let (name, text) = (name.to_str()?, text.to_str()?);
+        let (section, setting) = name.strip_prefix(PREFIX)?.split_once("__")?;
+        let setting = section.eq_ignore_ascii_case(STORE).then(|| setting.to_lowercase())?;
+        Some(Given { setting, text: text.to_owned(), place: name.to_owned() })
+    };
+    variables.iter().filter_map(of_store).collect()
 }
 
 pub(super) fn invalid(place: &str, problem: &str) -> ConfigError {

@@ -5,7 +5,7 @@ pub(crate) mod in_handler;
 mod origin;
 mod slot;
 mod sql;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sqlx")]
 mod typed;
 
 use std::future::Future;
@@ -24,8 +24,8 @@ use crate::jobs::{Enqueue, Enqueued, IntoEnqueue, UniqueKeyTaken, Within};
 pub(crate) use origin::Origin;
 pub(crate) use slot::TxSlot;
 pub use sql::{NoRow, PortableTx, Sql, sql};
-#[cfg(feature = "sqlite")]
-pub use typed::TypedTx;
+#[cfg(feature = "sqlx")]
+pub use typed::{TypedDriver, TypedTx};
 
 /// A boxed future that can move between threads.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -33,13 +33,26 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// How a handler talks to its tables: [`Portable`], or a database of sqlx such as `sqlx::Sqlite`.
 #[diagnostic::on_unimplemented(
     message = "`Ctx<{Self}>` does not exist",
-    note = "use `Ctx` for portable SQL on every store, or `Ctx<sqlx::Sqlite>` for sqlx on SQLite"
+    note = "use `Ctx` for portable SQL on every store; for sqlx on SQLite `Ctx<sqlx::Sqlite>` (feature `sqlite` of `tidings`), on PostgreSQL `Ctx<sqlx::Postgres>` (feature `postgres`)"
 )]
 pub trait Driver: Send + 'static {
     /// The name under which stores offer it.
     const NAME: &'static str;
     /// The one store that has it, if not all do.
     const STORE: Option<&'static str>;
+}
+
+/// The database of sqlx that a typed driver has, and the store that offers it.
+pub(crate) fn database_of(driver: &str) -> Option<(&'static str, &'static str)> {
+    let known: &[(&str, Option<&'static str>, &'static str)] = &[
+        #[cfg(feature = "sqlite")]
+        (<sqlx::Sqlite as Driver>::NAME, <sqlx::Sqlite as Driver>::STORE, "`sqlx::Sqlite`"),
+        #[cfg(feature = "postgres")]
+        (<sqlx::Postgres as Driver>::NAME, <sqlx::Postgres as Driver>::STORE, "`sqlx::Postgres`"),
+        (Portable::NAME, Portable::STORE, ""),
+    ];
+    let (_, store, database) = known.iter().find(|(name, ..)| *name == driver)?;
+    Some((database, (*store)?))
 }
 
 /// Portable statements made by [`sql`](fn@sql), on every store.

@@ -45,11 +45,11 @@ pub(crate) enum Within<'a> {
     /// One of its own.
     Outbox(&'a Outbox),
     /// One that somebody began.
-    #[cfg(feature = "sqlite")]
-    Begun(&'a mut crate::OutboxTx),
+    #[cfg(feature = "sqlx")]
+    Begun(&'a mut dyn crate::outbox::Begun),
     /// One on somebody's own connection.
-    #[cfg(feature = "sqlite")]
-    Foreign(&'a Outbox, &'a mut sqlx::SqliteConnection),
+    #[cfg(feature = "sqlx")]
+    Own(&'a Outbox, crate::outbox::Own<'a>),
 }
 
 impl<'a, J: Job> Enqueue<'a, J> {
@@ -95,10 +95,10 @@ impl Within<'_> {
         match self {
             Self::Handler(core) => prepare(&core.shared, &core.module, &core.origin),
             Self::Outbox(outbox) => outbox.prepare(prepare),
-            #[cfg(feature = "sqlite")]
+            #[cfg(feature = "sqlx")]
             Self::Begun(tx) => tx.outbox().prepare(prepare),
-            #[cfg(feature = "sqlite")]
-            Self::Foreign(outbox, _) => outbox.prepare(prepare),
+            #[cfg(feature = "sqlx")]
+            Self::Own(outbox, _) => outbox.prepare(prepare),
         }
     }
 
@@ -106,10 +106,10 @@ impl Within<'_> {
         match self {
             Self::Handler(core) => core.enqueue(jobs).await,
             Self::Outbox(outbox) => outbox.enqueue_now(jobs).await,
-            #[cfg(feature = "sqlite")]
+            #[cfg(feature = "sqlx")]
             Self::Begun(tx) => tx.enqueue_here(jobs).await,
-            #[cfg(feature = "sqlite")]
-            Self::Foreign(outbox, tx) => outbox.enqueue_foreign(tx, jobs).await,
+            #[cfg(feature = "sqlx")]
+            Self::Own(outbox, own) => outbox.enqueue_own(own, jobs).await,
         }
     }
 }

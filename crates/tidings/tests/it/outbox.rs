@@ -20,7 +20,7 @@ async fn in_a_lent_transaction() {
     let harness = Harness::start().await;
     let outbox = harness.app.outbox("counters").unwrap();
 
-    let mut tx = outbox.begin().await.unwrap();
+    let mut tx = outbox.begin::<sqlx::Sqlite>().await.unwrap();
     sqlx::query("INSERT INTO counters VALUES ('lent', 1)")
         .execute(&mut *tx.connection().await.unwrap())
         .await
@@ -31,10 +31,10 @@ async fn in_a_lent_transaction() {
         .until("the event arrives", async |harness| !notes(&harness.path(), "lent").await.is_empty())
         .await;
 
-    let mut tx = outbox.begin().await.unwrap();
+    let mut tx = outbox.begin::<sqlx::Sqlite>().await.unwrap();
     tx.publish(&bumped("lent", 2)).await.unwrap();
     tx.rollback().await.unwrap();
-    let mut tx = outbox.begin().await.unwrap();
+    let mut tx = outbox.begin::<sqlx::Sqlite>().await.unwrap();
     tx.publish(&bumped("lent", 3)).await.unwrap();
     drop(tx);
     outbox.publish_now(&bumped("now", 1)).await.unwrap();

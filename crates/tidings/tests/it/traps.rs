@@ -29,7 +29,7 @@ async fn fall_into(_ctx: &mut Ctx, cmd: FallInto) -> Outcome<()> {
     let app = || APP.get().expect("the test has set it");
     match cmd.what.as_str() {
         "send" => drop(app().send(bump("a", 1)).await?),
-        "begin" => drop(app().outbox("counters")?.begin().await?),
+        "begin" => drop(app().outbox("counters")?.begin::<sqlx::Sqlite>().await?),
         "panic" => panic!("into the trap"),
         "hang" => std::future::pending().await,
         "retry" => app().dead_letters().retry("audit.note", Position(1)).await?,

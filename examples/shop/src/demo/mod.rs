@@ -10,12 +10,14 @@ mod orders;
 mod plan;
 mod progress;
 mod report;
+mod totals;
+mod workers;
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use tidings::{Config, Result};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 use tokio::net::TcpListener;
 
 use crate::cli::{DemoOptions, ProviderOptions};
@@ -23,7 +25,9 @@ use crate::client::Client;
 use crate::http;
 use crate::settle::settle;
 use crate::shop::{ANY_PORT, Shop};
+use database::Place;
 use plan::Plan;
+use workers::Workers;
 
 /// How long the shop waits for its provider: not long, so that there is something to see.
 const PROVIDER_TIMEOUT_MS: u64 = 400;
@@ -36,34 +40,46 @@ struct Took {
 
 /// Runs the demo. The exit code says whether money, goods, mails and orders agree at the end.
 pub(crate) async fn run(options: DemoOptions) -> Result<ExitCode> {
-    let file = database::fresh(&options)?;
-    let config = config(&file)?;
+    let mut config = config()?;
+    let place = database::fresh(&options, &mut config).await?;
     let limits = http::Limits::of(&config);
     let provider = ProviderOptions {
         provider: None,
         faults: options.faults.clone(),
+        ledger: Some(place.ledger.clone()),
         provider_timeout_ms: PROVIDER_TIMEOUT_MS,
     };
     let shop = Shop::open(config, &provider).await?;
+    let workers = Workers::start(options.processes - 1, &place, &shop).await?;
     let listener = TcpListener::bind(ANY_PORT).await?;
     let client = Client::new(&format!("http://{}", listener.local_addr()?))?;
     let edge = shop.serve(listener, limits);
 
-    let shown = show(&shop, &client, &options, &file).await;
+    let shown = show(&shop, &client, &options, &place).await;
 
     drop(client);
     edge.stop().await??;
+    workers.stop().await?;
     shop.app.shutdown().await?;
     shown
 }
 
-fn config(file: &Path) -> Result<Config> {
-    let mut config = Config::from_parts(Some(include_str!("../../demo.toml")), std::env::vars())?;
-    file.clone_into(&mut config.store.path);
+/// What the demo sets differently, in each of its processes.
+pub(crate) fn config() -> Result<Config> {
+    Ok(Config::from_parts(Some(include_str!("../../demo.toml")), std::env::vars())?)
+}
+
+/// The same for a process beside the demo's own, which says on stdin where the data is.
+pub(crate) async fn config_of_worker(stdin: &mut (impl AsyncBufRead + Unpin)) -> Result<Config> {
+    let (mut config, mut url, mut schema) = (config()?, String::new(), String::new());
+    stdin.read_line(&mut url).await?;
+    stdin.read_line(&mut schema).await?;
+    config.store.locate(url.trim_end());
+    schema.trim_end().clone_into(&mut config.store.schema);
     Ok(config)
 }
 
-async fn show(shop: &Shop, client: &Client, options: &DemoOptions, file: &Path) -> Result<ExitCode> {
+async fn show(shop: &Shop, client: &Client, options: &DemoOptions, place: &Place) -> Result<ExitCode> {
     let plan = Plan::of(options.orders);
     let patience = Duration::from_secs(options.settle_seconds);
     let begun = Instant::now();
@@ -90,6 +106,6 @@ async fn show(shop: &Shop, client: &Client, options: &DemoOptions, file: &Path) 
     let numbers = numbers::gather(shop, client).await?;
     report::print(&numbers, &placed, &took);
     let verdict = invariants::judge(&invariants::check(&numbers, &placed, &plan));
-    report::look_next(file)?;
+    report::look_next(place);
     Ok(verdict)
 }

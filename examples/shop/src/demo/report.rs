@@ -1,15 +1,15 @@
 //! What happened, for people.
 
-use std::path::Path;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
+use tidings::FanOut;
 use tidings::store::{ConsumerKind, ConsumerStatus, ParkedState};
-use tidings::{FanOut, Result};
 
+use super::database::Place;
 use super::numbers::Numbers;
 use super::orders::Placed;
-use super::{Took, jobs};
+use super::{Took, jobs, totals};
 use crate::percentile::percentile;
 
 pub(super) fn print(numbers: &Numbers, placed: &Placed, took: &Took) {
@@ -22,6 +22,7 @@ pub(super) fn print(numbers: &Numbers, placed: &Placed, took: &Took) {
     numbers.audit.print();
     fan_out(numbers);
     poison(numbers);
+    totals::print(numbers);
 }
 
 fn summary(placed: &Placed, took: &Took) {
@@ -142,17 +143,16 @@ fn poison(numbers: &Numbers) {
 }
 
 /// Says what can be tried on the database that the demo leaves behind.
-pub(super) fn look_next(file: &Path) -> Result<()> {
-    let file = std::path::absolute(file)?;
-    let file = file.display();
+pub(super) fn look_next(place: &Place) {
+    let Place { options, .. } = place;
     let run = "cargo run -p shop --";
     println!("Where to look next");
-    println!("  The database is kept: {file}");
-    println!("  {run} dead-letters --file {file} --discard \"samples are free\"");
+    println!("  The database is kept");
+    println!("  {run} dead-letters {options} --discard \"samples are free\"");
     println!(
         "      gives the poison order up; the cancellation behind it goes on, and the mails stay unsent"
     );
-    println!("  {run} serve --file {file}");
+    println!("  {run} serve {options}");
     println!("      curl localhost:8080/queries/orders.by-state");
     println!(
         "      curl localhost:8080/commands/inventory.restock -d '{{\"sku\": \"tea-autumn\", \"quantity\": 50}}'"
@@ -162,7 +162,6 @@ pub(super) fn look_next(file: &Path) -> Result<()> {
     println!("      who publishes, reads and sends what, down to the fields");
     println!("  examples/shop/README.md");
     println!("      the flow, and what else to try");
-    Ok(())
 }
 
 /// Prints a table; every column but the first is a number if all its cells are.

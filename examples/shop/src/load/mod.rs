@@ -8,10 +8,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use tidings::store::StoreUrl;
 use tidings::{Config, Error, Result};
 use tokio::net::TcpListener;
 
-use crate::cli::LoadOptions;
+use crate::cli::{LoadOptions, StoreOptions};
 use crate::client::Client;
 use crate::http;
 use crate::notifications::{Mails, MailsCount};
@@ -31,7 +32,15 @@ pub(crate) async fn run(options: LoadOptions) -> Result<ExitCode> {
 async fn inside(options: &LoadOptions) -> Result<ExitCode> {
     let folder = tempfile::tempdir()?;
     let mut config = Config::load()?;
-    config.store.path = options.file.clone().unwrap_or_else(|| folder.path().join("shop.db"));
+    match &options.store {
+        Some(_) => {
+            StoreOptions { store: options.store.clone(), schema: options.schema.clone() }.apply(&mut config)
+        }
+        None => {
+            config.store.url = StoreUrl::default();
+            config.store.path = folder.path().join("shop.db");
+        }
+    }
     let limits = http::Limits::of(&config);
     let shop = Shop::open(config, &options.provider).await?;
     let listener = TcpListener::bind(ANY_PORT).await?;

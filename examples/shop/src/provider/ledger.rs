@@ -59,8 +59,12 @@ pub(super) struct Ledger {
 impl Ledger {
     /// Opens the file, or makes it. A line that a kill has torn was not answered, so it is cut off.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let bookings = read(path)?;
         let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        // Two providers that do not know of each other's bookings would each book the same.
+        file.try_lock().map_err(|error| {
+            Error::failed(format!("cannot have {}: another provider has it ({error})", path.display()))
+        })?;
+        let bookings = read(path)?;
         file.set_len(whole_lines(&std::fs::read(path)?) as u64)?;
         file.seek(SeekFrom::End(0))?;
         let by_key = bookings.into_iter().map(|booking| (booking.key.clone(), booking)).collect();

@@ -23,7 +23,7 @@ macro_rules! for_each_driver {
         pub(super) mod postgres {
             #![allow(clippy::wildcard_imports, reason = "what follows was written for the module outside")]
             use super::*;
-            type Db = sqlx::Sqlite; // until the driver for PostgreSQL is there
+            type Db = sqlx::Postgres;
             $($item)*
         }
     };

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings::{App, Command, Config, SendError};
+use tidings::{App, AppBuilder, Command, Config, SendError};
 use tidings_core::error::chain;
 use tidings_core::store::{JobState, Store};
 use tidings_kill_tests::app::{self, Entry, Fate, Hand, Provider, Record, RecordTyped, Way};
@@ -41,6 +41,11 @@ async fn main() -> Result<(), Failure> {
 }
 
 async fn start(plan: &Plan) -> Result<App, Failure> {
+    if let (Place::Postgres { url }, None) = (&plan.place, plan.twin) {
+        let mut config = config(plan)?;
+        config.store.locate(url);
+        return Ok(app(plan).config(config).build().await?);
+    }
     let store = open(&plan.place).await?;
     let store = plan.twin.map_or(store.clone(), |twin| twins::plant(twin, store, &plan.place));
     if plan.freeze.is_some() {
@@ -62,17 +67,18 @@ async fn open(place: &Place) -> Result<Arc<dyn Store>, Failure> {
             };
             Arc::new(SqliteStore::open(sqlite).await?)
         }
-        Place::Postgres { url } => Arc::new(PostgresStore::open(PostgresConfig::new(url)).await?),
+        Place::Postgres { url } => Arc::new(PostgresStore::open(PostgresConfig::new(url.as_str())).await?),
     })
 }
 
 async fn build(plan: &Plan, store: Arc<dyn Store>) -> Result<App, Failure> {
-    let modules = app::modules(plan.place.database())
-        .into_iter()
-        .filter(|(name, _)| !plan.without.iter().any(|out| out == name));
-    let app =
-        App::builder().modules(modules.map(|(_, module)| module)).config(config(plan)?).store(store).build();
-    Ok(app.await?)
+    Ok(app(plan).config(config(plan)?).store(store).build().await?)
+}
+
+fn app(plan: &Plan) -> AppBuilder {
+    let is_in = |name: &str| !plan.without.iter().any(|out| out == name);
+    let modules = app::modules(plan.place.database()).into_iter().filter(|(name, _)| is_in(name));
+    App::builder().modules(modules.map(|(_, module)| module))
 }
 
 /// An application beside the one that takes commands, with a runtime of one thread, so that a frozen handler freezes all

@@ -173,10 +173,10 @@ async fn in_bulk_a_taken_key_concerns_that_row_alone() {
 async fn a_transaction_of_ones_own_enqueues_too() {
     let harness = start().await;
     let outbox = harness.app.outbox("work").unwrap();
-    let mut tx = outbox.begin().await.unwrap();
+    let mut tx = outbox.begin::<sqlx::Sqlite>().await.unwrap();
     tx.enqueue(task("enq-lost", Act::Done)).await.unwrap();
     tx.rollback().await.unwrap();
-    let mut tx = outbox.begin().await.unwrap();
+    let mut tx = outbox.begin::<sqlx::Sqlite>().await.unwrap();
     let kept = tx.enqueue(task("enq-begun", Act::Done)).priority(3).await.unwrap();
     let more = tx.enqueue_many([step("enq-begun-step", Act::Done)]).await.unwrap();
     tx.commit().await.unwrap();

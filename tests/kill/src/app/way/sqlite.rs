@@ -43,7 +43,7 @@ impl Hand {
     }
 
     pub(super) async fn lent(&self, account: &str, seq: i64, amount: i64) -> Written {
-        let mut tx = self.outbox.begin().await?;
+        let mut tx = self.outbox.begin::<sqlx::Sqlite>().await?;
         let known = known(&mut *tx.connection().await?, account, seq).await?;
         if known.is_some() {
             tx.rollback().await?;

@@ -1,5 +1,14 @@
 //! Publishing from code that has a transaction of its own, or none.
 
+#[cfg(feature = "sqlx")]
+mod begun;
+#[cfg(feature = "sqlx")]
+mod own;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
 use std::sync::Arc;
 
 use tidings_core::contract::{Event, Job};
@@ -15,6 +24,15 @@ use crate::ctx::{Origin, in_handler};
 use crate::jobs::{Enqueue, Enqueued, EnqueuedMany, IntoEnqueue, UniqueKeyTaken, Within, told_all};
 use crate::module::ModuleFacts;
 use crate::unit::{self, Access, Unit};
+
+#[cfg(feature = "sqlx")]
+pub use begun::OutboxTx;
+#[cfg(feature = "sqlx")]
+pub(crate) use begun::{Begun, OwnedTx};
+#[cfg(feature = "sqlx")]
+pub use own::OutboxConnection;
+#[cfg(feature = "sqlx")]
+pub(crate) use own::Own;
 
 /// Publishes on behalf of a module, outside its handlers. Made by [`App::outbox`](crate::App::outbox).
 #[derive(Clone)]
@@ -135,7 +153,13 @@ impl Outbox {
         self.shared.event_payload(&self.module, event).map(|(_, payload)| payload)
     }
 
-    fn envelope<E: Event>(&self, event: &E) -> Result<Envelope> {
+    /// The message that publishing would append, after the same checks; nothing is published. For transactions of other
+    /// drivers than sqlx: on PostgreSQL, `tidings_postgres::foreign` has the row to insert and the statement. Each call makes a
+    /// message of its own.
+    ///
+    /// # Errors
+    /// If the module does not own the event or the payload breaks its contract.
+    pub fn envelope<E: Event>(&self, event: &E) -> Result<Envelope> {
         let origin = Origin::nobody(self.trace.child());
         let mut envelope = self.shared.event_envelope(&self.module, event, &origin)?;
         envelope.correlation_id = envelope.id;
@@ -149,147 +173,3 @@ impl Outbox {
         }
     }
 }
-
-#[cfg(feature = "sqlite")]
-mod sqlite {
-    use sqlx::SqliteConnection;
-    use tidings_sqlite::{LentConnection, OwnedSqliteTx, SqliteStore};
-
-    use super::{
-        Enqueue, Enqueued, EnqueuedMany, Error, Event, IntoEnqueue, Job, MessageId, NewJob, Outbox, Result,
-        UniqueKeyTaken, Within, told_all,
-    };
-
-    impl Outbox {
-        /// Begins a transaction that can write, after whoever waits for the writer already. A `BEGIN` of your own that
-        /// reads first and writes later can fail with `SQLITE_BUSY` at once; this one cannot.
-        ///
-        /// # Errors
-        /// If the store is not SQLite, or is overloaded. Fails at once inside a handler, whose transaction is open.
-        pub async fn begin(&self) -> Result<OutboxTx> {
-            self.refuse_inside_handler("outbox.begin")?;
-            let tx = self.store()?.begin_within(self.shared.config.limits()).await?;
-            Ok(OutboxTx { outbox: self.clone(), tx })
-        }
-
-        /// Publishes inside a transaction of your own, of sqlx on the same database file: the event is published if and
-        /// only if that transaction commits. Begin it with `BEGIN IMMEDIATE`.
-        ///
-        /// # Errors
-        /// As [`publish_now`](Self::publish_now).
-        pub async fn publish<E: Event>(&self, tx: &mut SqliteConnection, event: &E) -> Result<MessageId> {
-            let envelope = self.envelope(event)?;
-            self.store()?.append_on(tx, std::slice::from_ref(&envelope)).await?;
-            Ok(envelope.id)
-        }
-
-        /// Enqueues a job of the module inside a transaction of your own, of sqlx on the same database file: the job exists
-        /// if and only if that transaction commits. Begin it with `BEGIN IMMEDIATE`. Await it after its options.
-        ///
-        /// # Errors
-        /// As of [`Ctx::enqueue`](crate::Ctx::enqueue).
-        pub fn enqueue_in<'a, J: Job>(&'a self, tx: &'a mut SqliteConnection, job: J) -> Enqueue<'a, J> {
-            Enqueue::new(Within::Foreign(self, tx), job)
-        }
-
-        /// Enqueues jobs, in order, inside a transaction of your own; as [`enqueue_in`](Self::enqueue_in). A unique key that
-        /// is taken concerns that job alone.
-        ///
-        /// # Errors
-        /// As [`enqueue_in`](Self::enqueue_in), but for keys that are taken; no job is enqueued then.
-        pub async fn enqueue_many_in<T: IntoEnqueue>(
-            &self,
-            tx: &mut SqliteConnection,
-            jobs: impl IntoIterator<Item = T>,
-        ) -> Result<Vec<Result<Enqueued, UniqueKeyTaken>>> {
-            Within::Foreign(self, tx).enqueue_many(jobs).await
-        }
-
-        pub(crate) async fn enqueue_foreign(
-            &self,
-            tx: &mut SqliteConnection,
-            jobs: Vec<NewJob>,
-        ) -> Result<EnqueuedMany> {
-            let rows = self.store()?.enqueue_on(tx, &jobs).await?;
-            Ok(told_all(&jobs, rows))
-        }
-
-        fn store(&self) -> Result<&SqliteStore> {
-            let store = self.shared.store.as_any().downcast_ref();
-            store.ok_or_else(|| Error::permanent("the store is not SQLite"))
-        }
-    }
-
-    /// A transaction outside handlers; see [`Outbox::begin`]. Dropping it rolls it back.
-    pub struct OutboxTx {
-        outbox: Outbox,
-        tx: OwnedSqliteTx,
-    }
-
-    impl OutboxTx {
-        /// The connection, for statements: `sqlx::query(..).execute(&mut *tx.connection().await?)`.
-        ///
-        /// # Errors
-        /// If the transaction was taken back because it had used up `store.write_budget_ms`.
-        pub async fn connection(&mut self) -> Result<LentConnection<'_>> {
-            Ok(self.tx.connection().await?)
-        }
-
-        /// Publishes an event in this transaction.
-        ///
-        /// # Errors
-        /// As [`Outbox::publish_now`].
-        pub async fn publish<E: Event>(&mut self, event: &E) -> Result<MessageId> {
-            let envelope = self.outbox.envelope(event)?;
-            self.tx.append(std::slice::from_ref(&envelope)).await?;
-            Ok(envelope.id)
-        }
-
-        /// Enqueues a job of the module in this transaction; await it after its options.
-        ///
-        /// # Errors
-        /// As of [`Ctx::enqueue`](crate::Ctx::enqueue).
-        pub fn enqueue<J: Job>(&mut self, job: J) -> Enqueue<'_, J> {
-            Enqueue::new(Within::Begun(self), job)
-        }
-
-        /// Enqueues jobs, in order, in this transaction. A unique key that is taken concerns that job alone.
-        ///
-        /// # Errors
-        /// As [`enqueue`](Self::enqueue), but for keys that are taken; no job is enqueued then.
-        pub async fn enqueue_many<T: IntoEnqueue>(
-            &mut self,
-            jobs: impl IntoIterator<Item = T>,
-        ) -> Result<Vec<Result<Enqueued, UniqueKeyTaken>>> {
-            Within::Begun(self).enqueue_many(jobs).await
-        }
-
-        pub(crate) fn outbox(&self) -> &Outbox {
-            &self.outbox
-        }
-
-        pub(crate) async fn enqueue_here(&mut self, jobs: Vec<NewJob>) -> Result<EnqueuedMany> {
-            let rows = self.tx.enqueue(&jobs).await?;
-            Ok(told_all(&jobs, rows))
-        }
-
-        /// Commits; returns when that is durable.
-        ///
-        /// # Errors
-        /// If the transaction was taken back or ended by the database; nothing is committed then.
-        pub async fn commit(self) -> Result<()> {
-            Ok(self.tx.commit().await?)
-        }
-
-        /// Rolls back.
-        ///
-        /// # Errors
-        /// If the transaction had been taken back before.
-        pub async fn rollback(self) -> Result<()> {
-            Ok(self.tx.rollback().await?)
-        }
-    }
-}
-
-#[cfg(feature = "sqlite")]
-pub use sqlite::OutboxTx;

@@ -1,0 +1,31 @@
+//! `sqlx::Postgres`.
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sqlx::Postgres;
+use tidings_core::store::Tx;
+use tidings_postgres::{OwnedPgTx, PgTx};
+
+use super::{Borrowed, Driver, TypedDriver, pass_on, wrong_store};
+
+impl Driver for Postgres {
+    const NAME: &'static str = tidings_postgres::TYPED;
+    const STORE: Option<&'static str> = Some("postgres");
+}
+
+#[allow(private_interfaces, reason = "see the trait")]
+impl TypedDriver for Postgres {
+    type Owned = OwnedPgTx;
+
+    fn borrow(tx: &mut dyn Tx) -> BoxFuture<'_, Result<Borrowed<'_, Self>, sqlx::Error>> {
+        async move {
+            let tx = tx.as_any_mut().downcast_mut::<PgTx>().ok_or_else(wrong_store::<Self>)?;
+            let (connection, doubtful) =
+                tx.typed().map_err(|error| sqlx::Error::Configuration(Box::new(error)))?;
+            Ok(Borrowed::new(connection, Some(doubtful)))
+        }
+        .boxed()
+    }
+
+    pass_on!(Postgres);
+}
