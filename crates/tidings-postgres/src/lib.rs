@@ -51,4 +51,4 @@ pub use config::{PostgresConfig, Reader};
 pub use owned::OwnedPgTx;
 pub use store::PostgresStore;
 pub use tx::PgTx;
-pub use typed::TYPED;
+pub use typed::{TYPED, check_statement};

@@ -15,7 +15,7 @@ use tidings_core::store::{
 use tidings_core::value::{Row, Value};
 
 use crate::error::{meaning, not_in_the_spike};
-use crate::{consumers, log, parking, values};
+use crate::{check_statement, consumers, log, parking, values};
 
 /// An open transaction of the store's, as the port lends it: it can be had from a [`Tx`] by
 /// [`as_any_mut`](Tx::as_any_mut). Dropping it rolls it back.
@@ -186,6 +186,7 @@ impl Tx for PgTx {
         sql: &str,
         params: &[Value],
     ) -> Result<u64, StoreError> {
+        check_statement(scope.module, sql)?;
         let done = values::query(sql, params).execute(self.connection()?).await;
         let done = done.map(|done| done.rows_affected());
         self.noted(done.map_err(|error| meaning(format!("module `{}`: {sql}", scope.module), error)))
@@ -197,6 +198,7 @@ impl Tx for PgTx {
         sql: &str,
         params: &[Value],
     ) -> Result<Vec<Row>, StoreError> {
+        check_statement(scope.module, sql)?;
         let context = || format!("module `{}`: {sql}", scope.module);
         let rows = values::query(sql, params).fetch_all(self.connection()?).await;
         let rows = self.noted(rows.map_err(|error| meaning(context(), error)))?;
