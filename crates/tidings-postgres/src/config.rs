@@ -16,6 +16,8 @@ pub struct PostgresConfig {
     pub connections_max: u32,
     /// How often a waiter looks for what other processes have appended.
     pub poll_interval: Duration,
+    /// Make and bring up to date the tables of Tidings when they are opened.
+    pub auto_migrate: bool,
     /// How the log is read; anything but the default is a planted bug.
     #[doc(hidden)]
     pub reader: Reader,
@@ -29,6 +31,7 @@ impl PostgresConfig {
             schema: None,
             connections_max: 10,
             poll_interval: Duration::from_millis(250),
+            auto_migrate: true,
             reader: Reader::default(),
         }
     }

@@ -41,6 +41,7 @@ mod migrate;
 mod owned;
 mod parking;
 mod rows;
+mod schema;
 mod store;
 mod tx;
 mod typed;
@@ -49,6 +50,7 @@ mod watch;
 
 pub use config::{PostgresConfig, Reader};
 pub use owned::OwnedPgTx;
+pub use schema::{AppliedMigration, SchemaStatus, migrate, status};
 pub use store::PostgresStore;
 pub use tx::PgTx;
 pub use typed::{TYPED, check_statement};

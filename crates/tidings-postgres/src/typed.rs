@@ -63,7 +63,8 @@ pub fn check_statement(module: &str, sql: &str) -> Result<(), StoreError> {
     }
     Err(StoreError::Sql {
         context: format!("module `{module}`: `{}` is refused", format!("{first} {second}").trim_end()),
-        source: "the transaction is begun and ended by the store; to undo a part of it use a savepoint".into(),
+        source: "the transaction is begun and ended by the store; to undo a part of it use a savepoint"
+            .into(),
     })
 }
 
@@ -101,7 +102,10 @@ mod tests {
             "PREPARE TRANSACTION 'x'",
         ] {
             let refused = check_statement("orders", sql).expect_err(sql).to_string();
-            assert!(refused.starts_with("module `orders`: `") && refused.ends_with("` is refused"), "{refused}");
+            assert!(
+                refused.starts_with("module `orders`: `") && refused.ends_with("` is refused"),
+                "{refused}"
+            );
         }
         for sql in [
             "SELECT 1",

@@ -12,7 +12,9 @@ pub(crate) async fn open(config: &Config, url: &StoreUrl) -> Result<Arc<Postgres
     Ok(Arc::new(PostgresStore::open(settings(config, url)).await?))
 }
 
-fn settings(config: &Config, url: &StoreUrl) -> PostgresConfig {
+/// The settings of the store that a configuration names with this URL.
+#[must_use]
+pub fn settings(config: &Config, url: &StoreUrl) -> PostgresConfig {
     let store = &config.store;
     let mut postgres = PostgresConfig::new(url.clone());
     postgres.schema = (!store.schema.is_empty()).then(|| store.schema.clone());

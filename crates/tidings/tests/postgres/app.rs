@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use sqlx::Postgres;
 use tidings::store::Migration;
-use tidings::{Command, Ctx, Job, JobCtx, Module, Outcome, Query, QueryCtx, Queue, Reads, Result, reject, sql};
+use tidings::{
+    Command, Ctx, Job, JobCtx, Module, Outcome, Query, QueryCtx, Queue, Reads, Result, reject, sql,
+};
 
 pub(crate) mod contracts {
     tidings::contracts!("tests/it/schemas");

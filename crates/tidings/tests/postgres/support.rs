@@ -32,7 +32,10 @@ pub(crate) fn new_schema() -> String {
     format!("app_{}", Id::new().0.simple())
 }
 
-pub(crate) async fn build(modules: impl IntoIterator<Item = Module>, config: Config) -> Result<App, BuildError> {
+pub(crate) async fn build(
+    modules: impl IntoIterator<Item = Module>,
+    config: Config,
+) -> Result<App, BuildError> {
     App::builder().modules(modules).contracts(contracts::CONTRACTS).config(config).build().await
 }
 
@@ -68,7 +71,10 @@ impl Harness {
 
     /// Waits until the notes are these, and stay so once everything has been read.
     pub(crate) async fn until_noted(&self, counter: &str, expected: &[&str]) {
-        self.until(&format!("{counter} is noted"), async || self.noted(counter).await.len() >= expected.len()).await;
+        self.until(&format!("{counter} is noted"), async || {
+            self.noted(counter).await.len() >= expected.len()
+        })
+        .await;
         self.settle().await;
         assert_eq!(self.noted(counter).await, expected);
     }

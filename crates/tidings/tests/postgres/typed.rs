@@ -77,7 +77,9 @@ async fn handlers_of_another_database_are_named() {
     let told = found.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(
         told,
-        ["command `other.do` takes a context of `sqlx::Sqlite`, which the store `sqlite` has, but the store is `postgres`"]
+        [
+            "command `other.do` takes a context of `sqlx::Sqlite`, which the store `sqlite` has, but the store is `postgres`"
+        ]
     );
 }
 
