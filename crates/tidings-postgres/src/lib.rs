@@ -30,19 +30,28 @@
 //! [`Store::maintain`]: tidings_core::store::Store::maintain
 
 mod config;
+mod connect;
 mod consumers;
 pub mod cursor;
 mod error;
+mod flow;
+mod fullness;
 mod inspect;
 mod jobs;
+mod lives;
 mod log;
 mod migrate;
+mod outcomes;
 mod parking;
+mod retention;
 mod rows;
+mod schema;
 mod store;
+mod transact;
 mod tx;
 mod values;
 mod watch;
 
-pub use config::{PostgresConfig, Reader};
+pub use config::{Isolation, PostgresConfig, Reader};
+pub use schema::{AppliedMigration, SchemaStatus, migrate, status};
 pub use store::PostgresStore;
