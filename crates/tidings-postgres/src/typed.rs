@@ -6,19 +6,38 @@ use sqlx::{Executor as _, PgConnection};
 use tidings_core::store::StoreError;
 
 use crate::error::meaning;
-use crate::tx::PgTx;
+use crate::tx::{Kept, PgTx, again_of};
 
 /// The name of the typed driver, see [`Work::driver`](tidings_core::store::Work::driver).
 pub const TYPED: &str = "sqlx-postgres";
 
+/// Where whoever uses a transaction's connection says what became of the statements.
+///
+/// What failed is rolled back by PostgreSQL at COMMIT, without an error, so the store asks before it commits where it does not
+/// know; and it runs works again that got in each other's way.
+pub struct Doubt<'t>(&'t mut Kept);
+
+impl Doubt<'_> {
+    /// A statement failed.
+    pub fn failed(&mut self, error: &sqlx::Error) {
+        self.0.doubtful = true;
+        self.0.again = self.0.again.or_else(|| again_of(error));
+    }
+
+    /// Nobody sees what becomes of the statements.
+    pub fn unseen(&mut self) {
+        self.0.doubtful = true;
+    }
+}
+
 impl PgTx {
-    /// The connection, and a mark to be set when a statement on it may have failed, or when nobody knows: what failed is
-    /// rolled back by PostgreSQL at COMMIT, without an error, so the store asks before it commits.
+    /// The connection, and whom to tell what became of the statements on it.
     ///
     /// # Errors
     /// If the transaction has ended.
-    pub fn typed(&mut self) -> Result<(&mut PgConnection, &mut bool), StoreError> {
-        self.parts()
+    pub fn typed(&mut self) -> Result<(&mut PgConnection, Doubt<'_>), StoreError> {
+        let (connection, kept) = self.parts()?;
+        Ok((connection, Doubt(kept)))
     }
 
     /// Finds out whether a transaction that others have used is still there and sound.
@@ -29,8 +48,8 @@ impl PgTx {
             ),
             source: Some(Box::new(error)),
         };
-        let (connection, doubtful) = self.parts()?;
-        if !std::mem::take(doubtful) {
+        let (connection, kept) = self.parts()?;
+        if !std::mem::take(&mut kept.doubtful) {
             return Ok(());
         }
         // It fails in a transaction that has failed, and outside of any.
