@@ -4,6 +4,7 @@
 
 mod arguments;
 mod commands;
+mod database;
 mod report;
 
 use std::io::Write;
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Arguments, Command, SchemaCommand};
+use arguments::{Arguments, Command, DbCommand, SchemaCommand};
 
 /// What a command found, when it could do its work.
 enum Verdict {
@@ -22,6 +23,8 @@ enum Verdict {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let verdict = match arguments.command {
+        Command::Db(DbCommand::Status(arguments)) => commands::db::status(&arguments),
+        Command::Db(DbCommand::Migrate(arguments)) => commands::db::migrate(&arguments),
         Command::Flow(arguments) => commands::flow::run(&arguments),
         Command::Gen(arguments) => commands::generate::run(&arguments),
         Command::Schema(SchemaCommand::Lint(arguments)) => commands::schema::lint(&arguments),

@@ -1,9 +1,12 @@
 -- The log. Transactions commit out of the order of their positions, so no cursor is a position: each row carries the
 -- id of its transaction, and a cursor is a snapshot. See src/cursor.rs.
 -- The sequence must not cache: a session that drew positions ahead would give an effect a lower one than its cause.
+-- `xid` comes first, because defaults are taken in the order of the columns: who has a position has a transaction id, so
+-- that there is a moment from which on no row with an old position can appear any more (see src/retention/stable.rs).
 CREATE TABLE tidings_log (
-    position       bigint GENERATED ALWAYS AS IDENTITY (CACHE 1) PRIMARY KEY,
     xid            xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    position       bigint GENERATED ALWAYS AS IDENTITY (CACHE 1) PRIMARY KEY,
+    slot           smallint NOT NULL DEFAULT 0, -- which partition of a consumer it belongs to: slot modulo their number
     id             uuid NOT NULL UNIQUE,
     kind           text NOT NULL,
     name           text NOT NULL,
@@ -34,30 +37,58 @@ CREATE TABLE tidings_consumers (
     begun_first    bigint,
     begun_count    bigint,
     begun_tries    bigint,
+    life           bigint NOT NULL DEFAULT 1, -- grows when a retired consumer comes back
     registered_at  bigint NOT NULL,
     last_seen      bigint NOT NULL,
     retired_at     bigint,
     retired_reason text
 );
 
--- A batch's receipt holds the cursors on both sides of it, because the positions between its first and its last may
--- belong to transactions that commit later. A settled message's receipt has none: it covers its one position.
-CREATE TABLE tidings_receipts (
+-- Every cursor there is: what reading moves, and what retention, receipts and flows ask.
+CREATE VIEW tidings_cursors AS
+SELECT name AS consumer, message_kind, 0::smallint AS partition, 1::smallint AS partitions, cursor, retired_at
+FROM tidings_consumers;
+
+-- Between which cursors a consumer has read which names: a receipt is a range, and says nothing about a message in it
+-- that the consumer did not read at the time. `to_cursor` is NULL while it still reads the name.
+CREATE TABLE tidings_reads (
+    ord         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     consumer    text NOT NULL,
+    partition   smallint NOT NULL,
+    name        text NOT NULL,
+    from_cursor text NOT NULL,
+    to_cursor   text
+);
+
+CREATE INDEX tidings_reads_name ON tidings_reads (name, consumer);
+CREATE INDEX tidings_reads_consumer ON tidings_reads (consumer);
+
+-- A young receipt holds the cursors on both sides of its batch, because the positions between its first and its last may
+-- belong to transactions that commit later. When no such transaction is left it becomes a stable one: a range of positions
+-- without its holes, which are messages that the consumer reads, too, but that belong to other receipts. Maintenance sees
+-- to that (src/retention/stable.rs). A settled message's receipt is born stable: it covers its one position.
+CREATE TABLE tidings_receipts (
+    ord         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    consumer    text NOT NULL,
+    partition   smallint NOT NULL DEFAULT 0,
     first       bigint NOT NULL,
     last        bigint NOT NULL,
     count       bigint NOT NULL,
     at          bigint NOT NULL,
-    from_cursor text,
-    to_cursor   text
+    life        bigint NOT NULL, -- of the consumer; what lies between two lives was not handled
+    attempts    bigint, -- how often a message was tried that was parked and handled at last; NULL for batches
+    from_cursor text, -- NULL in a stable one
+    to_cursor   text,
+    holes       bigint[]
 );
 
 CREATE INDEX tidings_receipts_covering ON tidings_receipts (consumer, first, last);
+CREATE INDEX tidings_receipts_young ON tidings_receipts (first) WHERE from_cursor IS NOT NULL;
 
 -- `ord` is the order of parking, which is the order in which the consumer read; positions may run against it.
 CREATE TABLE tidings_parked (
     consumer text NOT NULL,
-    position bigint NOT NULL REFERENCES tidings_log,
+    position bigint NOT NULL, -- of a message, which a discarded row may outlive
     ord      bigint GENERATED ALWAYS AS IDENTITY,
     key      text, -- the key that this row holds back; NULL when it holds none (any more)
     state    text NOT NULL CHECK (state IN ('retrying', 'behind', 'dead', 'discarded')),
@@ -71,15 +102,51 @@ CREATE TABLE tidings_parked (
 
 CREATE INDEX tidings_parked_key ON tidings_parked (consumer, key, ord) WHERE key IS NOT NULL;
 CREATE INDEX tidings_parked_due ON tidings_parked (consumer, due) WHERE state = 'retrying';
+CREATE INDEX tidings_parked_position ON tidings_parked (position);
+CREATE INDEX tidings_parked_discarded ON tidings_parked (at) WHERE state = 'discarded';
 
+CREATE TABLE tidings_outcomes (
+    id             uuid PRIMARY KEY,
+    command        text NOT NULL,
+    correlation_id uuid NOT NULL,
+    causation_id   uuid, -- the job that called the command
+    caller         text,
+    key            text,
+    payload_hash   bytea,
+    status         text NOT NULL,
+    body           text NOT NULL,
+    at             bigint NOT NULL,
+    expires        bigint NOT NULL,
+    unhandled      boolean NOT NULL
+);
+
+CREATE UNIQUE INDEX tidings_outcomes_key ON tidings_outcomes (caller, command, key) WHERE key IS NOT NULL;
+CREATE INDEX tidings_outcomes_unhandled ON tidings_outcomes (at) WHERE unhandled;
+CREATE INDEX tidings_outcomes_flow ON tidings_outcomes (correlation_id) WHERE causation_id IS NOT NULL;
+
+-- Migrations of the modules, and under the reserved name `tidings` those of this schema itself.
 CREATE TABLE tidings_migrations (
     module     text NOT NULL,
     version    bigint NOT NULL,
     name       text NOT NULL,
-    sql        text NOT NULL,
+    checksum   bytea NOT NULL,
     applied_at bigint NOT NULL,
     PRIMARY KEY (module, version)
 );
+
+-- One row, which maintenance keeps. The log has as many messages as `counted` (a snapshot) has seen appended, less those
+-- that were removed since: to count them would read the whole table. `mark` and `mark_xid`: the receipts up to `mark` can
+-- be made stable when every transaction below `mark_xid` has ended.
+CREATE TABLE tidings_runtime (
+    single   boolean PRIMARY KEY CHECK (single),
+    counted  text NOT NULL,
+    appended bigint NOT NULL,
+    removed  bigint NOT NULL,
+    mark     bigint,
+    mark_xid xid8
+);
+
+INSERT INTO tidings_runtime (single, counted, appended, removed) VALUES (true, '1:1:', 0, 0);
 
 -- Whether a cursor (`lo~hi~position`) has passed a row.
 CREATE FUNCTION tidings_passed(cursor text, xid xid8, pos bigint) RETURNS boolean

@@ -1,80 +1,16 @@
-//! Registering, holding and retiring consumers; moving their cursors under a fence.
+//! Holding consumers; moving their cursors under a fence.
 
-use jiff::Timestamp;
 use sqlx::{PgConnection, PgPool};
 use tidings_core::envelope::{Cursor, Position};
 use tidings_core::key::Key;
-use tidings_core::store::{Begun, ConsumerSpec, Holding, Lease, ParkedKeys, Receipt, Start, StoreError};
+use tidings_core::store::{Begun, Holding, Lease, ParkedKeys, Receipt, StoreError};
 
 use crate::cursor::Window;
 use crate::error::meaning;
-use crate::log::snapshot;
 use crate::rows::{column, number, time};
 
 fn unknown(consumer: &str) -> StoreError {
     StoreError::NotFound { what: format!("consumer `{consumer}`") }
-}
-
-/// Enters a consumer, or takes note of it.
-pub(crate) async fn register(pool: &PgPool, spec: &ConsumerSpec, now: Timestamp) -> Result<(), StoreError> {
-    let context = || format!("registering consumer `{}`", spec.name);
-    let mut tx = pool.begin().await.map_err(|error| meaning(context(), error))?;
-    take_over_alias(&mut tx, spec).await?;
-    let cursor = match spec.start {
-        Start::Beginning => Window::beginning(),
-        Start::Now => Window::behind(&snapshot(&mut tx).await?),
-    };
-    let names: Vec<&str> = spec.filter.names.iter().map(|name| &**name).collect();
-    sqlx::query(include_str!("../queries/register.sql"))
-        .bind(&*spec.name)
-        .bind(spec.kind.as_str())
-        .bind(spec.filter.kind.as_str())
-        .bind(names)
-        .bind(cursor.to_string())
-        .bind(now.as_microsecond())
-        .execute(&mut *tx)
-        .await
-        .map_err(|error| meaning(context(), error))?;
-    tx.commit().await.map_err(|error| meaning(context(), error))
-}
-
-/// The first alias that is on record becomes the consumer, unless the consumer is there already.
-async fn take_over_alias(connection: &mut PgConnection, spec: &ConsumerSpec) -> Result<(), StoreError> {
-    const RENAMES: [&str; 3] = [
-        "UPDATE tidings_consumers SET name = $1, fence = fence + 1 WHERE name = $2 \
-         AND NOT EXISTS (SELECT 1 FROM tidings_consumers WHERE name = $1)",
-        "UPDATE tidings_parked SET consumer = $1 WHERE consumer = $2",
-        "UPDATE tidings_receipts SET consumer = $1 WHERE consumer = $2",
-    ];
-    for alias in &spec.aliases {
-        for (index, sql) in RENAMES.into_iter().enumerate() {
-            let done = sqlx::query(sql).bind(&*spec.name).bind(&**alias).execute(&mut *connection).await;
-            let done = done.map_err(|error| meaning(format!("renaming consumer `{alias}`"), error))?;
-            if index == 0 && done.rows_affected() == 0 {
-                break;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Gives a consumer's pending work up.
-pub(crate) async fn retire(
-    pool: &PgPool,
-    consumer: &str,
-    reason: &str,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    const RETIRE: &str = "UPDATE tidings_consumers SET retired_at = $2, retired_reason = $3 \
-                          WHERE name = $1 AND retired_at IS NULL";
-    sqlx::query(RETIRE)
-        .bind(consumer)
-        .bind(now.as_microsecond())
-        .bind(reason)
-        .execute(pool)
-        .await
-        .map(|_| ())
-        .map_err(|error| meaning(format!("retiring consumer `{consumer}`"), error))
 }
 
 /// Takes the right to work. Waits for a transaction of the last holder that is about to commit.
@@ -178,6 +114,7 @@ pub(crate) async fn advance(
         .bind(receipt.at.as_microsecond())
         .bind(from)
         .bind(to)
+        .bind(None::<i64>)
         .execute(connection)
         .await
         .map(|_| ())

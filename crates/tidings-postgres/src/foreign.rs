@@ -14,6 +14,7 @@ use tidings_core::envelope::Envelope;
 use tidings_core::store::{Enqueued, NewJob, StoreError};
 use uuid::Uuid;
 
+use crate::connect::quoted;
 use crate::error::{meaning, not_in_the_spike};
 use crate::{PostgresStore, log};
 
@@ -83,7 +84,7 @@ impl PostgresStore {
     /// [`wake`](Self::wake) then, or they are found within the poll interval.
     ///
     /// # Errors
-    /// [`StoreError::Sql`] if no transaction is open, or what the database says.
+    /// [`StoreError::Sql`] if no transaction is open, [`StoreError::LogFull`], or what the database says.
     pub async fn append_on(
         &self,
         connection: &mut PgConnection,
@@ -91,7 +92,9 @@ impl PostgresStore {
     ) -> Result<(), StoreError> {
         refuse_without_transaction(connection).await?;
         let path = self.enter_schema(connection).await?;
-        log::append(connection, messages).await?;
+        self.fullness().check(connection).await?;
+        let newest = log::append(connection, messages).await?;
+        self.fullness().appended(newest);
         leave_schema(connection, path).await
     }
 
@@ -111,7 +114,7 @@ impl PostgresStore {
     /// The connection need not look for tables where this store does. What its own path was, to be set again.
     async fn enter_schema(&self, connection: &mut PgConnection) -> Result<Option<String>, StoreError> {
         let Some(schema) = self.schema() else { return Ok(None) };
-        let quoted = format!("\"{}\"", schema.replace('"', "\"\""));
+        let quoted = quoted(schema);
         let before = sqlx::query(include_str!("../queries/search_path_swap.sql")).bind(quoted);
         let before = before.fetch_one(connection).await.and_then(|row| row.try_get(0));
         before.map(Some).map_err(|error| meaning("looking for the schema of the log", error))

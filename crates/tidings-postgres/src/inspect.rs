@@ -12,9 +12,13 @@ use tidings_core::store::{
     JobFilter, JobRow, OutcomeRecord, ParkedRow, ParkedState, QueueStatus, Receipt, StoreError,
 };
 
-use crate::PostgresStore;
-use crate::error::{foreign_row, meaning, not_in_the_spike};
-use crate::rows::{column, number, recorded, text, time, wide};
+use crate::error::{meaning, not_in_the_spike};
+use crate::rows::{column, number, parsed, recorded, text, time};
+use crate::store::PostgresStore;
+use crate::{flow, outcomes};
+
+/// How many of the newest messages are searched for flows, for each flow wanted.
+const MESSAGES_PER_FLOW: i64 = 200;
 
 #[async_trait]
 impl Inspect for PostgresStore {
@@ -59,7 +63,7 @@ impl Inspect for PostgresStore {
         let rows = sqlx::query(include_str!("../queries/parked_list.sql"))
             .bind(consumer)
             .bind(state.map(ParkedState::as_str))
-            .bind(wide(limit as u64)?)
+            .bind(rows_max(limit))
             .fetch_all(self.pool())
             .await
             .map_err(|error| meaning("listing parked messages", error))?;
@@ -67,7 +71,7 @@ impl Inspect for PostgresStore {
     }
 
     async fn message(&self, id: MessageId) -> Result<Option<Recorded>, StoreError> {
-        let row = sqlx::query("SELECT * FROM tidings_log WHERE id = $1")
+        let row = sqlx::query(include_str!("../queries/inspect_message.sql"))
             .bind(id.0)
             .fetch_optional(self.pool())
             .await
@@ -76,7 +80,7 @@ impl Inspect for PostgresStore {
     }
 
     async fn flow(&self, correlation_id: MessageId) -> Result<Vec<Recorded>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM tidings_log WHERE correlation_id = $1 ORDER BY position")
+        let rows = sqlx::query(include_str!("../queries/inspect_flow.sql"))
             .bind(correlation_id.0)
             .fetch_all(self.pool())
             .await
@@ -84,23 +88,26 @@ impl Inspect for PostgresStore {
         rows.iter().map(recorded).collect()
     }
 
-    async fn correlation_of(&self, _id: MessageId) -> Result<Option<MessageId>, StoreError> {
-        Err(not_in_the_spike("flows"))
+    async fn correlation_of(&self, id: MessageId) -> Result<Option<MessageId>, StoreError> {
+        flow::correlation_of(self.pool(), id).await
     }
 
-    async fn flows_of_trace(&self, _trace_id: u128) -> Result<Vec<MessageId>, StoreError> {
-        Err(not_in_the_spike("flows"))
+    async fn flows_of_trace(&self, trace_id: u128) -> Result<Vec<MessageId>, StoreError> {
+        flow::of_trace(self.pool(), trace_id).await
     }
 
-    async fn flow_facts(&self, _correlation_id: MessageId) -> Result<FlowFacts, StoreError> {
-        Err(not_in_the_spike("flows"))
+    async fn flow_facts(&self, correlation_id: MessageId) -> Result<FlowFacts, StoreError> {
+        flow::facts(self.pool(), correlation_id).await
     }
 
     async fn flow_sizes(&self, limit: usize) -> Result<Vec<FlowSize>, StoreError> {
-        let sql = "SELECT correlation_id, count(*) AS messages FROM tidings_log \
-                   GROUP BY correlation_id ORDER BY max(position) DESC LIMIT $1";
-        let rows = sqlx::query(sql).bind(wide(limit as u64)?).fetch_all(self.pool()).await;
-        let rows = rows.map_err(|error| meaning("listing flows", error))?;
+        let limit = rows_max(limit);
+        let rows = sqlx::query(include_str!("../queries/inspect_flow_sizes.sql"))
+            .bind(limit)
+            .bind(limit.saturating_mul(MESSAGES_PER_FLOW))
+            .fetch_all(self.pool())
+            .await
+            .map_err(|error| meaning("listing flows", error))?;
         let size = |row| {
             Ok(FlowSize {
                 correlation_id: MessageId(column(row, "correlation_id")?),
@@ -111,8 +118,7 @@ impl Inspect for PostgresStore {
     }
 
     async fn counts(&self) -> Result<Vec<EventCount>, StoreError> {
-        let sql = "SELECT name, count(*) AS count FROM tidings_log GROUP BY name ORDER BY count DESC, name";
-        let rows = sqlx::query(sql).fetch_all(self.pool()).await;
+        let rows = sqlx::query(include_str!("../queries/inspect_counts.sql")).fetch_all(self.pool()).await;
         let rows = rows.map_err(|error| meaning("counting messages", error))?;
         rows.iter()
             .map(|row| Ok(EventCount { name: text(row, "name")?, count: number(row, "count")? }))
@@ -138,31 +144,41 @@ impl Inspect for PostgresStore {
     }
 
     async fn command_counts(&self) -> Result<Vec<CommandCount>, StoreError> {
-        Err(not_in_the_spike("outcomes of commands"))
+        let rows =
+            sqlx::query(include_str!("../queries/inspect_command_counts.sql")).fetch_all(self.pool()).await;
+        let rows = rows.map_err(|error| meaning("counting outcomes", error))?;
+        let count = |row| {
+            let (completed, rejected) = (number(row, "completed")?, number(row, "rejected")?);
+            Ok(CommandCount { command: text(row, "command")?, completed, rejected })
+        };
+        rows.iter().map(count).collect()
     }
 
     async fn outcome(
         &self,
-        _scope: &IdempotencyScope,
-        _now: Timestamp,
+        scope: &IdempotencyScope,
+        now: Timestamp,
     ) -> Result<Option<OutcomeRecord>, StoreError> {
-        Err(not_in_the_spike("outcomes of commands"))
+        outcomes::by_key(self.pool(), scope, now.as_microsecond()).await
     }
 
-    async fn outcome_of(&self, _id: MessageId) -> Result<Option<OutcomeRecord>, StoreError> {
-        Err(not_in_the_spike("outcomes of commands"))
+    async fn outcome_of(&self, id: MessageId) -> Result<Option<OutcomeRecord>, StoreError> {
+        outcomes::by_id(self.pool(), id).await
     }
 
-    async fn unhandled_rejections(&self, _limit: usize) -> Result<Vec<OutcomeRecord>, StoreError> {
-        Err(not_in_the_spike("outcomes of commands"))
+    async fn unhandled_rejections(&self, limit: usize) -> Result<Vec<OutcomeRecord>, StoreError> {
+        outcomes::unhandled(self.pool(), rows_max(limit)).await
     }
 }
 
+fn rows_max(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
 fn status(row: &PgRow) -> Result<ConsumerStatus, StoreError> {
-    let kind = text(row, "kind")?;
     Ok(ConsumerStatus {
         name: text(row, "name")?,
-        kind: ConsumerKind::parse(&kind).ok_or_else(|| foreign_row("kind of consumer", &kind))?,
+        kind: parsed(row, "kind", ConsumerKind::parse)?,
         reads: column::<Vec<String>>(row, "reads")?.into_iter().map(Into::into).collect(),
         lag: number(row, "lag")?,
         handled: number(row, "handled")?,
@@ -175,11 +191,10 @@ fn status(row: &PgRow) -> Result<ConsumerStatus, StoreError> {
 }
 
 fn parked(row: &PgRow) -> Result<ParkedRow, StoreError> {
-    let state = text(row, "state")?;
     Ok(ParkedRow {
         consumer: text(row, "consumer")?,
         message: recorded(row)?,
-        state: ParkedState::parse(&state).ok_or_else(|| foreign_row("state", &state))?,
+        state: parsed(row, "state", ParkedState::parse)?,
         key: column::<Option<String>>(row, "held_key")?.map(Key::from_stored),
         attempts: number(row, "attempts")?,
         due: column::<Option<i64>>(row, "due")?.map(time),

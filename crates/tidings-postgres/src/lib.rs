@@ -30,25 +30,34 @@
 //! [`Store::maintain`]: tidings_core::store::Store::maintain
 
 mod config;
+mod connect;
 mod consumers;
 pub mod cursor;
 mod error;
+mod flow;
 pub mod foreign;
+mod fullness;
 mod inspect;
 mod jobs;
+mod lives;
 mod log;
 mod migrate;
+mod outcomes;
 mod owned;
 mod parking;
+mod retention;
 mod rows;
+mod schema;
 mod store;
+mod transact;
 mod tx;
 mod typed;
 mod values;
 mod watch;
 
-pub use config::{PostgresConfig, Reader};
+pub use config::{Isolation, PostgresConfig, Reader};
 pub use owned::OwnedPgTx;
+pub use schema::{AppliedMigration, SchemaStatus, migrate, status};
 pub use store::PostgresStore;
 pub use tx::PgTx;
-pub use typed::TYPED;
+pub use typed::{Doubt, TYPED, check_statement};

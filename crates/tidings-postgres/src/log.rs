@@ -1,7 +1,8 @@
 //! Appending and reading.
 
-use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, PgPool, Row as _};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{PgConnection, PgPool, Postgres, Row as _};
 use tidings_core::envelope::{Cursor, Envelope};
 use tidings_core::store::{Batch, Filter, StoreError};
 use uuid::Uuid;
@@ -11,15 +12,27 @@ use crate::cursor::Window;
 use crate::error::meaning;
 use crate::rows::{column, recorded, wide};
 
-/// Appends messages in order, in one statement.
-pub(crate) async fn append(connection: &mut PgConnection, messages: &[Envelope]) -> Result<(), StoreError> {
+/// Appends messages in order, in one statement; returns the newest position, if there were any.
+pub(crate) async fn append(
+    connection: &mut PgConnection,
+    messages: &[Envelope],
+) -> Result<Option<i64>, StoreError> {
     if messages.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
+    let row = with_messages(include_str!("../queries/append_many.sql"), messages).fetch_one(connection).await;
+    row.and_then(|row| row.try_get("newest")).map_err(|error| not_appended(messages, error))
+}
+
+/// A statement whose first parameters are the columns of messages.
+pub(crate) fn with_messages<'q>(
+    sql: &'static str,
+    messages: &'q [Envelope],
+) -> Query<'q, Postgres, PgArguments> {
     fn each<'a, T>(messages: &'a [Envelope], field: impl Fn(&'a Envelope) -> T) -> Vec<T> {
         messages.iter().map(field).collect()
     }
-    sqlx::query(include_str!("../queries/append_many.sql"))
+    sqlx::query(sql)
         .bind(each(messages, |message| message.id.0))
         .bind(each(messages, |message| message.kind.as_str()))
         .bind(each(messages, |message| &*message.name))
@@ -34,10 +47,25 @@ pub(crate) async fn append(connection: &mut PgConnection, messages: &[Envelope])
         .bind(each(messages, |message| message.trace.baggage.as_deref()))
         .bind(each(messages, |message| message.reply_to.as_deref()))
         .bind(each(messages, |message| message.data.as_str()))
-        .execute(connection)
-        .await
-        .map(|_| ())
-        .map_err(|error| meaning("appending messages to the log", error))
+}
+
+/// Why messages were not appended. Which of them holds what cannot be stored, the server does not say.
+pub(crate) fn not_appended(messages: &[Envelope], error: sqlx::Error) -> StoreError {
+    let context = "appending messages to the log";
+    let holds = |text: &str| text.contains('\0');
+    let found = messages.iter().find_map(|message| {
+        let trace = [&message.trace.tracestate, &message.trace.baggage];
+        let column = match () {
+            () if message.key.as_ref().is_some_and(|key| holds(key.as_str())) => "key",
+            () if holds(&message.data) => "data",
+            () if holds(&message.name) => "name",
+            () if holds(&message.source) => "source",
+            () if trace.into_iter().flatten().any(|text| holds(text)) => "trace",
+            () => return None,
+        };
+        Some(format!("{context}: the {column} of `{}` {}", message.name.replace('\0', "\\0"), message.id))
+    });
+    meaning(found.unwrap_or_else(|| context.to_owned()), error)
 }
 
 /// What a new transaction would see now.

@@ -1,52 +1,103 @@
-//! The log's own tables, and the modules' migrations.
+//! The modules' migrations.
 
 use jiff::Timestamp;
-use sqlx::{AssertSqlSafe, Executor as _, PgConnection, PgPool, Row as _};
+use sha2::{Digest as _, Sha256};
+use sqlx::{Executor as _, PgConnection, PgPool, Row as _};
 use tidings_core::store::{Migration, StoreError};
 
 use crate::error::meaning;
-use crate::rows::{column, text};
+use crate::schema::{ONE_AT_A_TIME, OWN_MODULE};
 
-/// Serialises everyone who sets up or migrates: two processes often start at once.
-const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(hashtext('tidings.migrate'))";
-
-/// Makes the log's tables if they are not there.
-pub(crate) async fn set_up(pool: &PgPool, schema: Option<&str>) -> Result<(), StoreError> {
-    let failed = |error| meaning("setting up the log's tables", error);
-    let mut tx = pool.begin().await.map_err(failed)?;
-    tx.execute(ONE_AT_A_TIME).await.map_err(failed)?;
-    if let Some(schema) = schema {
-        let quoted = schema.replace('"', "\"\"");
-        let sql = format!("CREATE SCHEMA IF NOT EXISTS \"{quoted}\"");
-        tx.execute(AssertSqlSafe(sql)).await.map_err(failed)?;
-    }
-    let there = sqlx::query("SELECT to_regclass('tidings_log') IS NOT NULL").fetch_one(&mut *tx).await;
-    if !there.and_then(|row| row.try_get::<bool, _>(0)).map_err(failed)? {
-        tx.execute(sqlx::raw_sql(include_str!("../migrations/0001_log.sql"))).await.map_err(failed)?;
-    }
-    tx.commit().await.map_err(failed)
+/// What identifies a migration's text.
+pub(crate) fn checksum(sql: &str) -> Vec<u8> {
+    Sha256::digest(sql.as_bytes()).to_vec()
 }
 
-/// Applies what is missing, in order, each in a transaction of its own.
+/// Applies what is missing, in order, each in a transaction of its own; or says what is missing, if it may not.
 pub(crate) async fn migrate(
     pool: &PgPool,
+    may_apply: bool,
     module: &str,
     migrations: &[Migration],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let mut migrations: Vec<_> = migrations.iter().collect();
-    migrations.sort_by_key(|migration| migration.version);
+    if let Some(problem) = problem_of_list(module, migrations) {
+        return Err(problem);
+    }
+    let failed = |error| meaning(format!("reading the migrations of module `{module}`"), error);
+    let mut connection = pool.acquire().await.map_err(failed)?;
+    refuse_newer(&mut connection, module, migrations).await?;
     for migration in migrations {
-        let failed = |error| problem(module, migration, "it failed, and left nothing", Some(error));
-        let mut tx = pool.begin().await.map_err(failed)?;
-        tx.execute(ONE_AT_A_TIME).await.map_err(failed)?;
-        if !is_applied(&mut tx, module, migration).await? {
-            tx.execute(sqlx::raw_sql(migration.sql)).await.map_err(failed)?;
-            note(&mut tx, module, migration, now).await.map_err(failed)?;
+        // Looked at first without a lock: nearly always it is applied.
+        if is_applied(&mut connection, module, migration).await? {
+            continue;
         }
-        tx.commit().await.map_err(failed)?;
+        if !may_apply {
+            let remedy = "it is not applied, and `auto_migrate` is off: start the application once with `auto_migrate` on and a \
+                          role that may create tables in the schema";
+            return Err(problem(module, migration, remedy, None));
+        }
+        apply(&mut connection, module, migration, now).await?;
     }
     Ok(())
+}
+
+fn problem_of_list(module: &str, migrations: &[Migration]) -> Option<StoreError> {
+    if module == OWN_MODULE {
+        return Some(problem(module, migrations.first()?, "the name `tidings` is reserved", None));
+    }
+    let unordered = migrations.windows(2).find(|pair| pair[0].version >= pair[1].version)?;
+    let text = format!("it follows migration {}; versions must ascend", unordered[0].version);
+    Some(problem(module, &unordered[1], &text, None))
+}
+
+/// Refuses a list that ends before the newest migration that is applied.
+async fn refuse_newer(
+    connection: &mut PgConnection,
+    module: &str,
+    migrations: &[Migration],
+) -> Result<(), StoreError> {
+    let known = migrations.last().map(|last| last.version);
+    match newest(connection, module).await? {
+        Some((version, name)) if known.is_none_or(|known| known < version) => {
+            let known = known.map_or("none".to_owned(), |known| format!("migrations up to {known}"));
+            let problem = format!("it is applied, but this program knows {known}: start the newer program");
+            Err(StoreError::Migration { module: module.to_owned(), version, name, problem, source: None })
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn apply(
+    connection: &mut PgConnection,
+    module: &str,
+    migration: &Migration,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    use sqlx::Connection as _;
+    let failed = |error| problem(module, migration, "it failed, and left nothing", Some(error));
+    let mut tx = connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(failed)?;
+    tx.execute(ONE_AT_A_TIME).await.map_err(failed)?;
+    // Somebody else may have applied it while we waited.
+    if !is_applied(&mut tx, module, migration).await? {
+        if let Some((newest, _)) =
+            newest(&mut tx, module).await?.filter(|(newest, _)| *newest > migration.version)
+        {
+            let text = format!("migration {newest} is applied already; give the new one a higher number");
+            return Err(problem(module, migration, &text, None));
+        }
+        tx.execute(sqlx::raw_sql(migration.sql)).await.map_err(failed)?;
+        sqlx::query(include_str!("../queries/migration_insert.sql"))
+            .bind(module)
+            .bind(migration.version)
+            .bind(migration.name)
+            .bind(checksum(migration.sql))
+            .bind(now.as_microsecond())
+            .execute(&mut *tx)
+            .await
+            .map_err(failed)?;
+    }
+    tx.commit().await.map_err(failed)
 }
 
 async fn is_applied(
@@ -54,44 +105,34 @@ async fn is_applied(
     module: &str,
     migration: &Migration,
 ) -> Result<bool, StoreError> {
-    let rows = sqlx::query("SELECT version, sql FROM tidings_migrations WHERE module = $1 AND version >= $2")
+    let row = sqlx::query(include_str!("../queries/migration_get.sql"))
         .bind(module)
         .bind(migration.version)
-        .fetch_all(connection)
+        .fetch_optional(connection)
         .await
-        .map_err(|error| meaning(format!("reading the migrations of `{module}`"), error))?;
-    for row in &rows {
-        if column::<i64>(row, "version")? == migration.version {
-            if *text(row, "sql")? != *migration.sql {
-                let changed = "its text changed since it was applied; add a new migration instead";
-                return Err(problem(module, migration, changed, None));
-            }
-            return Ok(true);
-        }
+        .map_err(unreadable(module))?;
+    let Some(row) = row else { return Ok(false) };
+    let applied: Vec<u8> = row.try_get("checksum").map_err(unreadable(module))?;
+    if applied == checksum(migration.sql) {
+        return Ok(true);
     }
-    if rows.is_empty() {
-        return Ok(false);
-    }
-    Err(problem(module, migration, "a later one was applied before it; give it a higher number", None))
+    let text = "its text was changed after it had been applied; undo the change and add a new migration";
+    Err(problem(module, migration, text, None))
 }
 
-async fn note(
-    connection: &mut PgConnection,
-    module: &str,
-    migration: &Migration,
-    now: Timestamp,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO tidings_migrations (module, version, name, sql, applied_at) VALUES ($1, $2, $3, $4, $5)",
-    )
-    .bind(module)
-    .bind(migration.version)
-    .bind(migration.name)
-    .bind(migration.sql)
-    .bind(now.as_microsecond())
-    .execute(connection)
-    .await
-    .map(|_| ())
+/// The newest migration that is applied, with its name.
+async fn newest(connection: &mut PgConnection, module: &str) -> Result<Option<(i64, String)>, StoreError> {
+    let row = sqlx::query(include_str!("../queries/migration_newest.sql"))
+        .bind(module)
+        .fetch_optional(connection)
+        .await
+        .map_err(unreadable(module))?;
+    let read = |row: sqlx::postgres::PgRow| Ok((row.try_get("version")?, row.try_get("name")?));
+    row.map(read).transpose().map_err(unreadable(module))
+}
+
+fn unreadable(module: &str) -> impl Fn(sqlx::Error) -> StoreError {
+    move |error| meaning(format!("reading the migrations of module `{module}`"), error)
 }
 
 fn problem(module: &str, migration: &Migration, problem: &str, source: Option<sqlx::Error>) -> StoreError {
@@ -100,6 +141,6 @@ fn problem(module: &str, migration: &Migration, problem: &str, source: Option<sq
         version: migration.version,
         name: migration.name.to_owned(),
         problem: problem.to_owned(),
-        source: source.map(|error| Box::new(error) as _),
+        source: source.map(Into::into),
     }
 }

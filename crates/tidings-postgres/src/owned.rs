@@ -21,7 +21,7 @@ impl PostgresStore {
     /// # Errors
     /// As of [`transact`](tidings_core::store::Store::transact).
     pub async fn begin_within(&self, limits: Limits) -> Result<OwnedPgTx, StoreError> {
-        Ok(OwnedPgTx(self.begin_write(&Named, limits).await?))
+        Ok(OwnedPgTx(self.begin_for(&Named, limits).await?))
     }
 
     /// Commits such a transaction; returns when that is durable. Whoever waits for what it wrote is woken.
@@ -30,7 +30,7 @@ impl PostgresStore {
     /// [`StoreError::TransactionLost`] if a statement in it had failed, or what the database says. Nothing is committed
     /// then, but after [`StoreError::Unknown`]: the connection broke during the commit, and it may have happened.
     pub async fn commit(&self, tx: OwnedPgTx) -> Result<(), StoreError> {
-        self.commit_write(tx.0, NAME.to_owned()).await
+        self.commit_for(tx.0, &Named).await
     }
 }
 
@@ -40,8 +40,8 @@ impl OwnedPgTx {
     /// # Errors
     /// If the transaction has ended.
     pub fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
-        let (connection, doubtful) = self.0.typed()?;
-        *doubtful = true;
+        let (connection, mut doubt) = self.0.typed()?;
+        doubt.unseen();
         Ok(connection)
     }
 
@@ -62,11 +62,8 @@ impl OwnedPgTx {
     }
 
     /// Rolls back; returns when that is done.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn rollback(self) -> Result<(), StoreError> {
-        self.0.rollback().await
+    pub async fn rollback(mut self) {
+        self.0.rollback().await;
     }
 }
 

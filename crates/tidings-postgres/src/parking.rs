@@ -7,6 +7,7 @@ use tidings_core::store::{Lease, Parked, ParkedMessage, ParkedState, Settled, St
 
 use crate::error::meaning;
 use crate::rows::{column, number, recorded, wide};
+use crate::values::storable;
 
 /// Puts messages aside.
 pub(crate) async fn park(
@@ -23,7 +24,7 @@ pub(crate) async fn park(
             .bind(one.state.as_str())
             .bind(i64::from(one.attempts))
             .bind(one.due.map(Timestamp::as_microsecond))
-            .bind(&one.error)
+            .bind(storable(&one.error).into_owned())
             .bind(one.at.as_microsecond())
             .execute(&mut *connection)
             .await
@@ -90,8 +91,8 @@ async fn write_settled(
     let on = |sql: &'static str| sqlx::query(sql).bind(lease.consumer.to_string()).bind(position.0);
     let update = || on(include_str!("../queries/parked_update.sql"));
     let query = match how {
-        Settled::Handled { at, .. } => {
-            write_receipt_of_one(connection, lease, position, *at).await?;
+        Settled::Handled { at, attempts } => {
+            write_receipt_of_one(connection, lease, position, *at, *attempts).await?;
             on(include_str!("../queries/parked_delete.sql"))
         }
         Settled::Retry { due, attempts, error } => update()
@@ -99,19 +100,19 @@ async fn write_settled(
             .bind(key.map(str::to_owned))
             .bind(i64::from(*attempts))
             .bind(Some(due.as_microsecond()))
-            .bind(error.clone()),
+            .bind(storable(error).into_owned()),
         Settled::Dead { attempts, error, releases_key } => update()
             .bind(ParkedState::Dead.as_str())
             .bind(key.filter(|_| !releases_key).map(str::to_owned))
             .bind(i64::from(*attempts))
             .bind(None::<i64>)
-            .bind(error.clone()),
+            .bind(storable(error).into_owned()),
         Settled::Revive { due } => {
             on(include_str!("../queries/parked_revive.sql")).bind(due.as_microsecond())
         }
-        Settled::Discarded { at, reason } => {
-            on(include_str!("../queries/parked_discard.sql")).bind(at.as_microsecond()).bind(reason.clone())
-        }
+        Settled::Discarded { at, reason } => on(include_str!("../queries/parked_discard.sql"))
+            .bind(at.as_microsecond())
+            .bind(storable(reason).into_owned()),
     };
     query.execute(connection).await.map(|_| ()).map_err(|error| meaning("settling a parked message", error))
 }
@@ -121,6 +122,7 @@ async fn write_receipt_of_one(
     lease: &Lease,
     position: Position,
     at: Timestamp,
+    attempts: u32,
 ) -> Result<(), StoreError> {
     sqlx::query(include_str!("../queries/receipt_insert.sql"))
         .bind(&*lease.consumer)
@@ -130,6 +132,7 @@ async fn write_receipt_of_one(
         .bind(at.as_microsecond())
         .bind(None::<String>)
         .bind(None::<String>)
+        .bind(Some(i64::from(attempts)))
         .execute(connection)
         .await
         .map(|_| ())

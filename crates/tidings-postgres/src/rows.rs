@@ -32,6 +32,16 @@ pub(crate) fn number<T: TryFrom<i64>>(row: &PgRow, name: &str) -> Result<T, Stor
     T::try_from(wide).map_err(|_| foreign_row(name, &wide.to_string()))
 }
 
+/// A column of text as one of a closed set of words.
+pub(crate) fn parsed<T>(
+    row: &PgRow,
+    name: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, StoreError> {
+    let word = text(row, name)?;
+    parse(&word).ok_or_else(|| foreign_row(name, &word))
+}
+
 pub(crate) fn time(micros: i64) -> Timestamp {
     tidings_core::clock::from_stored(micros)
 }

@@ -1,16 +1,12 @@
-//! The store: connections, and transactions on them.
+//! The store: what the runtime holds.
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
-use std::str::FromStr as _;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use sqlx::PgPool;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgTransaction};
+use sqlx::{Connection as _, PgPool};
 use tidings_core::envelope::Cursor;
 use tidings_core::error::Error;
 use tidings_core::ids::MessageId;
@@ -20,118 +16,80 @@ use tidings_core::store::{
 };
 use tokio::sync::watch;
 
-use crate::error::{meaning, not_in_the_spike};
-use crate::tx::PgTx;
+use crate::connect::Target;
+use crate::error::{Sort, meaning, sort};
+use crate::fullness::Fullness;
 use crate::watch::Waiter;
-use crate::{PostgresConfig, TYPED, consumers, log, migrate, parking};
+use crate::{PostgresConfig, consumers, lives, log, migrate, outcomes, parking, retention, schema};
 
 /// A log in a PostgreSQL database.
 pub struct PostgresStore {
-    pool: PgPool,
-    config: PostgresConfig,
-    commits: watch::Sender<u64>,
+    pub(crate) pool: PgPool,
+    pub(crate) config: PostgresConfig,
+    pub(crate) fullness: Arc<Fullness>,
+    pub(crate) commits: watch::Sender<u64>,
+    /// The log's messages were counted since it was opened.
+    pub(crate) counted_again: AtomicBool,
     /// What this process holds, to give back in order.
     held: Mutex<BTreeMap<Arc<str>, Lease>>,
 }
 
 impl PostgresStore {
-    /// Connects, and makes the log's tables if they are not there.
+    /// Connects, and makes Tidings' tables or brings them up to date, if [`PostgresConfig::auto_migrate`] says so.
     ///
     /// # Errors
-    /// If the URL does not parse, the server cannot be reached, or the tables cannot be made.
+    /// [`StoreError::Unusable`] where the URL does not parse, the server cannot be reached or is too old, or lets this role
+    /// not in; [`StoreError::NewerSchema`], [`StoreError::NotMigrated`], or that the role may not make tables. Each says
+    /// what to do, and none shows the password.
     pub async fn open(config: PostgresConfig) -> Result<Self, StoreError> {
-        let mut options = PgConnectOptions::from_str(config.url.expose())
-            .map_err(|error| meaning("reading the database's URL", error))?
-            // The suites and the reasoning in cursor.rs hold for this level, whatever the server's default is.
-            .options([("default_transaction_isolation", "read committed")]);
-        if let Some(schema) = &config.schema {
-            options = options.options([("search_path", schema)]);
-        }
-        let pool = PgPoolOptions::new()
-            .max_connections(config.connections_max)
-            .acquire_timeout(Duration::from_secs(30))
-            .connect_with(options)
-            .await
-            .map_err(|error| meaning("connecting to PostgreSQL", error))?;
-        migrate::set_up(&pool, config.schema.as_deref()).await?;
-        Ok(Self { pool, config, commits: watch::Sender::new(0), held: Mutex::default() })
+        let target = Target::of(&config)?;
+        let mut connection = target.connect(config.acquire_timeout).await?;
+        schema::ready(&mut connection, &config, &target).await?;
+        // It has answered; how it takes the farewell changes nothing.
+        drop(connection.close().await);
+        let pool = target.pool(&config);
+        let fullness = Arc::default();
+        Ok(Self {
+            pool,
+            config,
+            fullness,
+            commits: watch::Sender::new(0),
+            counted_again: AtomicBool::new(false),
+            held: Mutex::default(),
+        })
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
         &self.pool
     }
 
-    /// Begins a transaction on a connection of its own, within the time the work may wait.
-    async fn begin(
+    /// Waits for the answer to a question of the store's own, but not for ever: a network that swallows packets tells
+    /// nobody. The connection is closed with the question.
+    async fn answer<T>(
         &self,
-        work: &dyn Work,
-        limits: Limits,
-        statement: &'static str,
-    ) -> Result<PgTransaction<'static>, StoreError> {
-        if !matches!(work.driver(), "native" | TYPED) {
-            return Err(StoreError::NotFound {
-                what: format!("the driver `{}` (there are `native` and `{TYPED}`)", work.driver()),
-            });
-        }
-        let started = Instant::now();
-        let begin = self.pool.begin_with(statement);
-        let begun = match limits.wait {
-            Some(wait) => tokio::time::timeout(wait, begin).await,
-            None => Ok(begin.await),
-        };
-        let begun = begun.unwrap_or(Err(sqlx::Error::PoolTimedOut));
-        begun.map_err(|error| match error {
-            sqlx::Error::PoolTimedOut => StoreError::Timeout {
-                work: work.name(),
-                waited: started.elapsed(),
-                waited_for: Some("a connection, of which all are busy".to_owned()),
-            },
-            other => meaning(format!("beginning {}", work.name()), other),
-        })
-    }
-
-    /// Runs a work against a transaction. When it fails, panics or takes too long, the transaction is rolled back.
-    async fn run(&self, work: &dyn Work, limits: Limits, tx: PgTx) -> Result<PgTx, StoreError> {
-        let running = AssertUnwindSafe(work.run(Box::new(tx))).catch_unwind();
-        let Ok(ended) = tokio::time::timeout(limits.budget, running).await else {
-            return Err(StoreError::Budget { work: work.name(), budget: limits.budget });
-        };
-        let (tx, result) = ended.map_err(|panic| {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            StoreError::Panicked { work: work.name(), message: text.to_owned() }
-        })?;
-        let tx = PgTx::take(tx)?;
-        match result {
-            Ok(()) => Ok(tx),
-            Err(error) => {
-                tx.rollback().await?;
-                Err(error)
+        what: &str,
+        question: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let within = self.config.answer_timeout;
+        match tokio::time::timeout(within + self.config.acquire_timeout, question).await {
+            Ok(answer) => answer,
+            Err(_elapsed) => {
+                let context = format!("{what}: the server has not answered within {within:?}");
+                Err(StoreError::Busy { context, source: None })
             }
         }
     }
 }
 
 impl PostgresStore {
-    /// Begins a read-write transaction on a connection of its own.
-    pub(crate) async fn begin_write(&self, work: &dyn Work, limits: Limits) -> Result<PgTx, StoreError> {
-        Ok(PgTx::new(self.begin(work, limits, "BEGIN").await?))
-    }
-
-    /// Commits, and wakes whoever waits for what was written.
-    pub(crate) async fn commit_write(&self, tx: PgTx, work: String) -> Result<(), StoreError> {
-        let appended = tx.appended;
-        tx.commit(work).await?;
-        if appended {
-            self.wake();
-        }
-        Ok(())
-    }
-
     /// Wakes everybody in this process who waits for something to be written. For transactions that this store does not see
     /// commit; without it they are found within the poll interval.
     pub fn wake(&self) {
         self.commits.send_modify(|count| *count += 1);
+    }
+
+    pub(crate) fn fullness(&self) -> &Fullness {
+        &self.fullness
     }
 
     pub(crate) fn schema(&self) -> Option<&str> {
@@ -150,15 +108,14 @@ impl Store for PostgresStore {
     }
 
     async fn transact(&self, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError> {
-        let tx = self.begin_write(work.as_ref(), limits).await?;
-        let tx = self.run(work.as_ref(), limits, tx).await?;
-        self.commit_write(tx, work.name()).await
+        if self.write(work.as_ref(), limits).await? {
+            self.commits.send_modify(|count| *count += 1);
+        }
+        Ok(())
     }
 
     async fn read(&self, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError> {
-        let statement = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        let tx = PgTx::new(self.begin(work.as_ref(), limits, statement).await?);
-        self.run(work.as_ref(), limits, tx).await?.rollback().await
+        self.look(work.as_ref(), limits).await
     }
 
     async fn migrate(
@@ -167,30 +124,34 @@ impl Store for PostgresStore {
         migrations: &[Migration],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        migrate::migrate(&self.pool, module, migrations, now).await
+        migrate::migrate(&self.pool, self.config.auto_migrate, module, migrations, now).await
     }
 
     async fn register(&self, spec: &ConsumerSpec, now: Timestamp) -> Result<(), StoreError> {
-        consumers::register(&self.pool, spec, now).await
+        self.answer("registering a consumer", lives::register(&self.pool, spec, now)).await?;
+        // It may stand before all others.
+        self.fullness.forget();
+        Ok(())
     }
 
     async fn retire(&self, consumer: &str, reason: &str, now: Timestamp) -> Result<(), StoreError> {
-        consumers::retire(&self.pool, consumer, reason, now).await
+        self.answer("retiring a consumer", lives::retire(&self.pool, consumer, reason, now)).await
     }
 
     fn own_tables(&self, _owners: &[(String, Vec<String>)]) {
-        // The spike cannot tell who touches which table; roles and grants are PostgreSQL's way to.
+        // Who touches which table only the server's parser can tell; roles and grants are PostgreSQL's way to keep them apart.
     }
 
     async fn hold(&self, consumer: &str) -> Result<Holding, StoreError> {
-        let holding = consumers::hold(&self.pool, consumer).await?;
+        let holding = self.answer("holding a consumer", consumers::hold(&self.pool, consumer)).await?;
         let lease = holding.lease.clone();
         self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.consumer.clone(), lease);
         Ok(holding)
     }
 
     async fn read_after(&self, cursor: &Cursor, filter: &Filter, limit: usize) -> Result<Batch, StoreError> {
-        log::read_after(&self.pool, self.config.reader, cursor, filter, limit).await
+        let reading = log::read_after(&self.pool, self.config.reader, cursor, filter, limit);
+        self.answer("reading the log", reading).await
     }
 
     async fn parked_keys(&self, consumer: &str) -> Result<ParkedKeys, StoreError> {
@@ -209,32 +170,36 @@ impl Store for PostgresStore {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<ParkedMessage>, StoreError> {
-        parking::due(&self.pool, consumer, now, limit).await
+        self.answer("looking for due messages", parking::due(&self.pool, consumer, now, limit)).await
     }
 
     fn watch(&self, _filter: &Filter) -> Box<dyn Watch> {
         self.waiter()
     }
 
-    async fn acknowledge_rejection(&self, _id: MessageId) -> Result<(), StoreError> {
-        Err(not_in_the_spike("rejections"))
+    async fn acknowledge_rejection(&self, id: MessageId) -> Result<(), StoreError> {
+        outcomes::acknowledge(&self.pool, id).await
     }
 
-    async fn maintain(&self, _retention: &Retention, _now: Timestamp) -> Result<Maintenance, StoreError> {
-        Err(not_in_the_spike("retention"))
+    async fn maintain(&self, retention: &Retention, now: Timestamp) -> Result<Maintenance, StoreError> {
+        retention::maintain(self, retention, now).await
     }
 
     fn is_transient(&self, error: &Error) -> bool {
         let by_store = error.find::<StoreError>().is_some_and(StoreError::is_transient);
-        let code = error.find::<sqlx::Error>().and_then(|error| error.as_database_error()?.code());
-        by_store || code.is_some_and(|code| matches!(&*code, "40001" | "40P01"))
+        let by_driver = error.find::<sqlx::Error>().map(sort);
+        by_store || matches!(by_driver, Some(Sort::Conflict | Sort::Lost | Sort::Busy))
     }
 
     fn is_store_trouble(&self, error: &Error) -> bool {
-        let by_store = error.find::<StoreError>().is_some_and(StoreError::is_trouble_of_the_store);
-        let code = error.find::<sqlx::Error>().and_then(|error| error.as_database_error()?.code());
-        // Out of disk or memory, an error of the system underneath, damaged data.
-        by_store || code.is_some_and(|code| matches!(&*code, "53100" | "53200" | "58000" | "58030" | "XX001"))
+        // What this store has classified it has looked at more closely: a query that writes is read-only, too.
+        match error.find::<StoreError>() {
+            Some(error) => error.is_trouble_of_the_store(),
+            None => matches!(
+                error.find::<sqlx::Error>().map(sort),
+                Some(Sort::Full | Sort::Io | Sort::Corrupt | Sort::ReadOnly)
+            ),
+        }
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -2,11 +2,14 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sqlx::postgres::PgTransaction;
-use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::PgTransactionManager;
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Postgres, SqlSafeStr as _};
+use sqlx_core::transaction::TransactionManager as _;
 use tidings_core::envelope::{Cursor, Envelope, Position};
 use tidings_core::store::{
     Begun, Claim, Claimed, ClaimedJob, Enqueued, JobEnd, JobLease, Lease, NewJob, OutcomeRecord, Parked,
@@ -14,43 +17,95 @@ use tidings_core::store::{
 };
 use tidings_core::value::{Row, Value};
 
-use crate::error::{meaning, not_in_the_spike};
-use crate::{consumers, log, parking, values};
+use crate::error::{Sort, is_definite, meaning, not_in_the_spike, shorten, sort};
+use crate::fullness::Fullness;
+use crate::{check_statement, consumers, log, outcomes, parking, values};
 
-/// An open transaction of the store's, as the port lends it: it can be had from a [`Tx`] by
-/// [`as_any_mut`](Tx::as_any_mut). Dropping it rolls it back.
-pub struct PgTx {
-    /// Taken out at the end: the port hands the transaction back in a box that only lends it.
-    inner: Option<PgTransaction<'static>>,
-    savepoints: u32,
+/// What the store keeps to itself about a transaction that it has lent.
+#[derive(Clone, Default)]
+pub(crate) struct Kept {
     /// A statement failed and nothing was rolled back since. PostgreSQL then answers COMMIT with a rollback and no
     /// error, so a work that swallowed the failure would be told that it committed.
     failed: bool,
-    /// Statements ran that nobody here has seen the end of; see typed.rs.
-    doubtful: bool,
+    /// Statements ran whose end nobody here has seen; see typed.rs.
+    pub(crate) doubtful: bool,
+    /// The work got in another's way, or its connection is gone: it may run again, whatever it made of that itself.
+    pub(crate) again: Option<Again>,
     pub(crate) appended: bool,
 }
 
+/// Why a work may run again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    Conflict,
+    Lost,
+}
+
+/// An open transaction of the store's, as the port lends it: it can be had from a [`Tx`] by
+/// [`as_any_mut`](Tx::as_any_mut). Dropping it closes its connection, since nobody knows what it was in the middle of; the server then
+/// rolls back.
+pub struct PgTx {
+    /// Taken out at the end: the port hands the transaction back in a box that only lends it.
+    inner: Option<PoolConnection<Postgres>>,
+    fullness: Arc<Fullness>,
+    /// Appends are accepted at the hard limit, too.
+    drains_log: bool,
+    /// Nothing may be written, by the user's own wish.
+    reads_only: bool,
+    savepoints: u32,
+    pub(crate) kept: Kept,
+}
+
+/// What a transaction is opened for.
+#[derive(Clone)]
+pub(crate) struct Purpose {
+    pub(crate) begin: String,
+    pub(crate) fullness: Arc<Fullness>,
+    pub(crate) drains_log: bool,
+    pub(crate) reads_only: bool,
+}
+
 impl PgTx {
-    pub(crate) fn new(inner: PgTransaction<'static>) -> Self {
-        Self { inner: Some(inner), savepoints: 0, failed: false, doubtful: false, appended: false }
+    /// Begins a transaction. A connection on which that fails is closed.
+    pub(crate) async fn begin(
+        mut connection: PoolConnection<Postgres>,
+        purpose: Purpose,
+    ) -> Result<Self, sqlx::Error> {
+        let begin = AssertSqlSafe(purpose.begin).into_sql_str();
+        if let Err(error) = PgTransactionManager::begin(&mut connection, Some(begin)).await {
+            connection.close_on_drop();
+            return Err(error);
+        }
+        Ok(Self {
+            inner: Some(connection),
+            fullness: purpose.fullness,
+            drains_log: purpose.drains_log,
+            reads_only: purpose.reads_only,
+            savepoints: 0,
+            kept: Kept::default(),
+        })
     }
 
     /// Takes the transaction out of its box, if it is one of this store's and was not taken before.
     pub(crate) fn take(mut boxed: Box<dyn Tx>) -> Result<Self, StoreError> {
         let tx = boxed.as_any_mut().downcast_mut::<Self>().ok_or_else(foreign)?;
-        let inner = Some(tx.inner.take().ok_or_else(foreign)?);
-        let PgTx { savepoints, failed, doubtful, appended, .. } = *tx;
-        Ok(Self { inner, savepoints, failed, doubtful, appended })
+        Ok(Self {
+            inner: Some(tx.inner.take().ok_or_else(foreign)?),
+            fullness: tx.fullness.clone(),
+            drains_log: tx.drains_log,
+            reads_only: tx.reads_only,
+            savepoints: tx.savepoints,
+            kept: tx.kept.clone(),
+        })
     }
 
     fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
         self.inner.as_deref_mut().ok_or_else(foreign)
     }
 
-    /// The connection, and the mark of doubt.
-    pub(crate) fn parts(&mut self) -> Result<(&mut PgConnection, &mut bool), StoreError> {
-        Ok((self.inner.as_deref_mut().ok_or_else(foreign)?, &mut self.doubtful))
+    /// The connection, and what is kept.
+    pub(crate) fn parts(&mut self) -> Result<(&mut PgConnection, &mut Kept), StoreError> {
+        Ok((self.inner.as_deref_mut().ok_or_else(foreign)?, &mut self.kept))
     }
 
     /// Takes note of a failure. Errors that the database has no part in leave the transaction as it was.
@@ -58,11 +113,23 @@ impl PgTx {
         let harmless = |error: &StoreError| {
             matches!(
                 error,
-                StoreError::Fenced { .. } | StoreError::NotFound { .. } | StoreError::IdempotencyKeyUsed
+                StoreError::Fenced { .. }
+                    | StoreError::NotFound { .. }
+                    | StoreError::IdempotencyKeyUsed
+                    | StoreError::LogFull { .. }
             )
         };
-        self.failed |= result.as_ref().is_err_and(|error| !harmless(error));
-        result
+        if let Err(error) = &result {
+            self.kept.failed |= !harmless(error);
+            self.kept.again = self.kept.again.or_else(|| again(error));
+        }
+        // A query that writes is to blame itself, and no other store would let it.
+        result.map_err(|error| match error {
+            StoreError::ReadOnly { source: Some(source), .. } if self.reads_only => {
+                StoreError::Sql { context: "a query may not write".to_owned(), source }
+            }
+            other => other,
+        })
     }
 
     async fn command(&mut self, sql: String) -> Result<(), StoreError> {
@@ -72,22 +139,78 @@ impl PgTx {
         self.noted(done)
     }
 
-    pub(crate) async fn commit(mut self, work: String) -> Result<(), StoreError> {
-        if self.failed {
+    /// Refuses an append while the log is full.
+    async fn room(&mut self) -> Result<(), StoreError> {
+        if self.drains_log {
+            return Ok(());
+        }
+        let fullness = self.fullness.clone();
+        fullness.check(self.connection()?).await
+    }
+
+    /// Commits. Where no answer comes, or the session is ended before it does, what became of it is not known.
+    pub(crate) async fn commit(mut self, work: String, within: Duration) -> Result<(), StoreError> {
+        if self.kept.failed {
+            self.rollback().await;
             let context = format!("a statement of {work} failed, and the work went on as if it had not");
             return Err(StoreError::TransactionLost { context, source: None });
         }
-        self.check_doubtful(&work).await?;
-        match self.inner.ok_or_else(foreign)?.commit().await {
-            Ok(()) => Ok(()),
+        if let Err(error) = self.check_doubtful(&work).await {
+            self.rollback().await;
+            return Err(error);
+        }
+        let committed = tokio::time::timeout(within, PgTransactionManager::commit(self.connection()?)).await;
+        match committed {
+            Ok(Ok(())) => {
+                self.inner = None;
+                Ok(())
+            }
+            Ok(Err(error)) if is_definite(&error) => {
+                // The server has done so already. The driver does not know.
+                self.rollback().await;
+                Err(meaning(format!("committing {work}"), error))
+            }
             // The connection broke after COMMIT was sent: whether it arrived is anybody's guess.
-            Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) => Err(StoreError::Unknown { work }),
-            Err(error) => Err(meaning(format!("committing {work}"), error)),
+            Ok(Err(error)) => {
+                tracing::warn!(work, error = %error, "the connection was lost during a commit");
+                Err(StoreError::Unknown { work })
+            }
+            Err(_elapsed) => Err(StoreError::Unknown { work }),
         }
     }
 
-    pub(crate) async fn rollback(self) -> Result<(), StoreError> {
-        self.inner.ok_or_else(foreign)?.rollback().await.map_err(|error| meaning("rolling back", error))
+    /// Rolls back, and gives the connection to the next. Where that fails it is closed, which undoes as much.
+    pub(crate) async fn rollback(&mut self) {
+        const ROLLBACK_WAIT: Duration = Duration::from_secs(2);
+        let Ok(connection) = self.connection() else { return };
+        let rolled_back =
+            tokio::time::timeout(ROLLBACK_WAIT, PgTransactionManager::rollback(connection)).await;
+        if let Ok(Ok(())) = rolled_back {
+            self.inner = None;
+        }
+    }
+}
+
+impl Drop for PgTx {
+    fn drop(&mut self) {
+        if let Some(connection) = &mut self.inner {
+            connection.close_on_drop();
+        }
+    }
+}
+
+/// Whether an error of this store says that the work may run again.
+fn again(error: &StoreError) -> Option<Again> {
+    let StoreError::Busy { source: Some(source), .. } = error else { return None };
+    again_of(source.downcast_ref()?)
+}
+
+/// The same of an error of the driver's.
+pub(crate) fn again_of(error: &sqlx::Error) -> Option<Again> {
+    match sort(error) {
+        Sort::Conflict => Some(Again::Conflict),
+        Sort::Lost => Some(Again::Lost),
+        _ => None,
     }
 }
 
@@ -99,9 +222,15 @@ fn foreign() -> StoreError {
 #[async_trait]
 impl Tx for PgTx {
     async fn append(&mut self, messages: &[Envelope]) -> Result<(), StoreError> {
-        self.appended = true;
-        let done = log::append(self.connection()?, messages).await;
-        self.noted(done)
+        let done = async {
+            self.room().await?;
+            log::append(self.connection()?, messages).await
+        };
+        let done = done.await;
+        let newest = self.noted(done)?;
+        self.kept.appended = true;
+        self.fullness.appended(newest);
+        Ok(())
     }
 
     async fn advance(
@@ -142,8 +271,23 @@ impl Tx for PgTx {
         self.noted(done)
     }
 
-    async fn record_outcome(&mut self, _outcome: &OutcomeRecord) -> Result<(), StoreError> {
-        Err(not_in_the_spike("outcomes of commands"))
+    async fn record_outcome(&mut self, outcome: &OutcomeRecord) -> Result<(), StoreError> {
+        let done = outcomes::record(self.connection()?, outcome).await;
+        self.noted(done)
+    }
+
+    async fn conclude(&mut self, messages: &[Envelope], outcome: &OutcomeRecord) -> Result<(), StoreError> {
+        let done = async {
+            if !messages.is_empty() {
+                self.room().await?;
+            }
+            outcomes::conclude(self.connection()?, messages, outcome).await
+        };
+        let done = done.await;
+        let newest = self.noted(done)?;
+        self.kept.appended |= !messages.is_empty();
+        self.fullness.appended(newest);
+        Ok(())
     }
 
     async fn enqueue(&mut self, _jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
@@ -186,9 +330,10 @@ impl Tx for PgTx {
         sql: &str,
         params: &[Value],
     ) -> Result<u64, StoreError> {
+        check_statement(scope.module, sql)?;
         let done = values::query(sql, params).execute(self.connection()?).await;
         let done = done.map(|done| done.rows_affected());
-        self.noted(done.map_err(|error| meaning(format!("module `{}`: {sql}", scope.module), error)))
+        self.noted(done.map_err(|error| values::failed(scope.module, sql, params, error)))
     }
 
     async fn fetch(
@@ -197,10 +342,14 @@ impl Tx for PgTx {
         sql: &str,
         params: &[Value],
     ) -> Result<Vec<Row>, StoreError> {
-        let context = || format!("module `{}`: {sql}", scope.module);
+        check_statement(scope.module, sql)?;
         let rows = values::query(sql, params).fetch_all(self.connection()?).await;
-        let rows = self.noted(rows.map_err(|error| meaning(context(), error)))?;
-        values::rows(&rows).map_err(|error| meaning(context(), error))
+        let rows = self.noted(rows.map_err(|error| values::failed(scope.module, sql, params, error)))?;
+        // Not noted: the statement has succeeded, and the transaction is as good as before.
+        values::rows(&rows).map_err(|source| StoreError::Sql {
+            context: format!("module `{}`: {}", scope.module, shorten(sql)),
+            source: source.into(),
+        })
     }
 
     async fn savepoint(&mut self) -> Result<Savepoint, StoreError> {
@@ -212,7 +361,7 @@ impl Tx for PgTx {
 
     async fn rollback_to(&mut self, Savepoint(number): Savepoint) -> Result<(), StoreError> {
         self.command(format!("ROLLBACK TO SAVEPOINT tidings_{number}")).await?;
-        self.failed = false;
+        self.kept.failed = false;
         self.command(format!("RELEASE SAVEPOINT tidings_{number}")).await
     }
 
@@ -223,8 +372,8 @@ impl Tx for PgTx {
     async fn undo(&mut self) -> Result<(), StoreError> {
         // The transaction is this work's alone, so all of it can go; a failed one is mended by that, too.
         self.command("ROLLBACK AND CHAIN".to_owned()).await?;
-        self.failed = false;
-        self.appended = false;
+        self.kept.failed = false;
+        self.kept.appended = false;
         Ok(())
     }
 

@@ -72,6 +72,17 @@ impl SqliteInspector {
         Ok(inspector)
     }
 
+    /// Asks one question of a file whose schema may be any version's.
+    pub(crate) async fn look_at_any<T: Send + 'static>(
+        path: &Path,
+        what: &'static str,
+        ask: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let named = path.to_owned();
+        let answering = move || File::resolve(named)?.answer(what, |_| Ok(()), ask);
+        tokio::task::spawn_blocking(answering).await.map_err(thread_error)?
+    }
+
     /// The file, through all symbolic links.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -85,7 +96,9 @@ impl SqliteInspector {
         ask: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let file = self.file.clone();
-        tokio::task::spawn_blocking(move || file.answer(what, ask)).await.map_err(thread_error)?
+        tokio::task::spawn_blocking(move || file.answer(what, schema::check, ask))
+            .await
+            .map_err(thread_error)?
     }
 
     /// As [`ask`](Self::ask): here nobody's question is in the way of another's.
@@ -112,13 +125,15 @@ impl File {
     fn answer<T>(
         &self,
         what: &'static str,
+        check: impl Fn(&Connection) -> Result<(), schema::Problem>,
         ask: impl Fn(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         let mut tries = 0;
         loop {
             tries += 1;
             let access = Access::to(self)?;
-            let answered = access.open(self).and_then(|connection| self.answer_on(&connection, what, &ask));
+            let answered =
+                access.open(self).and_then(|connection| self.answer_on(&connection, what, &check, &ask));
             if access.still_holds(self) || tries == TRIES_MAX {
                 return answered;
             }
@@ -129,6 +144,7 @@ impl File {
         &self,
         connection: &Connection,
         what: &'static str,
+        check: impl Fn(&Connection) -> Result<(), schema::Problem>,
         ask: impl Fn(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         let begun = Instant::now();
@@ -140,7 +156,7 @@ impl File {
             connection.execute_batch("BEGIN")
         };
         set_up().map_err(|source| explain(&self.named, source))?;
-        schema::check(connection).map_err(|problem| problem.named(&self.named))?;
+        check(connection).map_err(|problem| problem.named(&self.named))?;
         ask(connection).map_err(|source| {
             let context = match is_over() {
                 true => format!("{what} took longer than {QUESTION_BUDGET:?}"),

@@ -22,7 +22,7 @@ const STEPS: [Step; 2] = [
 ];
 
 /// The version that this program knows.
-const KNOWN: i64 = STEPS[STEPS.len() - 1].version;
+pub(crate) const KNOWN: i64 = STEPS[STEPS.len() - 1].version;
 
 /// Why the schema is not, or could not be made, the one that this program knows.
 pub(crate) enum Problem {
@@ -79,8 +79,13 @@ pub(crate) fn check(connection: &Connection) -> Result<(), Problem> {
     }
 }
 
+/// The steps that this program knows beyond a version, by number and name.
+pub(crate) fn steps_after(version: i64) -> impl Iterator<Item = (i64, &'static str)> {
+    STEPS.iter().filter(move |step| step.version > version).map(|step| (step.version, step.name))
+}
+
 /// The newest step applied; 0 in a database without our tables.
-fn version(connection: &Connection) -> rusqlite::Result<i64> {
+pub(crate) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     let sql = include_str!("../queries/schema_exists.sql");
     if connection.query_row(sql, [], |_| Ok(())).optional()?.is_none() {
         return Ok(0);

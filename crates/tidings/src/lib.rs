@@ -90,6 +90,8 @@ pub use tidings_macros::{Command, Job, Query, Reads, contracts, migrations};
 pub mod __private {
     pub use crate::contracts::finite::{Finite, finite};
     pub use crate::contracts::valid::assert_contracts_are_valid;
+    #[cfg(feature = "postgres")]
+    pub use crate::postgres::settings as postgres_settings;
     pub use tidings_core as core;
     pub use {jiff, serde, serde_json, uuid};
 }

@@ -1,5 +1,6 @@
 //! One file per noun.
 
+pub(crate) mod db;
 pub(crate) mod flow;
 pub(crate) mod generate;
 pub(crate) mod schema;

@@ -167,6 +167,31 @@ pub enum StoreError {
         /// The version this program knows.
         known: i64,
     },
+    /// The database server cannot be used: it is not there, lets nobody in, or is not what is needed.
+    #[error("cannot use {what}: {problem}")]
+    Unusable {
+        /// The database, without its password.
+        what: String,
+        /// What is wrong, and what to do.
+        problem: String,
+        /// The driver's error.
+        #[source]
+        source: Option<Source>,
+    },
+    /// The database's own schema is older than this program, which was told not to bring it up to date.
+    #[error(
+        "the tables of Tidings in {what} are at version {found}, and this program needs {known}: {remedy}"
+    )]
+    NotMigrated {
+        /// The database and its schema.
+        what: String,
+        /// The version found; 0 where there are no tables.
+        found: i64,
+        /// The version this program needs.
+        known: i64,
+        /// What to do.
+        remedy: String,
+    },
     /// A module's migration cannot be applied.
     #[error("migration {version} (`{name}`) of module `{module}`: {problem}")]
     Migration {

@@ -24,6 +24,12 @@ pub trait Work: Send + Sync + 'static {
         false
     }
 
+    /// Whether code of an application's modules may run in it. What is the runtime's own keeps to the isolation level that
+    /// it is written for, whatever the application has chosen for its handlers.
+    fn runs_handlers(&self) -> bool {
+        true
+    }
+
     /// Runs against `tx` and hands it back. On `Err` what it wrote is undone.
     ///
     /// May be called more than once: when a transaction that was shared with other work is lost, each of its works is

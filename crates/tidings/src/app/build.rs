@@ -144,15 +144,18 @@ impl AppBuilder {
     }
 }
 
-/// How typed statements are checked against the module's tables: the store knows, whoever has opened it.
-#[cfg(feature = "sqlite")]
+/// How typed statements are checked before they run: the store knows, whoever has opened it.
+#[cfg_attr(not(feature = "sqlx"), allow(unused_variables, reason = "there are no typed statements"))]
 fn check_tables(store: &Arc<dyn Store>) -> Option<CheckTables> {
-    let guard = store.as_any().downcast_ref::<tidings_sqlite::SqliteStore>()?.clone();
-    Some(Box::new(move |module: &str, sql: &str| guard.check_tables(module, sql)))
-}
-
-#[cfg(not(feature = "sqlite"))]
-fn check_tables(_store: &Arc<dyn Store>) -> Option<CheckTables> {
+    #[cfg(feature = "sqlite")]
+    if let Some(guard) = store.as_any().downcast_ref::<tidings_sqlite::SqliteStore>() {
+        let guard = guard.clone();
+        return Some(Box::new(move |module: &str, sql: &str| guard.check_tables(module, sql)));
+    }
+    #[cfg(feature = "postgres")]
+    if store.as_any().is::<tidings_postgres::PostgresStore>() {
+        return Some(Box::new(tidings_postgres::check_statement));
+    }
     None
 }
 

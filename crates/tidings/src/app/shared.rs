@@ -21,7 +21,7 @@ use crate::jobs::JobBook;
 use crate::module::ModuleFacts;
 use crate::underway::Underway;
 
-/// Says whether a module may run a statement, on stores that can tell.
+/// Says whether a module may run a statement, as far as its store can tell.
 pub(crate) type CheckTables = Box<dyn Fn(&str, &str) -> std::result::Result<(), StoreError> + Send + Sync>;
 
 pub(crate) struct Shared {

@@ -21,7 +21,7 @@ pub struct StoreConfig {
     pub poll_ms: u64,
     pub notify: bool,
     pub auto_migrate: bool,
-    pub statement_cache: usize,
+    pub behind_pooler: bool,
 }
 
 /// How durable a commit is.
@@ -42,6 +42,9 @@ pub enum Synchronous {
 pub enum Isolation {
     /// Each statement sees what was committed before it. Rows that two handlers change are changed one after the other.
     ReadCommitted,
+    /// The whole transaction sees what was committed before its first statement. Of two that change the same row the second
+    /// runs again.
+    RepeatableRead,
     /// As if the handlers had run one after the other; one that cannot be so runs again.
     Serializable,
 }
@@ -59,7 +62,7 @@ pub enum StorePlace<'c> {
 const OF_SQLITE: &[&str] = &["synchronous", "queue_max", "guard_tables"];
 /// Settings that only the PostgreSQL store has.
 const OF_POSTGRES: &[&str] =
-    &["schema", "connections_max", "isolation", "poll_ms", "notify", "auto_migrate", "statement_cache"];
+    &["schema", "connections_max", "isolation", "poll_ms", "notify", "auto_migrate", "behind_pooler"];
 
 impl<'c> StorePlace<'c> {
     pub(super) fn of(path: &'c Path, url: &'c StoreUrl) -> Result<Self, String> {
@@ -134,7 +137,7 @@ impl StoreConfig {
             ("poll_ms", self.poll_ms != default.poll_ms),
             ("notify", self.notify != default.notify),
             ("auto_migrate", self.auto_migrate != default.auto_migrate),
-            ("statement_cache", self.statement_cache != default.statement_cache),
+            ("behind_pooler", self.behind_pooler != default.behind_pooler),
         ];
         let idle = differing.into_iter().filter(|(name, differs)| *differs && place.has_no(name).is_some());
         idle.map(|(name, _)| name).collect()

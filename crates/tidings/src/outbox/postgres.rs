@@ -42,6 +42,7 @@ impl OwnedTx<Postgres> for OwnedPgTx {
     }
 
     async fn rollback(self) -> Result<(), StoreError> {
-        self.rollback().await
+        self.rollback().await;
+        Ok(())
     }
 }

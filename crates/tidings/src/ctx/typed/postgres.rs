@@ -4,8 +4,9 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sqlx::Postgres;
 use tidings_core::store::Tx;
-use tidings_postgres::{OwnedPgTx, PgTx};
+use tidings_postgres::{Doubt, OwnedPgTx, PgTx};
 
+use super::watched::Doubts;
 use super::{Borrowed, Driver, TypedDriver, pass_on, wrong_store};
 
 impl Driver for Postgres {
@@ -20,12 +21,22 @@ impl TypedDriver for Postgres {
     fn borrow(tx: &mut dyn Tx) -> BoxFuture<'_, Result<Borrowed<'_, Self>, sqlx::Error>> {
         async move {
             let tx = tx.as_any_mut().downcast_mut::<PgTx>().ok_or_else(wrong_store::<Self>)?;
-            let (connection, doubtful) =
+            let (connection, doubt) =
                 tx.typed().map_err(|error| sqlx::Error::Configuration(Box::new(error)))?;
-            Ok(Borrowed::new(connection, Some(doubtful)))
+            Ok(Borrowed::new(connection, Some(Box::new(doubt))))
         }
         .boxed()
     }
 
     pass_on!(Postgres);
+}
+
+impl Doubts for Doubt<'_> {
+    fn failed(&mut self, error: &sqlx::Error) {
+        self.failed(error);
+    }
+
+    fn unseen(&mut self) {
+        self.unseen();
+    }
 }

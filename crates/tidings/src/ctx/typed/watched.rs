@@ -17,17 +17,23 @@ pub(crate) struct Borrowed<'c, DB: Database> {
     mark: Mark<'c>,
 }
 
-/// Where the store wants to be told that its transaction may have failed, if it wants to.
-pub(crate) struct Mark<'c>(Option<&'c mut bool>);
+/// Whom to tell what became of a statement, if anybody wants to know.
+pub(crate) struct Mark<'c>(Option<Box<dyn Doubts + 'c>>);
+
+/// A store that wants to know.
+pub(super) trait Doubts: Send {
+    fn failed(&mut self, error: &sqlx::Error);
+    fn unseen(&mut self);
+}
 
 impl<'c, DB: Database> Borrowed<'c, DB> {
-    pub(super) fn new(connection: &'c mut DB::Connection, doubtful: Option<&'c mut bool>) -> Self {
-        Self { connection, mark: Mark(doubtful) }
+    pub(super) fn new(connection: &'c mut DB::Connection, doubts: Option<Box<dyn Doubts + 'c>>) -> Self {
+        Self { connection, mark: Mark(doubts) }
     }
 
     /// For statements of which nobody sees what becomes of them.
     pub(super) fn given_out(mut self) -> &'c mut DB::Connection {
-        self.mark.set();
+        self.mark.unseen();
         self.connection
     }
 
@@ -37,49 +43,52 @@ impl<'c, DB: Database> Borrowed<'c, DB> {
 }
 
 impl<'c> Mark<'c> {
-    fn set(&mut self) {
-        if let Some(doubtful) = &mut self.0 {
-            **doubtful = true;
+    fn failed(&mut self, error: &sqlx::Error) {
+        if let Some(doubts) = &mut self.0 {
+            doubts.failed(error);
         }
     }
 
-    pub(super) fn unless_ok<T, E>(mut self, result: Result<T, E>) -> Result<T, E> {
-        if result.is_err() {
-            self.set();
+    fn unseen(&mut self) {
+        if let Some(doubts) = &mut self.0 {
+            doubts.unseen();
         }
-        result
     }
 
-    pub(super) fn stream<T, E>(self, stream: BoxStream<'c, Result<T, E>>) -> Watched<'c, T, E> {
+    pub(super) fn unless_ok<T>(mut self, result: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        result.inspect_err(|error| self.failed(error))
+    }
+
+    pub(super) fn stream<T>(self, stream: BoxStream<'c, Result<T, sqlx::Error>>) -> Watched<'c, T> {
         Watched { stream, mark: self, ended: false }
     }
 }
 
 /// Results of a statement; what is dropped before its end may have failed.
-pub(super) struct Watched<'c, T, E> {
-    stream: BoxStream<'c, Result<T, E>>,
+pub(super) struct Watched<'c, T> {
+    stream: BoxStream<'c, Result<T, sqlx::Error>>,
     mark: Mark<'c>,
     ended: bool,
 }
 
-impl<T, E> Stream for Watched<'_, T, E> {
-    type Item = Result<T, E>;
+impl<T> Stream for Watched<'_, T> {
+    type Item = Result<T, sqlx::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let polled = self.stream.as_mut().poll_next(cx);
         match &polled {
             Poll::Ready(None) => self.ended = true,
-            Poll::Ready(Some(Err(_))) => self.mark.set(),
+            Poll::Ready(Some(Err(error))) => self.mark.failed(error),
             Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
         }
         polled
     }
 }
 
-impl<T, E> Drop for Watched<'_, T, E> {
+impl<T> Drop for Watched<'_, T> {
     fn drop(&mut self) {
         if !self.ended {
-            self.mark.set();
+            self.mark.unseen();
         }
     }
 }

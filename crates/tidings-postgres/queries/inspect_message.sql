@@ -1,0 +1,1 @@
+SELECT * FROM tidings_log WHERE id = $1

@@ -1,0 +1,1 @@
+UPDATE tidings_runtime SET removed = removed + $1

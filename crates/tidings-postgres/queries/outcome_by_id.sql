@@ -1,0 +1,3 @@
+SELECT id, command, correlation_id, causation_id, caller, key, payload_hash, status, body, at, expires, unhandled
+FROM tidings_outcomes
+WHERE id = $1

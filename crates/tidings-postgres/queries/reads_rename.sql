@@ -1,0 +1,1 @@
+UPDATE tidings_reads SET consumer = $2 WHERE consumer = $1

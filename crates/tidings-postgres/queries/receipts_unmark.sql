@@ -1,0 +1,1 @@
+UPDATE tidings_runtime SET mark = NULL, mark_xid = NULL

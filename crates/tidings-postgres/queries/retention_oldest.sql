@@ -1,0 +1,1 @@
+SELECT position, time FROM tidings_log ORDER BY position LIMIT 1

@@ -1,0 +1,192 @@
+//! Connections: how they are made, and what keeps them from being made.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection, PgPool, Row as _};
+use tidings_core::store::StoreError;
+
+use crate::PostgresConfig;
+use crate::error::meaning;
+
+/// The oldest server that has all that is used: `xid8` and its snapshots came with 13, what else with 14.
+const VERSION_MIN: i32 = 140_000;
+
+/// A connection that was idle for longer is asked whether it still answers, before a work depends on it.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
+/// How to connect, and what to call it in errors.
+#[derive(Clone)]
+pub(crate) struct Target {
+    options: PgConnectOptions,
+    schema: Option<String>,
+    behind_pooler: bool,
+    /// The server and the database, without the password.
+    pub(crate) what: String,
+}
+
+impl Target {
+    pub(crate) fn of(config: &PostgresConfig) -> Result<Self, StoreError> {
+        let mut options = PgConnectOptions::from_str(config.url.expose()).map_err(bad_url)?;
+        if options.get_application_name().is_none() {
+            options = options.application_name(&config.application_name);
+        }
+        let database = options.get_database().unwrap_or_else(|| options.get_username());
+        let what = format!(
+            "PostgreSQL at {}@{}:{}/{database}",
+            options.get_username(),
+            options.get_host(),
+            options.get_port()
+        );
+        if config.behind_pooler {
+            options = options.statement_cache_capacity(0).extra_float_digits(None);
+        } else {
+            let idle = config.idle_in_transaction_max.as_millis();
+            options = options.options([("idle_in_transaction_session_timeout", idle.to_string())]);
+            if let Some(schema) = &config.schema {
+                options = options.options([("search_path", quoted(schema))]);
+            }
+        }
+        Ok(Self { options, schema: config.schema.clone(), behind_pooler: config.behind_pooler, what })
+    }
+
+    /// Where the tables are, for errors.
+    pub(crate) fn with_schema(&self) -> String {
+        match &self.schema {
+            Some(schema) => format!("schema `{schema}` of {}", self.what),
+            None => self.what.clone(),
+        }
+    }
+
+    /// Makes one connection, and looks at who answers. The pool would hide why it cannot.
+    pub(crate) async fn connect(&self, within: Duration) -> Result<PgConnection, StoreError> {
+        let connecting = PgConnection::connect_with(&self.options);
+        let mut connection = match tokio::time::timeout(within, connecting).await {
+            Ok(connected) => connected.map_err(|error| self.refused(error))?,
+            Err(_) => {
+                let problem =
+                    format!("it has not answered within {within:?}: see to the address and the network");
+                return Err(self.unusable(problem, None));
+            }
+        };
+        self.check(&mut connection).await?;
+        Ok(connection)
+    }
+
+    async fn check(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        let row = sqlx::query(include_str!("../queries/server.sql"))
+            .persistent(false)
+            .fetch_one(connection)
+            .await
+            .map_err(|error| meaning(format!("asking {} what it is", self.what), error))?;
+        let read = |error| meaning(format!("asking {} what it is", self.what), error);
+        let version: i32 = row.try_get("version").map_err(read)?;
+        let encoding: String = row.try_get("encoding").map_err(read)?;
+        let schema: Option<String> = row.try_get("schema").map_err(read)?;
+        if version < VERSION_MIN {
+            let problem = format!("it is version {}, and 14 or later is needed", version / 10_000);
+            return Err(self.unusable(problem, None));
+        }
+        if encoding != "UTF8" {
+            let problem = format!(
+                "the database's encoding is {encoding}: make one with `CREATE DATABASE .. ENCODING 'UTF8' TEMPLATE template0`"
+            );
+            return Err(self.unusable(problem, None));
+        }
+        match &self.schema {
+            Some(wanted) if self.behind_pooler && schema.as_ref() != Some(wanted) => {
+                let problem = format!(
+                    "behind a pooler the search path must be the role's own, and it is not `{wanted}`: run `ALTER ROLE {} SET \
+                     search_path = {}` (and `CREATE SCHEMA` before, if it is missing)",
+                    self.options.get_username(),
+                    quoted(wanted)
+                );
+                Err(self.unusable(problem, None))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Why the server did not let us in, and what to do.
+    fn refused(&self, error: sqlx::Error) -> StoreError {
+        let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
+        let user = self.options.get_username();
+        let problem = match (&error, code.as_str()) {
+            (_, "28P01") => format!(
+                "the password of role `{user}` is wrong or missing; check the URL, PGPASSWORD or .pgpass"
+            ),
+            (_, "28000") => format!(
+                "role `{user}` may not log in from here; check the role, and pg_hba.conf on the server"
+            ),
+            (_, "3D000") => {
+                "the database does not exist; make it with `createdb`, or correct the URL".to_owned()
+            }
+            (_, "42501") => {
+                format!("role `{user}` may not connect to the database; `GRANT CONNECT ON DATABASE` to it")
+            }
+            (_, "53300") => {
+                "it has no connection left; raise its `max_connections`, or lower `connections_max` here"
+                    .to_owned()
+            }
+            (_, "57P03") => "it is starting up or shutting down; try again in a moment".to_owned(),
+            (sqlx::Error::Io(io), _) if io.kind() == std::io::ErrorKind::ConnectionRefused => {
+                "nobody listens there; start the server, or correct host and port in the URL".to_owned()
+            }
+            (sqlx::Error::Io(_), _) => {
+                "it cannot be reached; check host and port in the URL, and the network".to_owned()
+            }
+            (sqlx::Error::Tls(_), _) => {
+                "no secure connection could be made; see `sslmode` in the URL".to_owned()
+            }
+            (sqlx::Error::Protocol(_), _) => {
+                "what answers there does not speak PostgreSQL's language; check the port in the URL"
+                    .to_owned()
+            }
+            _ => "it did not accept the connection".to_owned(),
+        };
+        self.unusable(problem, Some(error))
+    }
+
+    fn unusable(&self, problem: String, error: Option<sqlx::Error>) -> StoreError {
+        StoreError::Unusable { what: self.what.clone(), problem, source: error.map(Into::into) }
+    }
+
+    /// A pool that makes its connections when they are wanted.
+    pub(crate) fn pool(&self, config: &PostgresConfig) -> PgPool {
+        PgPoolOptions::new()
+            .max_connections(config.connections_max)
+            .acquire_timeout(config.acquire_timeout)
+            // A round trip before each use is too much for a connection that has just answered.
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for < TRUSTED_FOR {
+                        return Ok(true);
+                    }
+                    Ok(matches!(tokio::time::timeout(TRUSTED_FOR, connection.ping()).await, Ok(Ok(()))))
+                })
+            })
+            .connect_lazy_with(self.options.clone())
+    }
+}
+
+/// The URL is not shown: what is wrong with it may be that the password has an unescaped character.
+fn bad_url(error: sqlx::Error) -> StoreError {
+    StoreError::Unusable {
+        what: "the database's URL".to_owned(),
+        problem: "it does not parse; it is written `postgres://user:password@host:port/database`, and special characters \
+                  of the password are percent-encoded"
+            .to_owned(),
+        source: match error {
+            // A parse error names what is wrong, and quotes nothing.
+            sqlx::Error::Configuration(error) => Some(error.to_string().into()),
+            _ => None,
+        },
+    }
+}
+
+/// An identifier as SQL writes it.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
