@@ -24,6 +24,10 @@ pub(crate) async fn set_up(pool: &PgPool, schema: Option<&str>) -> Result<(), St
     if !there.and_then(|row| row.try_get::<bool, _>(0)).map_err(failed)? {
         tx.execute(sqlx::raw_sql(include_str!("../migrations/0001_log.sql"))).await.map_err(failed)?;
     }
+    let there = sqlx::query("SELECT to_regclass('tidings_jobs') IS NOT NULL").fetch_one(&mut *tx).await;
+    if !there.and_then(|row| row.try_get::<bool, _>(0)).map_err(failed)? {
+        tx.execute(sqlx::raw_sql(crate::jobs::schema::SQL)).await.map_err(failed)?;
+    }
     tx.commit().await.map_err(failed)
 }
 

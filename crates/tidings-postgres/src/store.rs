@@ -15,12 +15,13 @@ use tidings_core::envelope::Cursor;
 use tidings_core::error::Error;
 use tidings_core::ids::MessageId;
 use tidings_core::store::{
-    Batch, ConsumerSpec, Filter, Holding, Lease, Limits, Maintenance, Migration, ParkedKeys, ParkedMessage,
+    Batch, Claim, Claimed, ConsumerSpec, Filter, Holding, JobEnd, JobLease, Lease, Limits, Maintenance, Migration, ParkedKeys, ParkedMessage,
     Retention, Store, StoreError, Watch, Work,
 };
 use tokio::sync::watch;
 
 use crate::error::{meaning, not_in_the_spike};
+use crate::jobs::Jobs;
 use crate::tx::PgTx;
 use crate::watch::Waiter;
 use crate::{PostgresConfig, consumers, log, migrate, parking};
@@ -32,6 +33,7 @@ pub struct PostgresStore {
     commits: watch::Sender<u64>,
     /// What this process holds, to give back in order.
     held: Mutex<BTreeMap<Arc<str>, Lease>>,
+    jobs: Arc<Jobs>,
 }
 
 impl PostgresStore {
@@ -54,11 +56,19 @@ impl PostgresStore {
             .await
             .map_err(|error| meaning("connecting to PostgreSQL", error))?;
         migrate::set_up(&pool, config.schema.as_deref()).await?;
-        Ok(Self { pool, config, commits: watch::Sender::new(0), held: Mutex::default() })
+        Ok(Self { pool, config, commits: watch::Sender::new(0), held: Mutex::default(), jobs: Arc::default() })
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    pub(crate) fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    pub(crate) fn poll_interval(&self) -> Duration {
+        self.config.poll_interval
     }
 
     /// Begins a transaction on a connection of its own, within the time the work may wait.
@@ -123,19 +133,29 @@ impl Store for PostgresStore {
     }
 
     async fn transact(&self, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError> {
-        let tx = PgTx::new(self.begin(work.as_ref(), limits, "BEGIN").await?);
-        let tx = self.run(work.as_ref(), limits, tx).await?;
-        let appended = tx.appended;
+        let tx = PgTx::new(self.begin(work.as_ref(), limits, "BEGIN").await?, self.jobs.clone());
+        let mut tx = self.run(work.as_ref(), limits, tx).await?;
+        let (appended, queues) = (tx.appended, std::mem::take(&mut tx.queues));
         tx.commit(work.name()).await?;
         if appended {
             self.commits.send_modify(|count| *count += 1);
         }
+        self.jobs.watchers.wake(queues.iter().map(|queue| &**queue));
         Ok(())
+    }
+
+    async fn end_and_claim(
+        &self,
+        ends: &[(JobLease, JobEnd)],
+        at: Timestamp,
+        claim: Option<&Claim<'_>>,
+    ) -> Result<(Vec<bool>, Claimed), StoreError> {
+        self.end_and_claim_at_once(ends, at, claim).await
     }
 
     async fn read(&self, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError> {
         let statement = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        let tx = PgTx::new(self.begin(work.as_ref(), limits, statement).await?);
+        let tx = PgTx::new(self.begin(work.as_ref(), limits, statement).await?, self.jobs.clone());
         self.run(work.as_ref(), limits, tx).await?.rollback().await
     }
 
@@ -198,8 +218,9 @@ impl Store for PostgresStore {
         Err(not_in_the_spike("rejections"))
     }
 
-    async fn maintain(&self, _retention: &Retention, _now: Timestamp) -> Result<Maintenance, StoreError> {
-        Err(not_in_the_spike("retention"))
+    async fn maintain(&self, retention: &Retention, now: Timestamp) -> Result<Maintenance, StoreError> {
+        let jobs_deleted = crate::jobs::delete_ended(&self.pool, retention, now).await?;
+        Ok(Maintenance { jobs_deleted, ..Maintenance::default() })
     }
 
     fn is_transient(&self, error: &Error) -> bool {

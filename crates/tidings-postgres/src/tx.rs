@@ -15,7 +15,7 @@ use tidings_core::store::{
 use tidings_core::value::{Row, Value};
 
 use crate::error::{meaning, not_in_the_spike};
-use crate::{consumers, log, parking, values};
+use crate::{consumers, jobs, log, parking, values};
 
 /// An open transaction. Dropping it rolls it back.
 pub(crate) struct PgTx {
@@ -26,18 +26,29 @@ pub(crate) struct PgTx {
     /// error, so a work that swallowed the failure would be told that it committed.
     failed: bool,
     pub(crate) appended: bool,
+    /// Queues that may have something to claim once the transaction has committed.
+    pub(crate) queues: Vec<Arc<str>>,
+    in_memory: Arc<jobs::Jobs>,
 }
 
 impl PgTx {
-    pub(crate) fn new(inner: PgTransaction<'static>) -> Self {
-        Self { inner: Some(inner), savepoints: 0, failed: false, appended: false }
+    pub(crate) fn new(inner: PgTransaction<'static>, in_memory: Arc<jobs::Jobs>) -> Self {
+        let queues = Vec::new();
+        Self { inner: Some(inner), savepoints: 0, failed: false, appended: false, queues, in_memory }
     }
 
     /// Takes the transaction out of its box, if it is one of this store's and was not taken before.
     pub(crate) fn take(mut boxed: Box<dyn Tx>) -> Result<Self, StoreError> {
         let tx = boxed.as_any_mut().downcast_mut::<Self>().ok_or_else(foreign)?;
         let inner = Some(tx.inner.take().ok_or_else(foreign)?);
-        Ok(Self { inner, savepoints: tx.savepoints, failed: tx.failed, appended: tx.appended })
+        Ok(Self {
+            inner,
+            savepoints: tx.savepoints,
+            failed: tx.failed,
+            appended: tx.appended,
+            queues: std::mem::take(&mut tx.queues),
+            in_memory: tx.in_memory.clone(),
+        })
     }
 
     fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
@@ -136,38 +147,48 @@ impl Tx for PgTx {
         Err(not_in_the_spike("outcomes of commands"))
     }
 
-    async fn enqueue(&mut self, _jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
-        Err(not_in_the_spike("jobs"))
+    async fn enqueue(&mut self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
+        let done = jobs::enqueue(self.connection()?, jobs).await;
+        self.queues.extend(jobs::queues_of(jobs));
+        self.noted(done)
     }
 
-    async fn claim_jobs(&mut self, _claim: &Claim<'_>) -> Result<Claimed, StoreError> {
-        Err(not_in_the_spike("jobs"))
+    async fn claim_jobs(&mut self, claim: &Claim<'_>) -> Result<Claimed, StoreError> {
+        let in_memory = self.in_memory.clone();
+        let done = jobs::claim_jobs(self.connection()?, &in_memory.sweeps, claim).await;
+        self.noted(done)
     }
 
     async fn claim_suspect(
         &mut self,
-        _worker: WorkerId,
-        _queues: &[Arc<str>],
-        _names: &[Arc<str>],
-        _now: Timestamp,
+        worker: WorkerId,
+        queues: &[Arc<str>],
+        names: &[Arc<str>],
+        now: Timestamp,
     ) -> Result<Option<ClaimedJob>, StoreError> {
-        Err(not_in_the_spike("jobs"))
+        let done = jobs::claim_suspect(self.connection()?, worker, queues, names, now).await;
+        self.noted(done)
     }
 
     async fn end_attempts(
         &mut self,
-        _ends: &[(JobLease, JobEnd)],
-        _at: Timestamp,
+        ends: &[(JobLease, JobEnd)],
+        at: Timestamp,
     ) -> Result<Vec<bool>, StoreError> {
-        Err(not_in_the_spike("jobs"))
+        let done = jobs::end_attempts(self.connection()?, ends, at).await;
+        let (good, queues) = self.noted(done)?;
+        self.queues.extend(queues);
+        Ok(good)
     }
 
-    async fn report_progress(&mut self, _lease: &JobLease, _progress: &str) -> Result<(), StoreError> {
-        Err(not_in_the_spike("jobs"))
+    async fn report_progress(&mut self, lease: &JobLease, progress: &str) -> Result<(), StoreError> {
+        let done = jobs::report_progress(self.connection()?, lease, progress).await;
+        self.noted(done)
     }
 
-    async fn move_cron(&mut self, _name: &str, _from: Timestamp, _to: Timestamp) -> Result<bool, StoreError> {
-        Err(not_in_the_spike("jobs"))
+    async fn move_cron(&mut self, name: &str, from: Timestamp, to: Timestamp) -> Result<bool, StoreError> {
+        let done = jobs::move_cron(self.connection()?, name, from, to).await;
+        self.noted(done)
     }
 
     async fn execute(
@@ -215,6 +236,7 @@ impl Tx for PgTx {
         self.command("ROLLBACK AND CHAIN".to_owned()).await?;
         self.failed = false;
         self.appended = false;
+        self.queues.clear();
         Ok(())
     }
 
