@@ -15,8 +15,8 @@ use tidings_core::store::{Enqueued, NewJob, StoreError};
 use uuid::Uuid;
 
 use crate::connect::quoted;
-use crate::error::{meaning, not_in_the_spike};
-use crate::{PostgresStore, log};
+use crate::error::meaning;
+use crate::{PostgresStore, jobs, log};
 
 /// Inserts one message. Its parameters are the fields of [`LogRow`], in their order; the server knows their types.
 pub const INSERT_SQL: &str = include_str!("../queries/foreign_insert.sql");
@@ -105,10 +105,13 @@ impl PostgresStore {
     pub async fn enqueue_on(
         &self,
         connection: &mut PgConnection,
-        _jobs: &[NewJob],
+        jobs: &[NewJob],
     ) -> Result<Vec<Enqueued>, StoreError> {
         refuse_without_transaction(connection).await?;
-        Err(not_in_the_spike("jobs"))
+        let path = self.enter_schema(connection).await?;
+        let enqueued = jobs::enqueue(connection, jobs).await?;
+        leave_schema(connection, path).await?;
+        Ok(enqueued)
     }
 
     /// The connection need not look for tables where this store does. What its own path was, to be set again.

@@ -12,38 +12,38 @@ use tidings_core::store::{
     JobFilter, JobRow, OutcomeRecord, ParkedRow, ParkedState, QueueStatus, Receipt, StoreError,
 };
 
-use crate::error::{meaning, not_in_the_spike};
+use crate::error::meaning;
 use crate::rows::{column, number, parsed, recorded, text, time};
 use crate::store::PostgresStore;
-use crate::{flow, outcomes};
+use crate::{flow, jobs, outcomes};
 
 /// How many of the newest messages are searched for flows, for each flow wanted.
 const MESSAGES_PER_FLOW: i64 = 200;
 
 #[async_trait]
 impl Inspect for PostgresStore {
-    async fn jobs(&self, _filter: &JobFilter, _limit: usize) -> Result<Vec<JobRow>, StoreError> {
-        Err(not_in_the_spike("jobs"))
+    async fn jobs(&self, filter: &JobFilter, limit: usize) -> Result<Vec<JobRow>, StoreError> {
+        jobs::inspect::jobs(self.pool(), filter, limit).await
     }
 
-    async fn job(&self, _id: MessageId) -> Result<Option<JobRow>, StoreError> {
-        Err(not_in_the_spike("jobs"))
+    async fn job(&self, id: MessageId) -> Result<Option<JobRow>, StoreError> {
+        jobs::inspect::job(self.pool(), id).await
     }
 
-    async fn attempts(&self, _id: MessageId) -> Result<Vec<AttemptRow>, StoreError> {
-        Err(not_in_the_spike("jobs"))
+    async fn attempts(&self, id: MessageId) -> Result<Vec<AttemptRow>, StoreError> {
+        jobs::inspect::attempts(self.pool(), id).await
     }
 
     async fn queues(&self) -> Result<Vec<QueueStatus>, StoreError> {
-        Err(not_in_the_spike("jobs"))
+        jobs::inspect::queues(self.pool()).await
     }
 
-    async fn is_queue(&self, _name: &str) -> Result<bool, StoreError> {
-        Err(not_in_the_spike("jobs"))
+    async fn is_queue(&self, name: &str) -> Result<bool, StoreError> {
+        jobs::inspect::is_queue(self.pool(), name).await
     }
 
-    async fn flow_jobs(&self, _correlation_id: MessageId) -> Result<Vec<JobRow>, StoreError> {
-        Err(not_in_the_spike("jobs"))
+    async fn flow_jobs(&self, correlation_id: MessageId) -> Result<Vec<JobRow>, StoreError> {
+        jobs::inspect::flow_jobs(self.pool(), correlation_id).await
     }
 
     async fn consumers(&self) -> Result<Vec<ConsumerStatus>, StoreError> {

@@ -20,7 +20,10 @@ struct Step {
     sql: &'static str,
 }
 
-const STEPS: &[Step] = &[Step { version: 1, name: "log", sql: include_str!("../migrations/0001_log.sql") }];
+const STEPS: &[Step] = &[
+    Step { version: 1, name: "log", sql: include_str!("../migrations/0001_log.sql") },
+    Step { version: 2, name: "jobs", sql: crate::jobs::schema::SQL },
+];
 
 /// The version that this program knows.
 const KNOWN: i64 = STEPS[STEPS.len() - 1].version;

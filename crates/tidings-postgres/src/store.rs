@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -11,14 +12,16 @@ use tidings_core::envelope::Cursor;
 use tidings_core::error::Error;
 use tidings_core::ids::MessageId;
 use tidings_core::store::{
-    Batch, ConsumerSpec, Filter, Holding, Lease, Limits, Maintenance, Migration, ParkedKeys, ParkedMessage,
-    Retention, Store, StoreError, Watch, Work,
+    Batch, Claim, Claimed, ConsumerSpec, Filter, Holding, JobEnd, JobLease, Lease, Limits, Maintenance,
+    Migration, ParkedKeys, ParkedMessage, Retention, Store, StoreError, Watch, Work,
 };
 use tokio::sync::watch;
 
 use crate::connect::Target;
 use crate::error::{Sort, meaning, sort};
 use crate::fullness::Fullness;
+use crate::jobs::Jobs;
+use crate::transact::Written;
 use crate::watch::Waiter;
 use crate::{PostgresConfig, consumers, lives, log, migrate, outcomes, parking, retention, schema};
 
@@ -32,6 +35,7 @@ pub struct PostgresStore {
     pub(crate) counted_again: AtomicBool,
     /// What this process holds, to give back in order.
     held: Mutex<BTreeMap<Arc<str>, Lease>>,
+    pub(crate) jobs: Arc<Jobs>,
 }
 
 impl PostgresStore {
@@ -56,11 +60,20 @@ impl PostgresStore {
             commits: watch::Sender::new(0),
             counted_again: AtomicBool::new(false),
             held: Mutex::default(),
+            jobs: Arc::default(),
         })
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    pub(crate) fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    pub(crate) fn poll_interval(&self) -> Duration {
+        self.config.poll_interval
     }
 
     /// Waits for the answer to a question of the store's own, but not for ever: a network that swallows packets tells
@@ -86,6 +99,15 @@ impl PostgresStore {
     /// commit; without it they are found within the poll interval.
     pub fn wake(&self) {
         self.commits.send_modify(|count| *count += 1);
+        self.jobs.watchers.wake_all();
+    }
+
+    /// Wakes whoever waits for what was committed.
+    pub(crate) fn wake_for(&self, written: &Written) {
+        if written.appended {
+            self.commits.send_modify(|count| *count += 1);
+        }
+        self.jobs.watchers.wake(written.queues.iter().map(|queue| &**queue));
     }
 
     pub(crate) fn fullness(&self) -> &Fullness {
@@ -108,10 +130,18 @@ impl Store for PostgresStore {
     }
 
     async fn transact(&self, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError> {
-        if self.write(work.as_ref(), limits).await? {
-            self.commits.send_modify(|count| *count += 1);
-        }
+        let written = self.write(work.as_ref(), limits).await?;
+        self.wake_for(&written);
         Ok(())
+    }
+
+    async fn end_and_claim(
+        &self,
+        ends: &[(JobLease, JobEnd)],
+        at: Timestamp,
+        claim: Option<&Claim<'_>>,
+    ) -> Result<(Vec<bool>, Claimed), StoreError> {
+        self.end_and_claim_at_once(ends, at, claim).await
     }
 
     async fn read(&self, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError> {

@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
@@ -29,6 +30,19 @@ enum Ran {
     Again(StoreError),
 }
 
+/// What others may be waiting for.
+#[derive(Default)]
+pub(crate) struct Written {
+    pub(crate) appended: bool,
+    pub(crate) queues: Vec<Arc<str>>,
+}
+
+impl Written {
+    fn of(tx: &PgTx) -> Self {
+        Self { appended: tx.kept.appended, queues: tx.kept.queues.clone() }
+    }
+}
+
 /// The time that a caller gives a work in all.
 struct Turn {
     begun: Instant,
@@ -47,21 +61,22 @@ impl Turn {
 }
 
 impl PostgresStore {
-    /// Runs a work in a transaction that may write, again where that helps, and commits it. Says whether it has appended.
-    pub(crate) async fn write(&self, work: &dyn Work, limits: Limits) -> Result<bool, StoreError> {
+    /// Runs a work in a transaction that may write, again where that helps, and commits it. Says what it has written.
+    pub(crate) async fn write(&self, work: &dyn Work, limits: Limits) -> Result<Written, StoreError> {
         let isolation = if work.runs_handlers() { self.config.isolation } else { Isolation::ReadCommitted };
         let purpose = Purpose {
             begin: self.begin_statement(isolation.begin(), limits),
             fullness: self.fullness.clone(),
+            jobs: self.jobs.clone(),
             drains_log: work.drains_log(),
             reads_only: false,
         };
         let turn = Turn { begun: Instant::now(), wait: limits.wait };
         let mut pause = PAUSE_MIN;
         for run in 0.. {
-            let mut appended = false;
-            let error = match self.run_once(work, limits, &turn, &purpose, &mut appended).await {
-                Ran::Ended(result) => return result.map(|()| appended),
+            let mut written = Written::default();
+            let error = match self.run_once(work, limits, &turn, &purpose, &mut written).await {
+                Ran::Ended(result) => return result.map(|()| written),
                 Ran::Again(error) => error,
             };
             let pause_now = jittered(pause);
@@ -80,6 +95,7 @@ impl PostgresStore {
         let purpose = Purpose {
             begin: self.begin_statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", limits),
             fullness: self.fullness.clone(),
+            jobs: self.jobs.clone(),
             drains_log: true,
             reads_only: true,
         };
@@ -95,6 +111,7 @@ impl PostgresStore {
         let purpose = Purpose {
             begin: self.begin_statement(self.config.isolation.begin(), limits),
             fullness: self.fullness.clone(),
+            jobs: self.jobs.clone(),
             drains_log: false,
             reads_only: false,
         };
@@ -104,11 +121,9 @@ impl PostgresStore {
 
     /// Commits such a transaction, and wakes whoever waits for what it has written.
     pub(crate) async fn commit_for(&self, tx: PgTx, work: &dyn Work) -> Result<(), StoreError> {
-        let appended = tx.kept.appended;
+        let written = Written::of(&tx);
         tx.commit(work.name(), self.config.answer_timeout).await?;
-        if appended {
-            self.wake();
-        }
+        self.wake_for(&written);
         Ok(())
     }
 
@@ -118,7 +133,7 @@ impl PostgresStore {
         limits: Limits,
         turn: &Turn,
         purpose: &Purpose,
-        appended: &mut bool,
+        written: &mut Written,
     ) -> Ran {
         let tx = match self.begin(work, turn, purpose).await {
             Ok(tx) => tx,
@@ -128,7 +143,7 @@ impl PostgresStore {
             Ok(ended) => ended,
             Err(error) => return Ran::Ended(Err(error)),
         };
-        *appended = tx.kept.appended;
+        *written = Written::of(&tx);
         // Whatever the work has made of it: nothing that it did can be committed.
         if let Some(again) = tx.kept.again {
             tx.rollback().await;

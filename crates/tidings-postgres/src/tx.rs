@@ -17,9 +17,9 @@ use tidings_core::store::{
 };
 use tidings_core::value::{Row, Value};
 
-use crate::error::{Sort, is_definite, meaning, not_in_the_spike, shorten, sort};
+use crate::error::{Sort, is_definite, meaning, shorten, sort};
 use crate::fullness::Fullness;
-use crate::{check_statement, consumers, log, outcomes, parking, values};
+use crate::{check_statement, consumers, jobs, log, outcomes, parking, values};
 
 /// What the store keeps to itself about a transaction that it has lent.
 #[derive(Clone, Default)]
@@ -32,6 +32,8 @@ pub(crate) struct Kept {
     /// The work got in another's way, or its connection is gone: it may run again, whatever it made of that itself.
     pub(crate) again: Option<Again>,
     pub(crate) appended: bool,
+    /// Queues that may have something to claim once the transaction has committed.
+    pub(crate) queues: Vec<Arc<str>>,
 }
 
 /// Why a work may run again.
@@ -53,6 +55,7 @@ pub struct PgTx {
     /// Nothing may be written, by the user's own wish.
     reads_only: bool,
     savepoints: u32,
+    jobs: Arc<jobs::Jobs>,
     pub(crate) kept: Kept,
 }
 
@@ -61,6 +64,7 @@ pub struct PgTx {
 pub(crate) struct Purpose {
     pub(crate) begin: String,
     pub(crate) fullness: Arc<Fullness>,
+    pub(crate) jobs: Arc<jobs::Jobs>,
     pub(crate) drains_log: bool,
     pub(crate) reads_only: bool,
 }
@@ -79,6 +83,7 @@ impl PgTx {
         Ok(Self {
             inner: Some(connection),
             fullness: purpose.fullness,
+            jobs: purpose.jobs,
             drains_log: purpose.drains_log,
             reads_only: purpose.reads_only,
             savepoints: 0,
@@ -92,6 +97,7 @@ impl PgTx {
         Ok(Self {
             inner: Some(tx.inner.take().ok_or_else(foreign)?),
             fullness: tx.fullness.clone(),
+            jobs: tx.jobs.clone(),
             drains_log: tx.drains_log,
             reads_only: tx.reads_only,
             savepoints: tx.savepoints,
@@ -290,38 +296,48 @@ impl Tx for PgTx {
         Ok(())
     }
 
-    async fn enqueue(&mut self, _jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
-        Err(not_in_the_spike("jobs"))
+    async fn enqueue(&mut self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
+        let done = jobs::enqueue(self.connection()?, jobs).await;
+        self.kept.queues.extend(jobs::queues_of(jobs));
+        self.noted(done)
     }
 
-    async fn claim_jobs(&mut self, _claim: &Claim<'_>) -> Result<Claimed, StoreError> {
-        Err(not_in_the_spike("jobs"))
+    async fn claim_jobs(&mut self, claim: &Claim<'_>) -> Result<Claimed, StoreError> {
+        let in_memory = self.jobs.clone();
+        let done = jobs::claim_jobs(self.connection()?, &in_memory.sweeps, claim).await;
+        self.noted(done)
     }
 
     async fn claim_suspect(
         &mut self,
-        _worker: WorkerId,
-        _queues: &[Arc<str>],
-        _names: &[Arc<str>],
-        _now: Timestamp,
+        worker: WorkerId,
+        queues: &[Arc<str>],
+        names: &[Arc<str>],
+        now: Timestamp,
     ) -> Result<Option<ClaimedJob>, StoreError> {
-        Err(not_in_the_spike("jobs"))
+        let done = jobs::claim_suspect(self.connection()?, worker, queues, names, now).await;
+        self.noted(done)
     }
 
     async fn end_attempts(
         &mut self,
-        _ends: &[(JobLease, JobEnd)],
-        _at: Timestamp,
+        ends: &[(JobLease, JobEnd)],
+        at: Timestamp,
     ) -> Result<Vec<bool>, StoreError> {
-        Err(not_in_the_spike("jobs"))
+        let done = jobs::end_attempts(self.connection()?, ends, at).await;
+        let (good, queues) = self.noted(done)?;
+        self.kept.queues.extend(queues);
+        Ok(good)
     }
 
-    async fn report_progress(&mut self, _lease: &JobLease, _progress: &str) -> Result<(), StoreError> {
-        Err(not_in_the_spike("jobs"))
+    async fn report_progress(&mut self, lease: &JobLease, progress: &str) -> Result<(), StoreError> {
+        let done = jobs::report_progress(self.connection()?, lease, progress).await;
+        self.noted(done)
     }
 
-    async fn move_cron(&mut self, _name: &str, _from: Timestamp, _to: Timestamp) -> Result<bool, StoreError> {
-        Err(not_in_the_spike("jobs"))
+    async fn move_cron(&mut self, name: &str, from: Timestamp, to: Timestamp) -> Result<bool, StoreError> {
+        let done = jobs::move_cron(self.connection()?, name, from, to).await;
+        self.noted(done)
     }
 
     async fn execute(
@@ -374,6 +390,7 @@ impl Tx for PgTx {
         self.command("ROLLBACK AND CHAIN".to_owned()).await?;
         self.kept.failed = false;
         self.kept.appended = false;
+        self.kept.queues.clear();
         Ok(())
     }
 

@@ -13,6 +13,9 @@ use tidings_postgres::{PostgresConfig, PostgresStore, Reader};
 use tidings_testkit::factory::{StoreFactory, TestDatabase};
 use tidings_testkit::suite::{self, assert_catches};
 
+#[path = "conformance/jobs.rs"]
+mod of_jobs;
+
 struct Fresh(Reader);
 
 #[async_trait]

@@ -38,8 +38,7 @@ pub(crate) async fn maintain(
     let messages_deleted = messages::delete(pool, cutoff, retention.messages_max).await?;
     let outcomes_deleted = rows::delete_outcomes(pool, now).await?;
     rows::delete_discarded(pool, cutoff).await?;
-    // Jobs that have ended are not here yet; their part is one call, with `retention.jobs_age_max` and `jobs_max`.
-    let jobs_deleted = 0;
+    let jobs_deleted = crate::jobs::delete_ended(pool, retention, now).await?;
 
     let mut connection = acquire(pool).await?;
     let mut messages = fullness::messages(&mut connection).await?;

@@ -36,7 +36,7 @@ fn is_fenced(error: &Error) -> bool {
 
 fn claimed(job: &JobRow, attempt: u32) -> ClaimedJob {
     ClaimedJob {
-        lease: JobLease { id: job.id, place: NOWHERE, worker: NOBODY, attempt, is_plain: false },
+        lease: JobLease { id: job.id, place: NOWHERE, worker: NOBODY, attempt, claim: 0, is_plain: false },
         name: job.name.clone(),
         queue: job.queue.clone(),
         key: job.key.clone(),

@@ -1,5 +1,6 @@
 //! Jobs: queued work with effects outside the database.
 
+mod end_and_claim;
 mod ends;
 mod listed;
 mod port;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub(crate) use end_and_claim::end_and_claim;
 pub use ends::{DeathReason, JobEnd};
 pub use listed::{ATTEMPTS_KEPT, AttemptEnd, AttemptRow, JobFilter, JobRow, JobState, QueueStatus};
 pub use port::{Cancelled, CronSpec, CronTick, Heartbeat, JobStore};
@@ -99,6 +101,8 @@ pub struct JobLease {
     pub worker: WorkerId,
     /// Which attempt it is, counted from 1.
     pub attempt: u32,
+    /// With which claim it began, for a store that numbers them; else 0.
+    pub claim: i64,
     /// Whether the job has neither a key nor a unique key, so that no other has to be looked after when it ends.
     pub is_plain: bool,
 }

@@ -130,7 +130,7 @@ fn claimed(
     Ok(ClaimedJob {
         // Many jobs share a name, and the caller has it already.
         name: names.iter().find(|known| ***known == *name).cloned().unwrap_or_else(|| name.into()),
-        lease: JobLease { id, place, worker, attempt, is_plain },
+        lease: JobLease { id, place, worker, attempt, claim: 0, is_plain },
         key,
         failures: columns.count()?,
         losses: columns.count()?,

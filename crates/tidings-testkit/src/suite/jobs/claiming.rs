@@ -106,7 +106,7 @@ pub async fn a_delayed_job_waits_until_it_is_due(factory: &dyn StoreFactory) {
     enqueue(store.as_ref(), &[late.clone(), early.clone()]).await;
     enqueue(store.as_ref(), &[of_queue("other", delayed(10))]).await;
     assert_eq!(states(store.as_ref(), &[late.id, early.id]).await, [JobState::Scheduled; 2]);
-    let store = database.reopen().await;
+    let store = reopen(database.as_mut()).await;
     let worker = Worker::enlist(store.as_ref()).await;
     let micro = jiff::SignedDuration::from_micros(1);
     for (due, job, next) in [(at(30), &early, Some(at(60))), (at(60), &late, None)] {
@@ -141,7 +141,7 @@ pub async fn attempts_are_counted_from_one(factory: &dyn StoreFactory) {
             1 => end(store.as_ref(), &job, retry(0), 0).await,
             2 => end(store.as_ref(), &job, snoozed(0), 0).await,
             3 => end(store.as_ref(), &job, tidings_core::store::JobEnd::GivenBack, 0).await,
-            4 => store = database.crash().await,
+            4 => store = crash(database.as_mut()).await,
             5 => {
                 end(store.as_ref(), &job, dead(false), 0).await;
                 store.revive_job(id, at(0)).await.expect("a dead job is revived");

@@ -51,7 +51,7 @@ pub async fn a_recurring_job_keeps_its_time_while_its_expression_stays(factory: 
         ticks(&[("suite.a", 10), ("suite.b", 20), ("suite.c", 30)]),
         "a new one is due at its time"
     );
-    let store = database.reopen().await;
+    let store = reopen(database.as_mut()).await;
     let again = [
         spec("suite.a", "0 3 * * * UTC", 510),
         spec("suite.b", "0 5 * * * UTC", 520),
@@ -76,7 +76,7 @@ pub async fn a_recurring_job_does_not_wait_for_a_clock_that_was_ahead(factory: &
     let ahead = [spec("suite.a", "@", 1_000_000), spec("suite.b", "@", 20)];
     register(store.as_ref(), &ahead, 0).await;
     assert!(moved(store.as_ref(), "suite.b", 20, 2_000_000).await);
-    let store = database.reopen().await;
+    let store = reopen(database.as_mut()).await;
     let back = [spec("suite.a", "@", 30), spec("suite.b", "@", 40)];
     let all = register(store.as_ref(), &back, 25).await;
     let expected = ticks(&[("suite.a", 30), ("suite.b", 40)]);
@@ -106,7 +106,7 @@ pub async fn a_recurring_job_is_moved_once(factory: &dyn StoreFactory) {
     let won = movers.join_all().await.into_iter().filter(|won| *won).count();
     assert_eq!(won, 1, "of many who move it one does");
     assert!(moved(store.as_ref(), "suite.a", 20, 35).await, "who has read its time moves it");
-    let store = database.crash().await;
+    let store = crash(database.as_mut()).await;
     let all = register(store.as_ref(), &[spec], 30).await;
     assert_eq!(all, ticks(&[("suite.a", 35)]), "it is where it was moved, also after a crash");
 }

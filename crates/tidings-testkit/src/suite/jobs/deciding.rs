@@ -161,7 +161,7 @@ pub async fn a_revived_job_starts_again(factory: &dyn StoreFactory) {
     let lethal =
         JobEnd::Dead { reason: DeathReason::Lethal, error: "it kills".to_owned(), releases_key: false };
     end(store.as_ref(), &job, lethal, 3).await;
-    let store = database.crash().await;
+    let store = crash(database.as_mut()).await;
     worker = Worker::enlist(store.as_ref()).await;
     for (round, ending) in
         [retry(1_000), snoozed(1_000), JobEnd::Cancelled { reason: "x".to_owned() }, dead(true)]

@@ -25,7 +25,7 @@ pub async fn a_completed_job_is_done(factory: &dyn StoreFactory) {
         "a running job says who is at it, and since when"
     );
     complete(store.as_ref(), &job, 7).await;
-    let store = database.crash().await;
+    let store = crash(database.as_mut()).await;
     let done = row(store.as_ref(), job.lease.id).await;
     assert_eq!(
         (done.state, done.worker, done.started_at, done.ended_at, done.attempts, done.failures),
@@ -64,7 +64,7 @@ pub async fn the_newest_attempts_of_a_job_are_kept(factory: &dyn StoreFactory) {
     let expected = |first: u32| (ATTEMPTS_KEPT as usize, Some(first), Some(first + ATTEMPTS_KEPT - 1));
     assert_eq!(kept(store.as_ref()).await, expected(4), "the newest attempts are kept");
     worker.claim_one(store.as_ref(), 2).await;
-    let store = database.crash().await;
+    let store = crash(database.as_mut()).await;
     let worker = Worker::enlist(store.as_ref()).await;
     assert_eq!(worker.take_over(store.as_ref(), 3).await, 1);
     assert_eq!(kept(store.as_ref()).await, expected(5), "also when the last one was lost");
@@ -340,7 +340,7 @@ pub async fn an_attempt_ends_with_its_effects(factory: &dyn StoreFactory) {
     let rows = query(store.as_ref(), "SELECT id FROM suite_account").await.expect("a table is read");
     assert!(rows.is_empty(), "undone effects are not there");
     run(store.as_ref(), effects(None)).await.expect("the end and its effects commit");
-    let store = database.crash().await;
+    let store = crash(database.as_mut()).await;
     let expected = [JobState::Completed, JobState::Ready];
     assert_eq!(states(store.as_ref(), &[id, behind]).await, expected, "the end is there with its effects");
     let rows = query(store.as_ref(), "SELECT id FROM suite_account").await.expect("a table is read");

@@ -38,7 +38,7 @@ pub async fn a_job_is_enqueued_if_and_only_if_its_transaction_commits(factory: &
     work.abort();
     assert!(work.await.is_err(), "the work was dropped");
     let committed = enqueue_one(store.as_ref(), job()).await;
-    let store = database.crash().await;
+    let store = crash(database.as_mut()).await;
     assert!(
         store.job(dropped.id).await.expect("a job is looked up").is_none(),
         "a dropped work enqueues nothing"
@@ -58,7 +58,7 @@ pub async fn every_field_of_a_job_comes_back(factory: &dyn StoreFactory) {
     for chunk in all.chunks(10) {
         enqueue(store.as_ref(), chunk).await;
     }
-    let store = database.reopen().await;
+    let store = reopen(database.as_mut()).await;
     let anybody = Worker::enlist(store.as_ref()).await;
     for job in &all {
         check_row(&row(store.as_ref(), job.id).await, job);

@@ -47,7 +47,7 @@ pub async fn jobs_are_done_once_whatever_fails(factory: &dyn StoreFactory) {
             work_through_faults(faulty(database.store(), &plan), &queue).await;
             plan.disarm();
             // Every so often the process dies as well.
-            let store = if round % 16 == 0 { database.crash().await } else { database.store() };
+            let store = if round % 16 == 0 { crash(database.as_mut()).await } else { database.store() };
             lapse(database.as_ref()).await;
             assert!(
                 try_to_work(store.as_ref(), &queue).await,

@@ -130,7 +130,7 @@ pub async fn a_time_that_never_comes_is_kept(factory: &dyn StoreFactory) {
     let spec =
         CronSpec { name: "suite.never".into(), expression: "@".to_owned(), next: never, latest: never };
     store.register_crons(std::slice::from_ref(&spec), at(0)).await.expect("a recurring job is entered");
-    let store = database.reopen().await;
+    let store = reopen(database.as_mut()).await;
     store.register_crons(&[spec], at(0)).await.expect("a recurring job that never comes is there again");
     for id in &ids {
         let waiting = row(store.as_ref(), *id).await;

@@ -51,7 +51,7 @@ pub async fn jobs_of_a_key_run_one_by_one_in_order(factory: &dyn StoreFactory) {
         "while the head runs nothing of its key does"
     );
     complete(store.as_ref(), &first[0], 2).await;
-    let store = database.reopen().await;
+    let store = reopen(database.as_mut()).await;
     let worker = Worker::enlist(store.as_ref()).await.for_names(&names);
     for (index, seconds) in [(1, 3), (2, 4), (3, 50), (4, 51)] {
         let before = worker.claim(store.as_ref(), 100, seconds - 1).await;

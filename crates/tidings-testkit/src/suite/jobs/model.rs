@@ -148,9 +148,9 @@ impl History {
             94..97 => self.fail().await,
             _ => {
                 if step.is_multiple_of(2) {
-                    self.database.crash().await;
+                    crash(self.database.as_mut()).await;
                 } else {
-                    self.database.reopen().await;
+                    reopen(self.database.as_mut()).await;
                 }
                 self.workers.clear();
                 self.enlist().await;

@@ -26,7 +26,7 @@ pub async fn progress_is_kept_for_the_next_attempt(factory: &dyn StoreFactory) {
                 end(store.as_ref(), &job, dead(false), 1).await;
                 store.revive_job(id, at(1)).await.expect("a dead job is revived");
             }
-            _ => store = database.crash().await,
+            _ => store = crash(database.as_mut()).await,
         }
         if attempt == 4 {
             worker = Worker::enlist(store.as_ref()).await;

@@ -40,7 +40,7 @@ pub async fn a_paused_queue_gives_nothing_out(factory: &dyn StoreFactory) {
     assert_eq!(ids(&first), [running.lease.id], "a resumed queue goes on");
 
     store.pause_queue(QUEUE, "again", at(13)).await.expect("a queue is paused");
-    let store = database.crash().await;
+    let store = crash(database.as_mut()).await;
     let worker = Worker::enlist(store.as_ref()).await;
     assert_eq!(worker.take_over(store.as_ref(), 14).await, 2, "what ran in either queue is taken over");
     assert!(worker.claim_ids(store.as_ref(), 15).await.is_empty(), "a queue is paused after a crash, too");
@@ -92,7 +92,7 @@ pub async fn a_queue_is_on_record_for_what_is_known_of_it(factory: &dyn StoreFac
     }
     store.pause_queue("empty", "a test", at(1)).await.expect("a queue is paused");
     place(store.as_ref(), &[("suite.fax", "named")]).await;
-    let store = database.reopen().await;
+    let store = reopen(database.as_mut()).await;
     let known = ["ready", "delayed", "running", "done", "dead", "cancelled", "empty", "named"];
     for queue in known {
         assert!(store.is_queue(queue).await.expect("a queue is looked for"), "{queue} is on record");
@@ -129,7 +129,7 @@ pub async fn jobs_move_to_the_queue_of_their_name(factory: &dyn StoreFactory) {
     let (ready, late) =
         (enqueue_one(store.as_ref(), job()).await, enqueue_one(store.as_ref(), delayed(50)).await);
     let stays = enqueue_one(store.as_ref(), named("suite.print")).await;
-    let store = database.reopen().await;
+    let store = reopen(database.as_mut()).await;
     let after = [(NAME, "letters"), ("suite.print", QUEUE)];
     assert!(
         place(store.as_ref(), &after).await.is_empty(),
@@ -175,7 +175,7 @@ pub async fn names_that_are_no_more_are_told_with_their_jobs(factory: &dyn Store
     complete(store.as_ref(), &held[0], 1).await;
     end(store.as_ref(), &held[1], dead(false), 1).await;
     for _ in 0..2 {
-        let store = database.reopen().await;
+        let store = reopen(database.as_mut()).await;
         let left = place(store.as_ref(), &[(NAME, QUEUE)]).await;
         assert_eq!(
             left,
@@ -297,7 +297,7 @@ pub async fn lost_jobs_of_a_joined_queue_run_again_in_their_order(factory: &dyn 
         if place_first {
             join(store.as_ref()).await;
         }
-        let store = database.crash().await;
+        let store = crash(database.as_mut()).await;
         let worker = of_both(store.as_ref()).await;
         assert_eq!(worker.take_over(store.as_ref(), 3).await, 2);
         if !place_first {

@@ -198,6 +198,20 @@ pub(super) async fn lapse(database: &dyn TestDatabase) {
     }
 }
 
+/// Opens what a killed process left behind, at a time when its workers' leases have lapsed.
+pub(super) async fn crash(database: &mut dyn TestDatabase) -> Arc<dyn Store> {
+    let store = database.crash().await;
+    lapse(database).await;
+    store
+}
+
+/// Ends the store in order and opens it again, when the leases of workers that were not dismissed have lapsed.
+pub(super) async fn reopen(database: &mut dyn TestDatabase) -> Arc<dyn Store> {
+    let store = database.reopen().await;
+    lapse(database).await;
+    store
+}
+
 /// Ends attempts, and says of each whether its lease was good.
 pub(super) async fn end_all(store: &dyn Store, ends: Vec<(JobLease, JobEnd)>, seconds: i64) -> Vec<bool> {
     let count = ends.len();

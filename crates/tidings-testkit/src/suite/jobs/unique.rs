@@ -126,7 +126,7 @@ pub async fn a_unique_key_may_be_taken_until_a_time(factory: &dyn StoreFactory) 
     let first = until(100, "k", 1, 0);
     let held = worker.begin(store.as_ref(), first.clone(), 1).await;
     complete(store.as_ref(), &held, 2).await;
-    let store = database.reopen().await;
+    let store = reopen(database.as_mut()).await;
     let worker = Worker::enlist(store.as_ref()).await;
     let done = enqueue(store.as_ref(), &[until(200, "k", 1, 99), until(200, "k", 2, 99)]).await;
     assert_eq!(
@@ -221,7 +221,7 @@ pub async fn a_revived_job_takes_its_key_back_or_is_refused(factory: &dyn StoreF
     assert_eq!(states(store.as_ref(), &[first, second]).await, [JobState::Cancelled, JobState::Ready]);
     let taken = enqueue(store.as_ref(), &[unique("k", 1)]).await;
     assert_eq!(taken, [Enqueued::Conflict(second)], "the key stays where it is");
-    let store = database.reopen().await;
+    let store = reopen(database.as_mut()).await;
     let worker = Worker::enlist(store.as_ref()).await;
     let held = worker.claim_one(store.as_ref(), 3).await;
     assert_eq!(held.lease.id, second);

@@ -130,7 +130,7 @@ pub async fn running_jobs_outlive_their_process(factory: &dyn StoreFactory) {
         if life == 1 {
             store.dismiss(idle.id, at(100)).await.expect("a worker is dismissed");
         }
-        store = if life % 2 == 0 { database.crash().await } else { database.reopen().await };
+        store = if life % 2 == 0 { crash(database.as_mut()).await } else { reopen(database.as_mut()).await };
     }
     let list = attempt_ends(store.as_ref(), all[0].id).await;
     let lost = |attempt| (attempt, AttemptEnd::Lost);

@@ -1,0 +1,1 @@
+UPDATE tidings_crons SET due = $3 WHERE name = $1 AND due = $2

@@ -1,0 +1,1 @@
+SELECT name, due FROM tidings_crons ORDER BY due, name

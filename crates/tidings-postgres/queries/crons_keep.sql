@@ -1,0 +1,1 @@
+DELETE FROM tidings_crons WHERE name <> ALL ($1)

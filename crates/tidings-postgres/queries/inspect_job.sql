@@ -1,0 +1,1 @@
+SELECT * FROM tidings_job_rows WHERE id = $1

@@ -1,0 +1,6 @@
+-- Whether anything is on record of a queue. Those that have ended come last: they are looked through, but are few.
+SELECT EXISTS (SELECT 1 FROM tidings_queues WHERE name = $1)
+    OR EXISTS (SELECT 1 FROM tidings_jobs_live WHERE queue = $1 AND turn IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM tidings_jobs_live WHERE queue = $1)
+    OR EXISTS (SELECT 1 FROM tidings_job_names WHERE queue = $1)
+    OR EXISTS (SELECT 1 FROM tidings_jobs_ended WHERE queue = $1) AS known

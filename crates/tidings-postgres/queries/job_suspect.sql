@@ -1,0 +1,1 @@
+SELECT * FROM tidings_claim_suspect($1, $2, $3, $4)

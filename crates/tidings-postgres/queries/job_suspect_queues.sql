@@ -1,0 +1,1 @@
+SELECT queue FROM tidings_suspects($1, $2) AS queue

@@ -1,0 +1,1 @@
+SELECT FROM tidings_pause($1, $2, $3)

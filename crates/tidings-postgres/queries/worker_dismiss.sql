@@ -1,0 +1,1 @@
+SELECT queues FROM tidings_dismiss($1, $2, $3)

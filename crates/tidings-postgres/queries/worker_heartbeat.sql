@@ -1,0 +1,1 @@
+SELECT id, attempt, reason FROM tidings_heartbeat($1)

@@ -1,0 +1,56 @@
+//! Enqueueing.
+
+use sqlx::PgConnection;
+use tidings_core::ids::MessageId;
+use tidings_core::store::{Enqueued, NewJob, StoreError};
+use uuid::Uuid;
+
+use crate::error::meaning;
+use crate::rows::column;
+
+/// Enqueues jobs in order, in one statement.
+pub(crate) async fn enqueue(
+    connection: &mut PgConnection,
+    jobs: &[NewJob],
+) -> Result<Vec<Enqueued>, StoreError> {
+    let mut enqueued = vec![Enqueued::New; jobs.len()];
+    if jobs.is_empty() {
+        return Ok(enqueued);
+    }
+    fn each<'a, T>(jobs: &'a [NewJob], field: impl Fn(&'a NewJob) -> T) -> Vec<T> {
+        jobs.iter().map(field).collect()
+    }
+    let until = |job: &NewJob| job.unique.as_ref()?.until.map(|until| until.as_microsecond());
+    let rows = sqlx::query(include_str!("../../queries/job_enqueue.sql"))
+        .bind(each(jobs, |job| job.id.0))
+        .bind(each(jobs, |job| &*job.name))
+        .bind(each(jobs, |job| &*job.queue))
+        .bind(each(jobs, |job| job.priority))
+        .bind(each(jobs, |job| job.due.as_microsecond()))
+        .bind(each(jobs, |job| job.at.as_microsecond()))
+        .bind(each(jobs, |job| job.key.as_ref().map(|key| key.as_str())))
+        .bind(each(jobs, |job| job.unique.as_ref().map(|unique| unique.key.as_str())))
+        .bind(each(jobs, |job| job.unique.as_ref().map(|unique| unique.hash.as_slice())))
+        .bind(each(jobs, until))
+        .bind(each(jobs, |job| &*job.source))
+        .bind(each(jobs, |job| job.correlation_id.0))
+        .bind(each::<Option<Uuid>>(jobs, |job| job.causation_id.map(|id| id.0)))
+        .bind(each(jobs, |job| job.trace.traceparent()))
+        .bind(each(jobs, |job| job.trace.tracestate.as_deref()))
+        .bind(each(jobs, |job| job.trace.baggage.as_deref()))
+        .bind(each(jobs, |job| job.data.as_str()))
+        .bind(jobs.iter().all(|job| job.key.is_none() && job.unique.is_none()))
+        .fetch_all(connection)
+        .await
+        .map_err(|error| meaning("enqueueing jobs", error))?;
+    for row in &rows {
+        let there = MessageId(column(row, "taken_by")?);
+        let is_same: bool = column(row, "is_same")?;
+        let number: i32 = column(row, "number")?;
+        let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+        if let Some(answer) = place.and_then(|place| enqueued.get_mut(place)) {
+            *answer = if is_same { Enqueued::Existing(there) } else { Enqueued::Conflict(there) };
+        }
+    }
+    Ok(enqueued)
+}
