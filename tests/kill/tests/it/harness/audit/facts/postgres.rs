@@ -14,38 +14,38 @@ pub(super) const QUERIES: Queries = Queries {
         coalesce(data::json->>'account', data::json->'payload'->>'account'),
         coalesce(data::json->>'seq', data::json->'payload'->>'seq'), replace(correlation_id::text, '-', ''),
         replace(causation_id::text, '-', '') FROM tidings_log ORDER BY position",
-    consumers: "SELECT name, kind, array_to_json(reads)::text, partitions,
-        EXISTS (SELECT FROM tidings_partitions p WHERE p.consumer = c.name AND begun_first IS NOT NULL), NULL
+    consumers: "SELECT name, kind, array_to_json(reads)::text,
+        (SELECT max(partitions) FROM tidings_cursors v WHERE v.consumer = c.name), c.begun_first IS NOT NULL, NULL
         FROM tidings_consumers c",
     receipts: "SELECT consumer, partition, first, last, count FROM tidings_receipts ORDER BY 1, 2, 3, 4",
-    // A job is in one of two tables: the live ones, which are not in a final state, and the ended ones. Running are those that
-    // somebody has claimed at the attempt that comes next.
-    jobs: "SELECT j.place, replace(j.id::text, '-', ''), j.name, n.queue, coalesce(e.state, l.state), j.key,
-        j.data::json->>'account', j.data::json->>'seq', coalesce(e.attempts, l.attempts),
-        coalesce(e.failures, l.failures), coalesce(e.losses, l.losses),
-        EXISTS (SELECT FROM tidings_claims c, unnest(c.places, c.attempts) AS claimed (place, attempt)
-                WHERE claimed.place = l.place AND claimed.attempt = l.attempts + 1),
-        coalesce(e.started_at, l.started_at), l.death, coalesce(e.error, l.error),
+    // A job is in one of two tables beside its own: in that of the live ones, which have not come to a final state, or in that
+    // of the ended ones. Running are those that somebody has claimed at the attempt that comes next.
+    jobs: "SELECT j.place, replace(j.id::text, '-', ''), j.name, coalesce(e.queue, l.queue),
+        CASE WHEN e.place IS NOT NULL THEN e.state WHEN l.turn = 100002 THEN 'dead' WHEN l.turn = 100000 THEN 'suspect'
+             WHEN l.turn IS NOT NULL THEN 'ready' WHEN l.waits_until IS NOT NULL THEN 'scheduled'
+             WHEN l.place IS NOT NULL THEN 'behind' ELSE 'gone' END,
+        j.key, j.data::json->>'account', j.data::json->>'seq', coalesce(e.attempts, l.attempts, 0),
+        coalesce(e.failures, l.failures, 0), coalesce(e.losses, l.losses, 0),
+        l.place IS NOT NULL AND (l.place, l.attempts) IN (SELECT claimed.place, claimed.attempts FROM tidings_claims c,
+                                  unnest(c.places, c.attempts) AS claimed (place, attempts)),
+        coalesce(e.started_at, l.started_at), coalesce(e.death, l.death), coalesce(e.error, l.error),
         replace(j.correlation_id::text, '-', ''), replace(j.causation_id::text, '-', '')
-        FROM tidings_jobs j JOIN tidings_job_names n ON n.name = j.name
-        LEFT JOIN tidings_jobs_live l ON l.place = j.place LEFT JOIN tidings_jobs_ended e ON e.place = j.place
-        ORDER BY j.place",
+        FROM tidings_jobs j LEFT JOIN tidings_jobs_live l ON l.place = j.place
+        LEFT JOIN tidings_jobs_ended e ON e.place = j.place ORDER BY j.place",
     outcomes: "SELECT key, status, replace(id::text, '-', '') FROM tidings_outcomes WHERE key IS NOT NULL",
     commands: "SELECT replace(id::text, '-', '') FROM tidings_outcomes",
     seals: "SELECT account, seq, replace(job_id, '-', ''), receipt, NULL FROM seals ORDER BY id",
 };
 
 /// A row before the oldest transaction that was open for the cursor was passed; the function is asked about the others.
-const UNREAD: &str = "SELECT p.consumer, l.position FROM tidings_partitions p
-    JOIN tidings_consumers c ON c.name = p.consumer
-    JOIN tidings_log l ON l.slot % c.partitions = p.partition
-        AND l.xid >= pg_snapshot_xmin(split_part(p.cursor, '~', 1)::pg_snapshot)
-    WHERE NOT tidings_passed(p.cursor, l.xid, l.position)";
+const UNREAD: &str = "SELECT v.consumer, l.position FROM tidings_cursors v
+    JOIN tidings_log l ON l.slot % v.partitions = v.partition
+        AND l.xid >= pg_snapshot_xmin(split_part(v.cursor, '~', 1)::pg_snapshot)
+    WHERE NOT tidings_passed(v.cursor, l.xid, l.position)";
 
 /// A claim whose jobs have all ended is stale and harmless while its worker lives, and goes with it.
 const TRACES: &str = "SELECT 'a worker: ' || about FROM tidings_workers
-    UNION ALL SELECT 'a claim of worker ' || worker || ' in ' || queue FROM tidings_claims
-    UNION ALL SELECT 'a holder of ' || consumer || '/' || partition FROM tidings_partitions WHERE holder IS NOT NULL";
+    UNION ALL SELECT 'a claim of worker ' || worker || ' in ' || queue FROM tidings_claims";
 
 pub(super) struct Postgres {
     runtime: Runtime,
