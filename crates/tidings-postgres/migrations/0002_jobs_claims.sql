@@ -226,12 +226,12 @@ RETURNS TABLE (claim bigint, queue text, place bigint, id uuid, name text, key t
 LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
-    found record;
+    suspect record;
     n bigint;
 BEGIN
     PERFORM tidings_lock_queues(p_queues);
     PERFORM tidings_promote(p_queues);
-    SELECT l.place, l.attempts, l.queue INTO found FROM tidings_jobs_live AS l
+    SELECT l.place, l.attempts, l.queue INTO suspect FROM tidings_jobs_live AS l
     WHERE l.queue = ANY (p_queues) AND l.turn = 100000 AND l.name = ANY (p_names)
       AND NOT EXISTS (SELECT FROM tidings_queues AS q WHERE q.name = l.queue AND q.paused_at IS NOT NULL)
       AND (l.place, l.attempts) NOT IN (
@@ -241,12 +241,12 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    n := tidings_note_claim(p_worker, found.queue, ARRAY[found.place], ARRAY[found.attempts], p_now);
+    n := tidings_note_claim(p_worker, suspect.queue, ARRAY[suspect.place], ARRAY[suspect.attempts], p_now);
     IF n IS NOT NULL THEN
         RETURN QUERY
         SELECT n, l.queue, l.place, j.id, l.name, l.key, l.attempts, l.key IS NULL AND NOT l.is_unique, l.failures,
                l.losses, j.at, j.correlation_id, j.causation_id, j.traceparent, j.tracestate, j.baggage, l.progress, j.data
-        FROM tidings_jobs_live AS l JOIN tidings_jobs AS j USING (place) WHERE l.place = found.place;
+        FROM tidings_jobs_live AS l JOIN tidings_jobs AS j USING (place) WHERE l.place = suspect.place;
     END IF;
 END $$;
 
