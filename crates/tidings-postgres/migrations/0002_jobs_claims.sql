@@ -7,7 +7,7 @@ CREATE FUNCTION tidings_enqueue(p_ids uuid[], p_names text[], p_queues text[], p
                                 p_sources text[], p_correlations uuid[], p_causations uuid[], p_traceparents text[],
                                 p_tracestates text[], p_baggages text[], p_data text[], p_is_plain boolean)
 RETURNS TABLE (number integer, taken_by uuid, is_same boolean) LANGUAGE plpgsql
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     places bigint[];
@@ -82,7 +82,7 @@ END $$;
 -- Deletes the claims of a worker of which all attempts have ended, and shortens those of which half have. Returns how many are
 -- under way. What others are at, in transactions that are open, is passed over.
 CREATE FUNCTION tidings_sweep_claims(p_worker bigint, p_queue text) RETURNS bigint LANGUAGE plpgsql
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
     c record;
     places_left bigint[];
@@ -122,7 +122,7 @@ RETURNS TABLE (
     at bigint, correlation_id uuid, causation_id uuid, traceparent text, tracestate text, baggage text, progress text,
     data text)
 LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     q record;
@@ -223,7 +223,7 @@ CREATE FUNCTION tidings_claim_suspect(p_worker bigint, p_queues text[], p_names 
 RETURNS TABLE (claim bigint, queue text, place bigint, id uuid, name text, key text, attempts integer, is_plain boolean,
                failures integer, losses integer, at bigint, correlation_id uuid, causation_id uuid, traceparent text,
                tracestate text, baggage text, progress text, data text)
-LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     suspect record;
@@ -252,7 +252,7 @@ END $$;
 
 -- Which of these queues have suspects of these names that can be claimed now. Asked often, mostly where there are none.
 CREATE FUNCTION tidings_suspects(p_queues text[], p_names text[]) RETURNS SETOF text LANGUAGE plpgsql
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
     marked text[];
 BEGIN
