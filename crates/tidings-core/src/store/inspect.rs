@@ -33,7 +33,8 @@ pub struct ConsumerStatus {
     pub behind: u64,
     /// Dead letters.
     pub dead: u64,
-    /// For each of its partitions who holds it, if that is a live worker, as it says who it is.
+    /// For each of its partitions who holds it, if that is a live worker, as it says who it is. A store that only one process
+    /// can have tells nobody.
     pub holders: Vec<Option<Arc<str>>>,
     /// When a process last registered it.
     pub last_seen: Timestamp,
