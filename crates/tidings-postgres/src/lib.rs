@@ -40,9 +40,13 @@ mod migrate;
 mod parking;
 mod rows;
 mod store;
+mod tail;
+mod tell;
 mod tx;
 mod values;
 mod watch;
+mod workers;
 
 pub use config::{PostgresConfig, Reader};
 pub use store::PostgresStore;
+pub use watch::Touched;
