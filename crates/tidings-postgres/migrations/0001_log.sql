@@ -3,10 +3,11 @@
 -- The sequence must not cache: a session that drew positions ahead would give an effect a lower one than its cause.
 -- `xid` comes first, because defaults are taken in the order of the columns: who has a position has a transaction id, so
 -- that there is a moment from which on no row with an old position can appear any more (see src/retention/stable.rs).
+-- `slot` (0 to 63) is computed from the key by tidings-core, never by SQL: whatever is in one slot is in one partition.
 CREATE TABLE tidings_log (
     xid            xid8 NOT NULL DEFAULT pg_current_xact_id(),
     position       bigint GENERATED ALWAYS AS IDENTITY (CACHE 1) PRIMARY KEY,
-    slot           smallint NOT NULL DEFAULT 0, -- which partition of a consumer it belongs to: slot modulo their number
+    slot           smallint NOT NULL,
     id             uuid NOT NULL UNIQUE,
     kind           text NOT NULL,
     name           text NOT NULL,
@@ -23,7 +24,8 @@ CREATE TABLE tidings_log (
     data           text NOT NULL    -- not jsonb, which changes the text and refuses \u0000
 );
 
-CREATE INDEX tidings_log_xid ON tidings_log (xid);
+-- The position is in it so that what one transaction has written can be read in order.
+CREATE INDEX tidings_log_xid ON tidings_log (xid, position);
 CREATE INDEX tidings_log_flow ON tidings_log (correlation_id);
 
 CREATE TABLE tidings_consumers (
@@ -31,12 +33,8 @@ CREATE TABLE tidings_consumers (
     kind           text NOT NULL,
     message_kind   text NOT NULL,
     reads          text[] NOT NULL,
-    cursor         text NOT NULL,
-    fence          bigint NOT NULL DEFAULT 0,
-    clean          boolean NOT NULL DEFAULT true, -- the last holder ended in order
-    begun_first    bigint,
-    begun_count    bigint,
-    begun_tries    bigint,
+    generation     bigint NOT NULL,   -- a hash of what it reads
+    partitions     smallint NOT NULL, -- as its first registration wished; slots belong to `slot % partitions` for ever
     life           bigint NOT NULL DEFAULT 1, -- grows when a retired consumer comes back
     registered_at  bigint NOT NULL,
     last_seen      bigint NOT NULL,
@@ -44,10 +42,39 @@ CREATE TABLE tidings_consumers (
     retired_reason text
 );
 
+-- How far each partition of a consumer has come. Updated with every batch: room is left in each page, so that no index has
+-- to be touched.
+CREATE TABLE tidings_partitions (
+    consumer    text NOT NULL,
+    partition   smallint NOT NULL,
+    cursor      text NOT NULL,
+    fence       bigint NOT NULL DEFAULT 0,
+    holder      bigint, -- the worker that took it and has not given it back; its row may be gone
+    begun_first bigint,
+    begun_count bigint,
+    begun_tries bigint,
+    PRIMARY KEY (consumer, partition)
+) WITH (fillfactor = 50);
+
+-- Who works: a process each. A worker is live while its row is there and has not expired, by the clock of this server.
+CREATE TABLE tidings_workers (
+    id          bigint PRIMARY KEY, -- at random, never used twice
+    about       text NOT NULL,
+    consumers   text[] NOT NULL,
+    generations bigint[] NOT NULL DEFAULT '{}', -- of `consumers`, in the same order
+    jobs        text[] NOT NULL,
+    lease       interval NOT NULL,
+    expires_at  timestamptz NOT NULL,
+    enlisted_at timestamptz NOT NULL
+) WITH (fillfactor = 50);
+
+-- Moved on after whatever changes who works on what, so that a poll can tell cheaply that something has.
+CREATE SEQUENCE tidings_crew_changes;
+
 -- Every cursor there is: what reading moves, and what retention, receipts and flows ask.
 CREATE VIEW tidings_cursors AS
-SELECT name AS consumer, message_kind, 0::smallint AS partition, 1::smallint AS partitions, cursor, retired_at
-FROM tidings_consumers;
+SELECT c.name AS consumer, c.message_kind, p.partition, c.partitions, p.cursor, c.retired_at
+FROM tidings_consumers c JOIN tidings_partitions p ON p.consumer = c.name;
 
 -- Between which cursors a consumer has read which names: a receipt is a range, and says nothing about a message in it
 -- that the consumer did not read at the time. `to_cursor` is NULL while it still reads the name.
@@ -70,7 +97,7 @@ CREATE INDEX tidings_reads_consumer ON tidings_reads (consumer);
 CREATE TABLE tidings_receipts (
     ord         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     consumer    text NOT NULL,
-    partition   smallint NOT NULL DEFAULT 0,
+    partition   smallint NOT NULL,
     first       bigint NOT NULL,
     last        bigint NOT NULL,
     count       bigint NOT NULL,
@@ -88,6 +115,7 @@ CREATE INDEX tidings_receipts_young ON tidings_receipts (first) WHERE from_curso
 -- `ord` is the order of parking, which is the order in which the consumer read; positions may run against it.
 CREATE TABLE tidings_parked (
     consumer text NOT NULL,
+    partition smallint NOT NULL,
     position bigint NOT NULL, -- of a message, which a discarded row may outlive
     ord      bigint GENERATED ALWAYS AS IDENTITY,
     key      text, -- the key that this row holds back; NULL when it holds none (any more)
@@ -101,7 +129,7 @@ CREATE TABLE tidings_parked (
 );
 
 CREATE INDEX tidings_parked_key ON tidings_parked (consumer, key, ord) WHERE key IS NOT NULL;
-CREATE INDEX tidings_parked_due ON tidings_parked (consumer, due) WHERE state = 'retrying';
+CREATE INDEX tidings_parked_due ON tidings_parked (consumer, partition, due) WHERE state = 'retrying';
 CREATE INDEX tidings_parked_position ON tidings_parked (position);
 CREATE INDEX tidings_parked_discarded ON tidings_parked (at) WHERE state = 'discarded';
 
@@ -154,4 +182,19 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT pg_visible_in_snapshot(xid, split_part(cursor, '~', 1)::pg_snapshot)
         OR (pos <= split_part(cursor, '~', 3)::bigint
             AND pg_visible_in_snapshot(xid, split_part(cursor, '~', 2)::pg_snapshot))
+$$;
+
+-- How many messages of one partition lie behind a cursor. Without the setting the planner, which does not know the snapshot,
+-- takes a third of the log for unread and reads all of it.
+CREATE FUNCTION tidings_unread(cursor text, message_kind text, reads text[], part smallint, parts smallint) RETURNS bigint
+LANGUAGE sql STABLE SET enable_seqscan = off AS $$
+    WITH place AS MATERIALIZED (
+        SELECT split_part(cursor, '~', 1)::pg_snapshot AS lo, split_part(cursor, '~', 2)::pg_snapshot AS hi,
+               split_part(cursor, '~', 3)::bigint AS position
+    )
+    SELECT count(*) FROM tidings_log l, place
+    WHERE (l.xid >= (SELECT pg_snapshot_xmax(lo) FROM place)
+           OR l.xid = ANY (ARRAY(SELECT pg_snapshot_xip(lo) FROM place)))
+      AND l.kind = message_kind AND l.name = ANY (reads) AND l.slot % parts = part
+      AND NOT (l.position <= place.position AND pg_visible_in_snapshot(l.xid, place.hi))
 $$;

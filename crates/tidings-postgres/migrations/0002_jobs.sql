@@ -146,17 +146,6 @@ CREATE TABLE tidings_crons (
     due        bigint NOT NULL
 );
 
--- Processes that work. A worker is void when its row is gone. Ids are random and never used twice.
-CREATE TABLE tidings_workers (
-    id          bigint PRIMARY KEY,
-    about       text NOT NULL,
-    consumers   text[] NOT NULL DEFAULT '{}',
-    jobs        text[] NOT NULL DEFAULT '{}',
-    lease       interval NOT NULL,
-    expires_at  timestamptz NOT NULL,
-    enlisted_at timestamptz NOT NULL DEFAULT clock_timestamp()
-) WITH (fillfactor = 50);
-
 -- What is under way. One attempt may be in several claims: see tidings_place_jobs.
 CREATE VIEW tidings_running AS
 SELECT u.place, u.attempts, c.worker, c.n, c.started_at

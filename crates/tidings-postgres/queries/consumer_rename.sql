@@ -1,1 +1,1 @@
-UPDATE tidings_consumers SET name = $2, fence = fence + 1 WHERE name = $1
+UPDATE tidings_consumers SET name = $2 WHERE name = $1

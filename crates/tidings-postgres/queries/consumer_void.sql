@@ -1,1 +1,1 @@
-UPDATE tidings_consumers SET fence = fence + 1 WHERE name = $1
+UPDATE tidings_partitions SET fence = fence + 1 WHERE consumer = $1

@@ -74,6 +74,9 @@ pub struct PostgresConfig {
     /// no prepared statements, no settings at the start. The schema must then be the role's own search path:
     /// `ALTER ROLE app SET search_path = shop`.
     pub behind_pooler: bool,
+    /// Listen, on a connection of its own, for what other processes say that they have committed. Without it they are found by
+    /// polling alone: behind a pooler that shares connections between transactions nobody can listen.
+    pub listen: bool,
     /// How the log is read; anything but the default is a planted bug.
     #[doc(hidden)]
     pub reader: Reader,
@@ -96,6 +99,7 @@ impl PostgresConfig {
             auto_migrate: true,
             application_name: "tidings".to_owned(),
             behind_pooler: false,
+            listen: true,
             reader: Reader::default(),
         }
     }

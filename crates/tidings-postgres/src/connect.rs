@@ -152,6 +152,11 @@ impl Target {
         StoreError::Unusable { what: self.what.clone(), problem, source: error.map(Into::into) }
     }
 
+    /// A pool of one connection, which is kept.
+    pub(crate) fn single(&self) -> PgPool {
+        PgPoolOptions::new().max_connections(1).connect_lazy_with(self.options.clone())
+    }
+
     /// A pool that makes its connections when they are wanted.
     pub(crate) fn pool(&self, config: &PostgresConfig) -> PgPool {
         PgPoolOptions::new()

@@ -20,7 +20,7 @@ use std::fmt;
 use tidings_core::envelope::Cursor;
 use tidings_core::store::StoreError;
 
-/// A parsed cursor; its text is `lo~hi~position`.
+/// A parsed cursor; its text is `lo~hi~position~floor`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Window {
     /// Everything this snapshot sees has been passed. As PostgreSQL writes it: `xmin:xmax:xip_list`.
@@ -29,6 +29,9 @@ pub(crate) struct Window {
     pub(crate) hi: String,
     /// How far the reader has come between the two.
     pub(crate) position: i64,
+    /// Whatever was written by transactions that `lo` had not heard of lies behind it. It saves walking the log from its
+    /// beginning, and says nothing about transactions that were open then.
+    pub(crate) floor: i64,
 }
 
 /// A snapshot that sees nothing: no transaction has an id below 1.
@@ -37,7 +40,7 @@ const NOTHING: &str = "1:1:";
 impl Window {
     /// Behind everything that `snapshot` sees.
     pub(crate) fn behind(snapshot: &str) -> Self {
-        Self { lo: snapshot.to_owned(), hi: snapshot.to_owned(), position: 0 }
+        Self { lo: snapshot.to_owned(), hi: snapshot.to_owned(), position: 0, floor: 0 }
     }
 
     /// Before everything.
@@ -56,20 +59,31 @@ impl Window {
     }
 
     /// The window from here to `snapshot`.
-    pub(crate) fn up_to(&self, snapshot: &str) -> Self {
-        Self { lo: self.hi.clone(), hi: snapshot.to_owned(), position: 0 }
+    pub(crate) fn up_to(&self, snapshot: String, floor: i64) -> Self {
+        Self { lo: self.hi.clone(), hi: snapshot, position: 0, floor }
+    }
+
+    /// Whether it begins before everything.
+    pub(crate) fn is_from_the_beginning(&self) -> bool {
+        self.lo == NOTHING
+    }
+
+    /// Where to walk on.
+    pub(crate) fn place(&self) -> i64 {
+        self.position.max(self.floor)
     }
 
     pub(crate) fn parse(cursor: &Cursor) -> Result<Self, StoreError> {
         let unknown = || StoreError::NotFound { what: format!("the cursor `{}`", cursor.0) };
         let mut parts = cursor.0.split('~');
-        let (Some(lo), Some(hi), Some(position), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
+        let (Some(lo), Some(hi), Some(position), Some(floor), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(unknown());
         };
-        let position = position.parse().map_err(|_| unknown())?;
-        Ok(Self { lo: lo.to_owned(), hi: hi.to_owned(), position })
+        let number = |text: &str| text.parse().map_err(|_| unknown());
+        let (position, floor) = (number(position)?, number(floor)?);
+        Ok(Self { lo: lo.to_owned(), hi: hi.to_owned(), position, floor })
     }
 
     pub(crate) fn cursor(&self) -> Cursor {
@@ -79,7 +93,7 @@ impl Window {
 
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}~{}~{}", self.lo, self.hi, self.position)
+        write!(f, "{}~{}~{}~{}", self.lo, self.hi, self.position, self.floor)
     }
 }
 
@@ -89,9 +103,9 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back() {
-        let window = Window { lo: "10:20:11,13".to_owned(), hi: "12:30:".to_owned(), position: 7 };
+        let window = Window { lo: "10:20:11,13".to_owned(), hi: "12:30:".to_owned(), position: 7, floor: 5 };
         assert_eq!(Window::parse(&window.cursor()).unwrap(), window);
-        for broken in ["", "12", "1:1:~1:1:", "1:1:~1:1:~x", "1~2~3~4"] {
+        for broken in ["", "12", "1:1:~1:1:", "1:1:~1:1:~x", "1:1:~1:1:~1", "1~2~3~4~5"] {
             assert!(Window::parse(&Cursor(broken.to_owned())).is_err(), "{broken}");
         }
     }

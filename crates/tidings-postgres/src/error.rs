@@ -118,14 +118,6 @@ pub(crate) fn is_definite(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| severity(error) == Some(PgSeverity::Error))
 }
 
-/// What is left out until jobs are there.
-pub(crate) fn not_in_the_spike(what: &str) -> StoreError {
-    StoreError::Sql {
-        context: format!("the PostgreSQL store does not do {what} yet"),
-        source: "use the SQLite store".into(),
-    }
-}
-
 /// A row that this store cannot have written.
 pub(crate) fn foreign_row(what: &str, found: &str) -> StoreError {
     StoreError::Corrupt { what: format!("the log ({what} `{found}`)"), source: None }

@@ -11,6 +11,7 @@
 
 use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 use tidings_core::envelope::Envelope;
+use tidings_core::partition::slot;
 use tidings_core::store::{Enqueued, NewJob, StoreError};
 use uuid::Uuid;
 
@@ -52,6 +53,8 @@ pub struct LogRow {
     pub reply_to: Option<String>,
     /// `$14`, text: the payload, as JSON.
     pub data: String,
+    /// `$15`, smallint: the key's slot, by which consumers are split between processes.
+    pub slot: i16,
 }
 
 impl LogRow {
@@ -74,6 +77,7 @@ impl LogRow {
             baggage: message.trace.baggage.as_deref().map(ToOwned::to_owned),
             reply_to: text(&message.reply_to),
             data: message.data.clone(),
+            slot: i16::from(slot(message)),
         }
     }
 }

@@ -4,13 +4,14 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{PgConnection, PgPool, Postgres, Row as _};
 use tidings_core::envelope::{Cursor, Envelope};
+use tidings_core::partition::slot;
 use tidings_core::store::{Batch, Filter, StoreError};
 use uuid::Uuid;
 
 use crate::config::Reader;
 use crate::cursor::Window;
 use crate::error::meaning;
-use crate::rows::{column, recorded, wide};
+use crate::rows::{column, narrow, recorded, wide};
 
 /// Appends messages in order, in one statement; returns the newest position, if there were any.
 pub(crate) async fn append(
@@ -47,6 +48,7 @@ pub(crate) fn with_messages<'q>(
         .bind(each(messages, |message| message.trace.baggage.as_deref()))
         .bind(each(messages, |message| message.reply_to.as_deref()))
         .bind(each(messages, |message| message.data.as_str()))
+        .bind(each(messages, |message| i16::from(slot(message))))
 }
 
 /// Why messages were not appended. Which of them holds what cannot be stored, the server does not say.
@@ -101,32 +103,77 @@ async fn read_window(
     limit: usize,
 ) -> Result<Batch, StoreError> {
     let fresh = window.is_closed();
-    let window = if fresh { window.up_to(&snapshot(connection).await?) } else { window };
-    let batch = rows_of(connection, &window, filter, limit).await?;
-    // Fewer rows than asked for: the window is used up. If it reached to the present, so is the log.
-    let used_up = batch.messages.len() < limit;
-    let next = if used_up { Window::behind(&window.hi).cursor() } else { batch.next };
-    Ok(Batch { next, at_end: used_up && fresh, ..batch })
+    let window = if fresh { open(connection, &window).await? } else { window };
+    if window.is_closed() {
+        return Ok(Batch { messages: Vec::new(), cursors: Vec::new(), next: window.cursor(), at_end: true });
+    }
+    let (batch, has_more) = rows_of(connection, &window, filter, limit).await?;
+    // The window is used up. If it reached to the present, so is the log.
+    let next = if has_more { batch.next } else { Window::behind(&window.hi).cursor() };
+    Ok(Batch { next, at_end: !has_more && fresh, ..batch })
 }
 
-/// Rows of a window; `next` stands behind the last of them.
+/// The window from a closed one to the present, which is closed itself if nothing has appeared.
+async fn open(connection: &mut PgConnection, before: &Window) -> Result<Window, StoreError> {
+    if before.is_from_the_beginning() {
+        return Ok(before.up_to(snapshot(connection).await?, 0));
+    }
+    let failed = |error| meaning("looking for the end of the log", error);
+    let row = sqlx::query(include_str!("../queries/window_open.sql"))
+        .bind(&before.hi)
+        .fetch_one(connection)
+        .await
+        .map_err(failed)?;
+    let (hi, earlier): (String, bool) = (column(&row, "hi")?, column(&row, "earlier")?);
+    match column::<Option<i64>>(&row, "first")? {
+        Some(first) => Ok(before.up_to(hi, first - 1)),
+        // Nothing to walk over: only what was open before is looked at.
+        None if earlier => Ok(before.up_to(hi, i64::MAX)),
+        None => Ok(Window::behind(&hi)),
+    }
+}
+
+/// At most this many rows are walked over in one call, so that a rare name does not hold a connection for long.
+const LOOKED_AT_MAX: i64 = 10_000;
+
+/// Rows of a window, and whether there may be more; `next` stands behind what was looked at.
 async fn rows_of(
     connection: &mut PgConnection,
     window: &Window,
     filter: &Filter,
     limit: usize,
-) -> Result<Batch, StoreError> {
+) -> Result<(Batch, bool), StoreError> {
     let rows = sqlx::query(include_str!("../queries/read_after.sql"))
         .bind(filter.kind.as_str())
         .bind(names(filter))
         .bind(&window.lo)
         .bind(&window.hi)
         .bind(window.position)
+        .bind(narrow(filter.part.index))
+        .bind(narrow(filter.part.of))
+        .bind(window.place())
         .bind(wide(limit as u64)?)
+        .bind(LOOKED_AT_MAX)
         .fetch_all(connection)
         .await
         .map_err(|error| meaning("reading the log", error))?;
-    batch_of(&rows, window, |window, _, position| Ok(window.at(position)))
+    let looked_to = match rows.first() {
+        Some(row) => column::<Option<i64>>(row, "looked_to")?,
+        None => None,
+    };
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        let position = column::<Option<i64>>(&row, "position")?;
+        // What lies further on comes when the walk is there.
+        if position.is_some_and(|position| looked_to.is_none_or(|looked_to| position <= looked_to)) {
+            found.push(row);
+        }
+    }
+    let batch = batch_of(&found, window, |window, _, position| Ok(window.at(position)))?;
+    Ok(match looked_to.filter(|_| found.len() < limit) {
+        Some(looked_to) => (Batch { next: window.at(looked_to).cursor(), ..batch }, true),
+        None => (batch, found.len() >= limit),
+    })
 }
 
 fn batch_of(
@@ -156,8 +203,8 @@ async fn read_by_sequence(
 ) -> Result<Batch, StoreError> {
     let hi = snapshot(connection).await?;
     let window = Window { hi, lo: Window::beginning().lo, ..window };
-    let batch = rows_of(connection, &window, filter, limit).await?;
-    Ok(Batch { at_end: batch.messages.len() < limit, ..batch })
+    let (batch, has_more) = rows_of(connection, &window, filter, limit).await?;
+    Ok(Batch { at_end: !has_more, ..batch })
 }
 
 /// A planted bug: everything below the oldest open transaction, by transaction.
@@ -177,7 +224,7 @@ async fn read_by_transaction(
         .map_err(|error| meaning("reading the log", error))?;
     let batch = batch_of(&rows, &window, |_, row, position| {
         let xid: i64 = column(row, "transaction")?;
-        Ok(Window { lo: format!("{xid}:{xid}:"), hi: format!("{0}:{0}:", xid + 1), position })
+        Ok(Window { lo: format!("{xid}:{xid}:"), hi: format!("{0}:{0}:", xid + 1), position, floor: 0 })
     })?;
     Ok(Batch { at_end: batch.messages.len() < limit, ..batch })
 }

@@ -1,40 +1,43 @@
 //! The store: what the runtime holds.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sqlx::{Connection as _, PgPool};
+use sqlx::{Connection as _, PgPool, Row as _};
 use tidings_core::envelope::Cursor;
 use tidings_core::error::Error;
 use tidings_core::ids::MessageId;
 use tidings_core::store::{
-    Batch, Claim, Claimed, ConsumerSpec, Filter, Holding, JobEnd, JobLease, Lease, Limits, Maintenance,
-    Migration, ParkedKeys, ParkedMessage, Retention, Store, StoreError, Watch, Work,
+    Batch, Claim, Claimed, ConsumerSpec, Crew, Filter, Holding, JobEnd, JobLease, Lease, Limits, Maintenance,
+    Migration, ParkedKeys, ParkedMessage, Retention, Store, StoreError, Watch, Work, WorkerId,
 };
-use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::connect::Target;
 use crate::error::{Sort, meaning, sort};
 use crate::fullness::Fullness;
 use crate::jobs::Jobs;
-use crate::transact::Written;
-use crate::watch::Waiter;
-use crate::{PostgresConfig, consumers, lives, log, migrate, outcomes, parking, retention, schema};
+use crate::tail::Tail;
+use crate::tell::Teller;
+use crate::watch::{Touched, Watchers};
+use crate::{PostgresConfig, consumers, lives, log, migrate, outcomes, parking, retention, schema, workers};
 
 /// A log in a PostgreSQL database.
 pub struct PostgresStore {
     pub(crate) pool: PgPool,
     pub(crate) config: PostgresConfig,
     pub(crate) fullness: Arc<Fullness>,
-    pub(crate) commits: watch::Sender<u64>,
+    watchers: Arc<Watchers>,
+    teller: Arc<Teller>,
+    /// What looks and tells in the background; ends with the store.
+    background: Mutex<JoinSet<()>>,
     /// The log's messages were counted since it was opened.
     pub(crate) counted_again: AtomicBool,
     /// What this process holds, to give back in order.
-    held: Mutex<BTreeMap<Arc<str>, Lease>>,
+    held: Mutex<BTreeMap<(Arc<str>, u16), Lease>>,
     pub(crate) jobs: Arc<Jobs>,
 }
 
@@ -51,17 +54,51 @@ impl PostgresStore {
         schema::ready(&mut connection, &config, &target).await?;
         // It has answered; how it takes the farewell changes nothing.
         drop(connection.close().await);
+        Self::start(target, config).await
+    }
+
+    async fn start(target: Target, config: PostgresConfig) -> Result<Self, StoreError> {
         let pool = target.pool(&config);
-        let fullness = Arc::default();
+        let watchers = Arc::<Watchers>::default();
+        let (channel, voice) = (channel(&pool).await?, MessageId::new().to_string());
+        let teller = Arc::new(Teller {
+            pool: pool.clone(),
+            watchers: watchers.clone(),
+            channel: channel.clone(),
+            voice: voice.clone(),
+            is_alone: AtomicBool::new(false),
+        });
+        let listens = config.listen && !config.behind_pooler;
+        let listen = listens.then(|| (target.single(), channel));
+        let tail = Tail::new(pool.clone(), watchers.clone(), config.poll_interval, voice, listen);
+        let mut background = JoinSet::new();
+        background.spawn(tail.run());
+        background.spawn(teller.clone().run());
         Ok(Self {
             pool,
             config,
-            fullness,
-            commits: watch::Sender::new(0),
+            fullness: Arc::default(),
+            watchers,
+            teller,
+            background: Mutex::new(background),
             counted_again: AtomicBool::new(false),
             held: Mutex::default(),
             jobs: Arc::default(),
         })
+    }
+
+    /// Says that a transaction which this store did not run itself, a user's own, has committed, and what it has touched:
+    /// who waits for that is woken at once, in all processes. Without it he finds it within the poll interval.
+    pub fn committed(&self, touched: &Touched) {
+        self.watchers.committed(touched);
+    }
+
+    pub(crate) fn crew_has_changed(&self) {
+        self.committed(&Touched::crew());
+    }
+
+    pub(crate) fn queue_waiter(&self, queue: &str) -> Box<dyn Watch> {
+        self.watchers.watch_queue(queue, self.config.poll_interval)
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
@@ -72,8 +109,8 @@ impl PostgresStore {
         &self.jobs
     }
 
-    pub(crate) fn poll_interval(&self) -> Duration {
-        self.config.poll_interval
+    fn held(&self) -> MutexGuard<'_, BTreeMap<(Arc<str>, u16), Lease>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for the answer to a question of the store's own, but not for ever: a network that swallows packets tells
@@ -95,19 +132,11 @@ impl PostgresStore {
 }
 
 impl PostgresStore {
-    /// Wakes everybody in this process who waits for something to be written. For transactions that this store does not see
-    /// commit; without it they are found within the poll interval.
+    /// Wakes everybody in this process who waits for something to be written, and has other processes look for messages. For
+    /// transactions that this store does not see commit; without it they are found within the poll interval.
     pub fn wake(&self) {
-        self.commits.send_modify(|count| *count += 1);
-        self.jobs.watchers.wake_all();
-    }
-
-    /// Wakes whoever waits for what was committed.
-    pub(crate) fn wake_for(&self, written: &Written) {
-        if written.appended {
-            self.commits.send_modify(|count| *count += 1);
-        }
-        self.jobs.watchers.wake(written.queues.iter().map(|queue| &**queue));
+        self.watchers.wake_all();
+        self.watchers.tell_of_messages();
     }
 
     pub(crate) fn fullness(&self) -> &Fullness {
@@ -117,11 +146,19 @@ impl PostgresStore {
     pub(crate) fn schema(&self) -> Option<&str> {
         self.config.schema.as_deref()
     }
-
-    pub(crate) fn waiter(&self) -> Box<dyn Watch> {
-        Box::new(Waiter { commits: self.commits.subscribe(), poll_interval: self.config.poll_interval })
-    }
 }
+
+/// Where processes tell each other that something has changed: one channel for each schema.
+async fn channel(pool: &PgPool) -> Result<String, StoreError> {
+    let failed = |error| meaning("asking for the schema", error);
+    let row = sqlx::query("SELECT current_schema()").fetch_one(pool).await.map_err(failed)?;
+    let schema: Option<String> = row.try_get(0).map_err(failed)?;
+    let name = format!("tidings_{}", schema.unwrap_or_default());
+    // PostgreSQL refuses longer ones.
+    Ok(name.chars().take(CHANNEL_CHARS_MAX).collect())
+}
+
+const CHANNEL_CHARS_MAX: usize = 63;
 
 #[async_trait]
 impl Store for PostgresStore {
@@ -130,8 +167,8 @@ impl Store for PostgresStore {
     }
 
     async fn transact(&self, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError> {
-        let written = self.write(work.as_ref(), limits).await?;
-        self.wake_for(&written);
+        let touched = self.write(work.as_ref(), limits).await?;
+        self.committed(&touched);
         Ok(())
     }
 
@@ -157,11 +194,13 @@ impl Store for PostgresStore {
         migrate::migrate(&self.pool, self.config.auto_migrate, module, migrations, now).await
     }
 
-    async fn register(&self, spec: &ConsumerSpec, now: Timestamp) -> Result<(), StoreError> {
-        self.answer("registering a consumer", lives::register(&self.pool, spec, now)).await?;
+    async fn register(&self, spec: &ConsumerSpec, now: Timestamp) -> Result<u16, StoreError> {
+        let registering = lives::register(&self.pool, spec, now);
+        let partitions = self.answer("registering a consumer", registering).await?;
         // It may stand before all others.
         self.fullness.forget();
-        Ok(())
+        self.crew_has_changed();
+        Ok(partitions)
     }
 
     async fn retire(&self, consumer: &str, reason: &str, now: Timestamp) -> Result<(), StoreError> {
@@ -172,11 +211,34 @@ impl Store for PostgresStore {
         // Who touches which table only the server's parser can tell; roles and grants are PostgreSQL's way to keep them apart.
     }
 
-    async fn hold(&self, consumer: &str) -> Result<Holding, StoreError> {
-        let holding = self.answer("holding a consumer", consumers::hold(&self.pool, consumer)).await?;
+    async fn hold(&self, consumer: &str, partition: u16, worker: WorkerId) -> Result<Holding, StoreError> {
+        let holding = consumers::hold(&self.pool, consumer, partition, worker);
+        let holding = self.answer("holding a consumer", holding).await?;
         let lease = holding.lease.clone();
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.consumer.clone(), lease);
+        self.held().insert((lease.consumer.clone(), partition), lease);
         Ok(holding)
+    }
+
+    async fn give_back(&self, lease: &Lease) -> Result<(), StoreError> {
+        consumers::give_back(&self.pool, lease).await?;
+        let mut held = self.held();
+        let place = (lease.consumer.clone(), lease.partition);
+        if held.get(&place).is_some_and(|held| held.fence == lease.fence) {
+            held.remove(&place);
+        }
+        drop(held);
+        self.crew_has_changed();
+        Ok(())
+    }
+
+    async fn crew(&self) -> Result<Crew, StoreError> {
+        let crew = workers::crew(&self.pool).await?;
+        self.teller.is_alone.store(crew.members.len() <= 1, Ordering::Relaxed);
+        Ok(crew)
+    }
+
+    fn watch_crew(&self) -> Box<dyn Watch> {
+        self.watchers.watch_crew()
     }
 
     async fn read_after(&self, cursor: &Cursor, filter: &Filter, limit: usize) -> Result<Batch, StoreError> {
@@ -184,10 +246,10 @@ impl Store for PostgresStore {
         self.answer("reading the log", reading).await
     }
 
-    async fn parked_keys(&self, consumer: &str) -> Result<ParkedKeys, StoreError> {
+    async fn parked_keys(&self, consumer: &str, partition: u16) -> Result<ParkedKeys, StoreError> {
         let failed = |error| meaning("taking a connection".to_owned(), error);
         let mut connection = self.pool.acquire().await.map_err(failed)?;
-        consumers::read_parked(&mut connection, consumer).await
+        consumers::read_parked(&mut connection, consumer, partition).await
     }
 
     fn as_any(&self) -> &dyn std::any::Any {
@@ -197,14 +259,16 @@ impl Store for PostgresStore {
     async fn due(
         &self,
         consumer: &str,
+        partition: u16,
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<ParkedMessage>, StoreError> {
-        self.answer("looking for due messages", parking::due(&self.pool, consumer, now, limit)).await
+        let due = parking::due(&self.pool, consumer, partition, now, limit);
+        self.answer("looking for due messages", due).await
     }
 
-    fn watch(&self, _filter: &Filter) -> Box<dyn Watch> {
-        self.waiter()
+    fn watch(&self, filter: &Filter) -> Box<dyn Watch> {
+        self.watchers.watch_messages(filter)
     }
 
     async fn acknowledge_rejection(&self, id: MessageId) -> Result<(), StoreError> {
@@ -233,11 +297,22 @@ impl Store for PostgresStore {
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        let held = std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner));
+        let held = std::mem::take(&mut *self.held());
         for lease in held.values() {
             consumers::give_back(&self.pool, lease).await?;
         }
+        if !held.is_empty() {
+            self.crew_has_changed();
+        }
+        // The last words are said before nobody is there to say them.
+        let mut background =
+            std::mem::take(&mut *self.background.lock().unwrap_or_else(PoisonError::into_inner));
+        background.shutdown().await;
+        if !self.pool.is_closed() {
+            self.teller.tell().await;
+        }
         self.pool.close().await;
+        self.watchers.wake_all();
         Ok(())
     }
 }

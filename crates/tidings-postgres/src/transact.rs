@@ -2,7 +2,6 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
@@ -15,6 +14,7 @@ use crate::config::Isolation;
 use crate::error::meaning;
 use crate::store::PostgresStore;
 use crate::tx::{Again, PgTx, Purpose};
+use crate::watch::Touched;
 
 /// How much longer than a work may take its transaction may stand still.
 const IDLE_SLACK: Duration = Duration::from_secs(2);
@@ -28,19 +28,6 @@ enum Ran {
     Ended(Result<(), StoreError>),
     /// It got in another's way, or its connection was lost before the commit; the error says so.
     Again(StoreError),
-}
-
-/// What others may be waiting for.
-#[derive(Default)]
-pub(crate) struct Written {
-    pub(crate) appended: bool,
-    pub(crate) queues: Vec<Arc<str>>,
-}
-
-impl Written {
-    fn of(tx: &PgTx) -> Self {
-        Self { appended: tx.kept.appended, queues: tx.kept.queues.clone() }
-    }
 }
 
 /// The time that a caller gives a work in all.
@@ -62,7 +49,7 @@ impl Turn {
 
 impl PostgresStore {
     /// Runs a work in a transaction that may write, again where that helps, and commits it. Says what it has written.
-    pub(crate) async fn write(&self, work: &dyn Work, limits: Limits) -> Result<Written, StoreError> {
+    pub(crate) async fn write(&self, work: &dyn Work, limits: Limits) -> Result<Touched, StoreError> {
         let isolation = if work.runs_handlers() { self.config.isolation } else { Isolation::ReadCommitted };
         let purpose = Purpose {
             begin: self.begin_statement(isolation.begin(), limits),
@@ -74,7 +61,7 @@ impl PostgresStore {
         let turn = Turn { begun: Instant::now(), wait: limits.wait };
         let mut pause = PAUSE_MIN;
         for run in 0.. {
-            let mut written = Written::default();
+            let mut written = Touched::default();
             let error = match self.run_once(work, limits, &turn, &purpose, &mut written).await {
                 Ran::Ended(result) => return result.map(|()| written),
                 Ran::Again(error) => error,
@@ -121,9 +108,9 @@ impl PostgresStore {
 
     /// Commits such a transaction, and wakes whoever waits for what it has written.
     pub(crate) async fn commit_for(&self, tx: PgTx, work: &dyn Work) -> Result<(), StoreError> {
-        let written = Written::of(&tx);
+        let written = tx.kept.touched.clone();
         tx.commit(work.name(), self.config.answer_timeout).await?;
-        self.wake_for(&written);
+        self.committed(&written);
         Ok(())
     }
 
@@ -133,7 +120,7 @@ impl PostgresStore {
         limits: Limits,
         turn: &Turn,
         purpose: &Purpose,
-        written: &mut Written,
+        written: &mut Touched,
     ) -> Ran {
         let tx = match self.begin(work, turn, purpose).await {
             Ok(tx) => tx,
@@ -143,7 +130,7 @@ impl PostgresStore {
             Ok(ended) => ended,
             Err(error) => return Ran::Ended(Err(error)),
         };
-        *written = Written::of(&tx);
+        *written = tx.kept.touched.clone();
         // Whatever the work has made of it: nothing that it did can be committed.
         if let Some(again) = tx.kept.again {
             tx.rollback().await;

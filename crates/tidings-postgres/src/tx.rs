@@ -19,6 +19,7 @@ use tidings_core::value::{Row, Value};
 
 use crate::error::{Sort, is_definite, meaning, shorten, sort};
 use crate::fullness::Fullness;
+use crate::watch::Touched;
 use crate::{check_statement, consumers, jobs, log, outcomes, parking, values};
 
 /// What the store keeps to itself about a transaction that it has lent.
@@ -31,9 +32,8 @@ pub(crate) struct Kept {
     pub(crate) doubtful: bool,
     /// The work got in another's way, or its connection is gone: it may run again, whatever it made of that itself.
     pub(crate) again: Option<Again>,
-    pub(crate) appended: bool,
-    /// Queues that may have something to claim once the transaction has committed.
-    pub(crate) queues: Vec<Arc<str>>,
+    /// What others may wait for, once it has committed.
+    pub(crate) touched: Touched,
 }
 
 /// Why a work may run again.
@@ -234,7 +234,7 @@ impl Tx for PgTx {
         };
         let done = done.await;
         let newest = self.noted(done)?;
-        self.kept.appended = true;
+        self.kept.touched.append(messages);
         self.fullness.appended(newest);
         Ok(())
     }
@@ -291,14 +291,16 @@ impl Tx for PgTx {
         };
         let done = done.await;
         let newest = self.noted(done)?;
-        self.kept.appended |= !messages.is_empty();
+        self.kept.touched.append(messages);
         self.fullness.appended(newest);
         Ok(())
     }
 
     async fn enqueue(&mut self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
         let done = jobs::enqueue(self.connection()?, jobs).await;
-        self.kept.queues.extend(jobs::queues_of(jobs));
+        for queue in jobs::queues_of(jobs) {
+            self.kept.touched.queue(&queue);
+        }
         self.noted(done)
     }
 
@@ -326,7 +328,9 @@ impl Tx for PgTx {
     ) -> Result<Vec<bool>, StoreError> {
         let done = jobs::end_attempts(self.connection()?, ends, at).await;
         let (good, queues) = self.noted(done)?;
-        self.kept.queues.extend(queues);
+        for queue in &queues {
+            self.kept.touched.queue(queue);
+        }
         Ok(good)
     }
 
@@ -389,8 +393,7 @@ impl Tx for PgTx {
         // The transaction is this work's alone, so all of it can go; a failed one is mended by that, too.
         self.command("ROLLBACK AND CHAIN".to_owned()).await?;
         self.kept.failed = false;
-        self.kept.appended = false;
-        self.kept.queues.clear();
+        self.kept.touched = Touched::default();
         Ok(())
     }
 

@@ -62,6 +62,7 @@ pub struct QueriesConfig {
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "see `Config`")]
 pub struct ListenersConfig {
+    pub partitions: u16,
     pub batch: usize,
     pub slice_ms: u64,
     pub retry_seconds: Vec<f64>,
@@ -195,6 +196,10 @@ impl Config {
         }
     }
 
+    pub(crate) fn lease(&self) -> Duration {
+        limits::duration(self.store.lease_seconds)
+    }
+
     pub(crate) fn limits(&self) -> Limits {
         Limits { budget: Duration::from_millis(self.store.write_budget_ms), wait: None }
     }
@@ -316,7 +321,16 @@ mod tests {
                 vec![],
                 "`queues.mail.rate_count` needs `rate_seconds`",
             ),
-            (Some("[jobs]\nlease_seconds = 0\n"), vec![], "tidings.toml:2:17: `jobs.lease_seconds` must be"),
+            (
+                Some("[store]\nlease_seconds = 0\n"),
+                vec![],
+                "tidings.toml:2:17: `store.lease_seconds` must be",
+            ),
+            (
+                Some("[listeners]\npartitions = 65\n"),
+                vec![],
+                "tidings.toml:2:14: `listeners.partitions` must be",
+            ),
             (None, variable("TIDINGS_QUEUES__MAIL__CONCURRENCY", "few"), "`few` is not a number"),
             (
                 None,

@@ -28,6 +28,7 @@ pub fn settings(config: &Config, url: &StoreUrl) -> PostgresConfig {
         Isolation::RepeatableRead => tidings_postgres::Isolation::RepeatableRead,
         Isolation::Serializable => tidings_postgres::Isolation::Serializable,
     };
+    postgres.listen = store.notify;
     postgres.auto_migrate = store.auto_migrate;
     postgres.behind_pooler = store.behind_pooler;
     // A frozen process must not hold its locks for longer than a handler may take by itself.

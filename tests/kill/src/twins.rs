@@ -267,7 +267,7 @@ impl NoFenceForPartitions {
 
     async fn newest(&self, lease: &Lease) -> Option<Lease> {
         let sql = "SELECT fence FROM tidings_partitions WHERE consumer = $1 AND partition = $2";
-        let query = sqlx::query_scalar(sql).bind(&*lease.consumer).bind(0_i16);
+        let query = sqlx::query_scalar(sql).bind(&*lease.consumer).bind(lease.partition.cast_signed());
         let fence: i64 = query.fetch_one(self.0.as_ref().ok()?).await.ok()?;
         Some(Lease { fence, ..lease.clone() })
     }

@@ -15,7 +15,6 @@ mod retention;
 pub(crate) mod schema;
 mod sweeps;
 mod tx;
-mod wake;
 mod workers;
 
 use std::sync::Arc;
@@ -28,24 +27,23 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use tidings_core::ids::MessageId;
 use tidings_core::store::{
-    Cancelled, Claim, Claimed, CronSpec, CronTick, Heartbeat, JobEnd, JobLease, JobStore, StoreError, Watch,
-    WorkerId,
+    Cancelled, Claim, Claimed, CronSpec, CronTick, Heartbeat, JobEnd, JobLease, JobStore, Member, StoreError,
+    Watch, WorkerId,
 };
 
 use crate::error::meaning;
 use crate::store::PostgresStore;
+use crate::watch::Touched;
 
 pub(crate) use retention::delete_ended;
 pub(crate) use sweeps::Sweeps;
 pub(crate) use tx::{
     claim_jobs, claim_suspect, end_attempts, enqueue, move_cron, queues_of, report_progress,
 };
-pub(crate) use wake::QueueWatchers;
 
 /// What the store keeps in memory of jobs.
 #[derive(Default)]
 pub(crate) struct Jobs {
-    pub(crate) watchers: QueueWatchers,
     pub(crate) sweeps: Sweeps,
 }
 
@@ -56,8 +54,10 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(5);
 
 #[async_trait]
 impl JobStore for PostgresStore {
-    async fn enlist(&self, about: &str, lease: Duration) -> Result<WorkerId, StoreError> {
-        workers::enlist(self, about, lease).await
+    async fn enlist(&self, member: &Member, lease: Duration) -> Result<WorkerId, StoreError> {
+        let worker = workers::enlist(self, member, lease).await?;
+        self.crew_has_changed();
+        Ok(worker)
     }
 
     async fn heartbeat(&self, worker: WorkerId) -> Result<Heartbeat, StoreError> {
@@ -69,7 +69,9 @@ impl JobStore for PostgresStore {
     }
 
     async fn dismiss(&self, worker: WorkerId, now: Timestamp) -> Result<(), StoreError> {
-        workers::dismiss(self, worker, now).await
+        workers::dismiss(self, worker, now).await?;
+        self.crew_has_changed();
+        Ok(())
     }
 
     async fn place_jobs(&self, queues: &[(Arc<str>, Arc<str>)]) -> Result<Vec<(Arc<str>, u64)>, StoreError> {
@@ -105,7 +107,7 @@ impl JobStore for PostgresStore {
     }
 
     fn watch_queue(&self, queue: &str) -> Box<dyn Watch> {
-        self.jobs().watchers.watch(queue, self.poll_interval())
+        self.queue_waiter(queue)
     }
 }
 
@@ -128,7 +130,11 @@ impl PostgresStore {
     }
 
     fn wake_queues<Q: AsRef<str>>(&self, queues: &[Q]) {
-        self.jobs().watchers.wake(queues.iter().map(AsRef::as_ref));
+        let mut touched = Touched::default();
+        for queue in queues {
+            touched.queue(&queue.as_ref().into());
+        }
+        self.committed(&touched);
     }
 
     /// Ends and claims in one statement that is a transaction of its own.

@@ -6,29 +6,43 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::postgres::PgRow;
 use tidings_core::ids::MessageId;
-use tidings_core::store::{ATTEMPTS_KEPT, Heartbeat, StoreError, WorkerId};
+use tidings_core::store::{ATTEMPTS_KEPT, Heartbeat, Member, StoreError, WorkerId};
 
 use crate::rows::{column, text};
 use crate::store::PostgresStore;
+use crate::workers::void;
 
 const LOST: &str = "its worker was lost: the process ended, or did not renew its lease";
 
 pub(super) async fn enlist(
     store: &PostgresStore,
-    about: &str,
+    member: &Member,
     lease: Duration,
 ) -> Result<WorkerId, StoreError> {
-    let lease = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX / 1_000);
-    let query = || sqlx::query(include_str!("../../queries/worker_insert.sql")).bind(about).bind(lease);
+    let consumers = || member.consumers.iter().map(|known| known.consumer.to_string()).collect::<Vec<_>>();
+    let generations = || member.consumers.iter().map(|known| known.generation).collect::<Vec<_>>();
+    let jobs = || member.jobs.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let query = || {
+        sqlx::query(include_str!("../../queries/worker_enlist.sql"))
+            .bind(&member.about)
+            .bind(consumers())
+            .bind(generations())
+            .bind(jobs())
+            // An interval takes fractions, and no lease is as long as the largest.
+            .bind(lease.as_micros().min(MICROS_MAX) as f64)
+    };
     let rows = store.statement("entering a worker", query).await?;
     Ok(WorkerId(column(one(&rows)?, "id")?))
 }
+
+/// A hundred years.
+const MICROS_MAX: u128 = 100 * 365 * 24 * 3_600 * 1_000_000;
 
 pub(super) async fn heartbeat(store: &PostgresStore, worker: WorkerId) -> Result<Heartbeat, StoreError> {
     let query = || sqlx::query(include_str!("../../queries/worker_heartbeat.sql")).bind(worker.0);
     let rows = store.statement("renewing a worker's lease", query).await?;
     let Some((_, rows)) = rows.split_first() else {
-        return Err(StoreError::Fenced { consumer: format!("worker {}", worker.0) });
+        return Err(void(worker));
     };
     let read = |row| {
         let attempt: i32 = column(row, "attempt")?;

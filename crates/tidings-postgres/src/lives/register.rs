@@ -3,26 +3,32 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sqlx::{Executor as _, PgConnection, PgPool, Row as _};
+use sqlx::{Executor as _, PgConnection, PgPool};
+use tidings_core::partition::SLOTS;
 use tidings_core::store::{ConsumerSpec, Start, StoreError};
 
 use super::retire::give_up;
 use super::{ONE_AT_A_TIME, reads, run};
 use crate::cursor::Window;
-use crate::error::meaning;
+use crate::error::{foreign_row, meaning};
 use crate::log::snapshot;
-use crate::rows::column;
+use crate::rows::{column, narrow};
 
 /// Enters a consumer, or takes note of it.
-pub(crate) async fn register(pool: &PgPool, spec: &ConsumerSpec, now: Timestamp) -> Result<(), StoreError> {
+pub(crate) async fn register(pool: &PgPool, spec: &ConsumerSpec, now: Timestamp) -> Result<u16, StoreError> {
     let failed = |error| meaning(format!("registering consumer `{}`", spec.name), error);
     let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(failed)?;
     tx.execute(ONE_AT_A_TIME).await.map_err(failed)?;
-    enter(&mut tx, spec, now).await?;
-    tx.commit().await.map_err(failed)
+    let partitions = enter(&mut tx, spec, now).await?;
+    tx.commit().await.map_err(failed)?;
+    Ok(partitions)
 }
 
-async fn enter(connection: &mut PgConnection, spec: &ConsumerSpec, now: Timestamp) -> Result<(), StoreError> {
+async fn enter(
+    connection: &mut PgConnection,
+    spec: &ConsumerSpec,
+    now: Timestamp,
+) -> Result<u16, StoreError> {
     let mut aliases = aliases_at_work(connection, spec).await?;
     match is_retired(connection, &spec.name).await? {
         None if !aliases.is_empty() => rename(connection, &aliases.remove(0), &spec.name).await?,
@@ -33,17 +39,33 @@ async fn enter(connection: &mut PgConnection, spec: &ConsumerSpec, now: Timestam
     for alias in aliases {
         replace(connection, &spec.name, &alias, now).await?;
     }
+    let before = generation(connection, &spec.name).await?;
     let names: Vec<&str> = spec.filter.names.iter().map(|name| &**name).collect();
-    sqlx::query(include_str!("../../queries/consumer_seen.sql"))
+    let row = sqlx::query(include_str!("../../queries/consumer_seen.sql"))
         .bind(&*spec.name)
         .bind(spec.kind.as_str())
         .bind(spec.filter.kind.as_str())
         .bind(&names)
+        .bind(spec.filter.generation())
         .bind(now.as_microsecond())
-        .execute(&mut *connection)
+        .fetch_one(&mut *connection)
         .await
         .map_err(|error| meaning("taking note of a consumer", error))?;
-    reads::note(connection, &spec.name, &names).await
+    if before.is_some_and(|before| before != spec.filter.generation()) {
+        run(connection, include_str!("../../queries/new_generation.sql"), &[&spec.name]).await?;
+    }
+    reads::note(connection, &spec.name, &names).await?;
+    let partitions: i16 = column(&row, "partitions")?;
+    u16::try_from(partitions).map_err(|_| foreign_row("partitions", &partitions.to_string()))
+}
+
+async fn generation(connection: &mut PgConnection, name: &str) -> Result<Option<i64>, StoreError> {
+    let row = sqlx::query(include_str!("../../queries/consumer_state.sql"))
+        .bind(name)
+        .fetch_optional(connection)
+        .await
+        .map_err(|error| meaning(format!("looking for consumer `{name}`"), error))?;
+    row.map(|row| column(&row, "generation")).transpose()
 }
 
 /// Whether the consumer is retired; `None` if it is not on record.
@@ -78,6 +100,7 @@ async fn aliases_at_work(
 async fn rename(connection: &mut PgConnection, old: &str, new: &str) -> Result<(), StoreError> {
     for sql in [
         include_str!("../../queries/consumer_rename.sql"),
+        include_str!("../../queries/partitions_rename.sql"),
         include_str!("../../queries/reads_rename.sql"),
         include_str!("../../queries/receipts_rename.sql"),
         include_str!("../../queries/parked_rename.sql"),
@@ -113,6 +136,7 @@ async fn start_new(
     spec: &ConsumerSpec,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let failed = |error| meaning(format!("entering consumer `{}`", spec.name), error);
     let cursor = match spec.start {
         Start::Beginning => Window::beginning(),
         Start::Now => Window::behind(&snapshot(connection).await?),
@@ -123,12 +147,19 @@ async fn start_new(
         .bind(spec.kind.as_str())
         .bind(spec.filter.kind.as_str())
         .bind(names)
+        .bind(spec.filter.generation())
+        .bind(narrow(spec.partitions.clamp(1, SLOTS)))
+        .bind(now.as_microsecond())
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)?;
+    sqlx::query(include_str!("../../queries/partitions_start.sql"))
+        .bind(&*spec.name)
+        .bind(column::<i16>(&row, "partitions")?)
         .bind(cursor.to_string())
         .bind(matches!(spec.start, Start::Now))
-        .bind(now.as_microsecond())
-        .fetch_one(connection)
-        .await;
-    row.and_then(|row| row.try_get::<String, _>("name"))
+        .execute(connection)
+        .await
         .map(|_| ())
-        .map_err(|error| meaning(format!("entering consumer `{}`", spec.name), error))
+        .map_err(failed)
 }

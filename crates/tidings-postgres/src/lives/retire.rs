@@ -5,7 +5,7 @@ use sqlx::{Executor as _, PgConnection, PgPool};
 use tidings_core::store::StoreError;
 
 use super::register::is_retired;
-use super::{ONE_AT_A_TIME, reads};
+use super::{ONE_AT_A_TIME, reads, run};
 use crate::cursor::Window;
 use crate::error::meaning;
 use crate::log::snapshot;
@@ -53,11 +53,12 @@ pub(super) async fn give_up(
     // What it had not read is given up, too: a consumer that comes back must not find it again. The present has seen all
     // that any cursor has passed.
     let given_up = Window::behind(&snapshot(connection).await?);
+    run(connection, include_str!("../../queries/partitions_retire.sql"), &[name, &given_up.to_string()])
+        .await?;
     sqlx::query(include_str!("../../queries/consumer_retire.sql"))
         .bind(name)
         .bind(now.as_microsecond())
         .bind(storable(reason))
-        .bind(given_up.to_string())
         .execute(connection)
         .await
         .map(|_| ())

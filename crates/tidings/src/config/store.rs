@@ -12,6 +12,7 @@ pub struct StoreConfig {
     pub path: PathBuf,
     pub url: StoreUrl,
     pub write_budget_ms: u64,
+    pub lease_seconds: f64,
     pub synchronous: Synchronous,
     pub queue_max: usize,
     pub guard_tables: bool,

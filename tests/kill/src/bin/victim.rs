@@ -104,7 +104,7 @@ fn config(plan: &Plan) -> Result<Config, Failure> {
         "[listeners]\nretry_seconds = [{tiers}]\njitter_percent = 50\n[jobs]\nretry_seconds = [{tiers}]\njitter_percent = 50\n"
     );
     let mut config = Config::from_parts(Some(&text), [])?;
-    config.jobs.lease_seconds = plan.lease_seconds;
+    config.store.lease_seconds = plan.lease_seconds;
     config.jobs.kills_max = plan.kills_max.unwrap_or(u32::MAX);
     if plan.place.database() == Database::Postgres {
         // Who waits for a server that is not there asks again, and is heard when it is.

@@ -22,7 +22,7 @@ use member::Member;
 pub(crate) use tally::Tally;
 
 /// Processes that share the work.
-pub(crate) const PROCESSES: usize = 1;
+pub(crate) const PROCESSES: usize = 3;
 
 /// How long a worker that is not heard of keeps what it has.
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
@@ -49,8 +49,7 @@ impl Fleet {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let database = Database::create(server);
-        let setting =
-            Setting { accounts: 12, postgres: Some(database.url().to_owned()), ..setting };
+        let setting = Setting { accounts: 12, postgres: Some(database.url().to_owned()), ..setting };
         Self {
             campaign: Campaign::new(name, setting, seed),
             members: (0..PROCESSES).map(|_| Member::default()).collect(),

@@ -15,7 +15,8 @@ pub(super) const QUERIES: Queries = Queries {
         coalesce(data::json->>'seq', data::json->'payload'->>'seq'), replace(correlation_id::text, '-', ''),
         replace(causation_id::text, '-', '') FROM tidings_log ORDER BY position",
     consumers: "SELECT name, kind, array_to_json(reads)::text,
-        (SELECT max(partitions) FROM tidings_cursors v WHERE v.consumer = c.name), c.begun_first IS NOT NULL, NULL
+        (SELECT max(partitions) FROM tidings_cursors v WHERE v.consumer = c.name), 
+        EXISTS (SELECT FROM tidings_partitions p WHERE p.consumer = c.name AND p.begun_first IS NOT NULL), NULL
         FROM tidings_consumers c",
     receipts: "SELECT consumer, partition, first, last, count FROM tidings_receipts ORDER BY 1, 2, 3, 4",
     // A job is in one of two tables beside its own: in that of the live ones, which have not come to a final state, or in that
@@ -45,7 +46,8 @@ const UNREAD: &str = "SELECT v.consumer, l.position FROM tidings_cursors v
 
 /// A claim whose jobs have all ended is stale and harmless while its worker lives, and goes with it.
 const TRACES: &str = "SELECT 'a worker: ' || about FROM tidings_workers
-    UNION ALL SELECT 'a claim of worker ' || worker || ' in ' || queue FROM tidings_claims";
+    UNION ALL SELECT 'a claim of worker ' || worker || ' in ' || queue FROM tidings_claims
+    UNION ALL SELECT 'a holder of ' || consumer || '/' || partition FROM tidings_partitions WHERE holder IS NOT NULL";
 
 pub(super) struct Postgres {
     runtime: Runtime,
