@@ -62,7 +62,7 @@ impl TestDatabase for Jobs {
 }
 
 async fn connect(config: &PostgresConfig) -> PgConnection {
-    let options: PgConnectOptions = config.url.parse().expect("a URL");
+    let options: PgConnectOptions = config.url.expose().parse().expect("a URL");
     let schema = config.schema.clone().expect("a schema of its own");
     options.options([("search_path", schema)]).connect().await.expect("the server is there")
 }
