@@ -91,8 +91,10 @@ CREATE TABLE tidings_unique (
 
 -- What was claimed, one row for each claim. `attempts` are those that had ended before. A row whose attempts have all ended
 -- is of no more use, and is deleted by the ends that fit it exactly or, a little later, by a sweep.
+CREATE SEQUENCE tidings_claim_numbers CACHE 1;
+
 CREATE TABLE tidings_claims (
-    n          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    n          bigint PRIMARY KEY,
     worker     bigint NOT NULL,
     queue      text NOT NULL,
     places     bigint[] NOT NULL,

@@ -64,21 +64,6 @@ BEGIN
     WHERE n.place IS NOT NULL;
 END $$;
 
--- Notes that a worker has claimed jobs, if the worker is not void, and returns the claim's number. Whoever takes the worker
--- for lost waits for this transaction, or passes the worker over for now.
-CREATE FUNCTION tidings_note_claim(p_worker bigint, p_queue text, p_places bigint[], p_attempts integer[], p_now bigint)
-RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-    claim bigint;
-BEGIN
-    PERFORM FROM tidings_workers AS w WHERE w.id = p_worker FOR KEY SHARE;
-    IF FOUND THEN
-        INSERT INTO tidings_claims (worker, queue, places, attempts, started_at)
-        VALUES (p_worker, p_queue, p_places, p_attempts, p_now) RETURNING n INTO claim;
-    END IF;
-    RETURN claim;
-END $$;
-
 -- Deletes the claims of a worker of which all attempts have ended, and shortens those of which half have. Returns how many are
 -- under way. What others are at, in transactions that are open, is passed over.
 CREATE FUNCTION tidings_sweep_claims(p_worker bigint, p_queue text) RETURNS bigint LANGUAGE plpgsql
@@ -105,9 +90,8 @@ BEGIN
     RETURN under_way;
 END $$;
 
--- Ends attempts, and then claims jobs of one queue that may run now. The first row says what became of the ends, which number
--- the claim has, whether there may be more, when to look again, and how many attempts a sweep found under way; the others are
--- the jobs.
+-- Ends attempts, and then claims jobs of one queue that may run now. The last row says what became of the ends, whether there
+-- may be more, when to look again, and how many attempts a sweep found under way; those before it are the jobs.
 --
 -- The lock is taken in a statement of its own: the next one sees what the last claim has taken. The jobs are found in the order
 -- of the index, past those that are running, and by a plan that was made for a large table, however small it is now.
@@ -131,8 +115,7 @@ DECLARE
     staged integer;
     held_until bigint;
     most bigint := p_limit;
-    those bigint[];
-    tries integer[];
+    taken bigint;
     ended record;
 BEGIN
     more := false;
@@ -155,7 +138,13 @@ BEGIN
         under_way := tidings_sweep_claims(p_worker, p_queue);
     END IF;
     SELECT s.paused_at, s.next_free INTO q FROM tidings_queues AS s WHERE s.name = p_queue;
-    IF q.paused_at IS NOT NULL OR NOT EXISTS (SELECT FROM tidings_workers AS w WHERE w.id = p_worker) THEN
+    IF q.paused_at IS NOT NULL THEN
+        RETURN NEXT;
+        RETURN;
+    END IF;
+    -- Whoever takes the worker for lost waits for this transaction, or passes the worker over for now.
+    PERFORM FROM tidings_workers AS w WHERE w.id = p_worker FOR KEY SHARE;
+    IF NOT FOUND THEN
         RETURN NEXT;
         RETURN;
     END IF;
@@ -172,29 +161,32 @@ BEGIN
         room := p_now + p_tolerance - free;
         most := CASE WHEN room < 0 THEN 0 ELSE least(room / p_step + 1, p_limit) END;
     END IF;
-    IF most > 0 THEN
-        SELECT array_agg(r.place), array_agg(r.attempts) INTO those, tries FROM (
-            SELECT l.place, l.attempts FROM tidings_jobs_live AS l
-            WHERE l.queue = p_queue AND l.turn < 100000 AND l.name = ANY (p_names)
-              AND (l.place, l.attempts) NOT IN (
-                  SELECT u.place, u.attempts FROM tidings_claims AS c
-                  CROSS JOIN LATERAL unnest(c.places, c.attempts) AS u (place, attempts) WHERE c.queue = p_queue)
-            ORDER BY l.turn, l.place LIMIT most) AS r;
-    END IF;
-    IF those IS NOT NULL THEN
-        claim := tidings_note_claim(p_worker, p_queue, those, tries, p_now);
-        IF claim IS NULL THEN
-            more := false;
-            RETURN NEXT;
-            RETURN;
-        END IF;
-    END IF;
-    IF p_step IS NOT NULL AND those IS NOT NULL THEN
-        free := least(free::numeric + p_step::numeric * cardinality(those), 9000000000000000000)::bigint;
+    claim := nextval('tidings_claim_numbers');
+    RETURN QUERY
+    WITH picked AS MATERIALIZED (
+        SELECT l.place, l.attempts, l.name, l.key, l.is_unique, l.failures, l.losses, l.progress
+        FROM tidings_jobs_live AS l
+        WHERE l.queue = p_queue AND l.turn < 100000 AND l.name = ANY (p_names)
+          AND (l.place, l.attempts) NOT IN (
+              SELECT u.place, u.attempts FROM tidings_claims AS c
+              CROSS JOIN LATERAL unnest(c.places, c.attempts) AS u (place, attempts) WHERE c.queue = p_queue)
+        ORDER BY l.turn, l.place LIMIT most),
+    noted AS (
+        INSERT INTO tidings_claims (n, worker, queue, places, attempts, started_at)
+        SELECT claim, p_worker, p_queue, array_agg(p.place), array_agg(p.attempts), p_now FROM picked AS p
+        HAVING count(*) > 0)
+    SELECT NULL::bigint[], NULL::integer[], NULL::integer[], NULL::text[], claim, NULL::boolean, NULL::bigint, NULL::bigint,
+           p.place, j.id, p.name, p.key, p.attempts, p.key IS NULL AND NOT p.is_unique, p.failures, p.losses,
+           j.at, j.correlation_id, j.causation_id, j.traceparent, j.tracestate, j.baggage, p.progress, j.data
+    FROM picked AS p
+    CROSS JOIN LATERAL (SELECT * FROM tidings_jobs AS s WHERE s.place = p.place OFFSET 0) AS j;
+    GET DIAGNOSTICS taken = ROW_COUNT;
+    IF p_step IS NOT NULL AND taken > 0 THEN
+        free := least(free::numeric + p_step::numeric * taken, 9000000000000000000)::bigint;
         INSERT INTO tidings_queues AS s (name, next_free) VALUES (p_queue, free)
         ON CONFLICT (name) DO UPDATE SET next_free = free;
     END IF;
-    IF coalesce(cardinality(those), 0) = most THEN
+    IF taken = most THEN
         -- Where the rate is the bound, what is left has to wait for it.
         IF most < p_limit THEN
             held_until := greatest(free - p_tolerance, p_now);
@@ -207,15 +199,6 @@ BEGIN
     LEFT JOIN (SELECT w.waits_until FROM tidings_jobs_live AS w WHERE w.queue = p_queue AND w.waits_until > p_now
                ORDER BY w.waits_until LIMIT 1) AS l ON true;
     RETURN NEXT;
-    IF those IS NOT NULL THEN
-        RETURN QUERY
-        SELECT NULL::bigint[], NULL::integer[], NULL::integer[], NULL::text[], NULL::bigint, NULL::boolean, NULL::bigint, NULL::bigint,
-               u.place, j.id, l.name, l.key, l.attempts, l.key IS NULL AND NOT l.is_unique, l.failures, l.losses,
-               j.at, j.correlation_id, j.causation_id, j.traceparent, j.tracestate, j.baggage, l.progress, j.data
-        FROM unnest(those) AS u (place)
-        CROSS JOIN LATERAL (SELECT * FROM tidings_jobs_live AS s WHERE s.place = u.place OFFSET 0) AS l
-        CROSS JOIN LATERAL (SELECT * FROM tidings_jobs AS s WHERE s.place = u.place OFFSET 0) AS j;
-    END IF;
 END $$;
 
 -- Claims the oldest suspect of these queues and names.
@@ -227,9 +210,12 @@ LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_pl
 #variable_conflict use_column
 DECLARE
     suspect record;
-    n bigint;
 BEGIN
     PERFORM tidings_lock_queues(p_queues);
+    PERFORM FROM tidings_workers AS w WHERE w.id = p_worker FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
     PERFORM tidings_promote(p_queues);
     SELECT l.place, l.attempts, l.queue INTO suspect FROM tidings_jobs_live AS l
     WHERE l.queue = ANY (p_queues) AND l.turn = 100000 AND l.name = ANY (p_names)
@@ -241,13 +227,13 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    n := tidings_note_claim(p_worker, suspect.queue, ARRAY[suspect.place], ARRAY[suspect.attempts], p_now);
-    IF n IS NOT NULL THEN
-        RETURN QUERY
-        SELECT n, l.queue, l.place, j.id, l.name, l.key, l.attempts, l.key IS NULL AND NOT l.is_unique, l.failures,
-               l.losses, j.at, j.correlation_id, j.causation_id, j.traceparent, j.tracestate, j.baggage, l.progress, j.data
-        FROM tidings_jobs_live AS l JOIN tidings_jobs AS j USING (place) WHERE l.place = suspect.place;
-    END IF;
+    claim := nextval('tidings_claim_numbers');
+    INSERT INTO tidings_claims (n, worker, queue, places, attempts, started_at)
+    VALUES (claim, p_worker, suspect.queue, ARRAY[suspect.place], ARRAY[suspect.attempts], p_now);
+    RETURN QUERY
+    SELECT claim, l.queue, l.place, j.id, l.name, l.key, l.attempts, l.key IS NULL AND NOT l.is_unique, l.failures,
+           l.losses, j.at, j.correlation_id, j.causation_id, j.traceparent, j.tracestate, j.baggage, l.progress, j.data
+    FROM tidings_jobs_live AS l JOIN tidings_jobs AS j USING (place) WHERE l.place = suspect.place;
 END $$;
 
 -- Which of these queues have suspects of these names that can be claimed now. Asked often, mostly where there are none.

@@ -140,8 +140,8 @@ BEGIN
         PERFORM tidings_lock_queues(beside);
         PERFORM tidings_promote(beside);
         FOR m IN SELECT u.name, u.queue FROM unnest(p_names, p_queues) AS u (name, queue) WHERE u.queue = ANY (beside) LOOP
-            INSERT INTO tidings_claims (worker, queue, places, attempts, started_at)
-            SELECT c.worker, m.queue, array_agg(l.place), array_agg(l.attempts), c.started_at
+            INSERT INTO tidings_claims (n, worker, queue, places, attempts, started_at)
+            SELECT nextval('tidings_claim_numbers'), c.worker, m.queue, array_agg(l.place), array_agg(l.attempts), c.started_at
             FROM tidings_claims AS c
             CROSS JOIN LATERAL unnest(c.places, c.attempts) AS u (place, attempts)
             JOIN tidings_jobs_live AS l ON l.place = u.place AND l.attempts = u.attempts

@@ -155,6 +155,8 @@ macro_rules! conformance {
             ending::what_was_taken_over_is_not_ended_by_its_first_worker,
             ending::an_attempt_ends_with_its_effects,
             ending::ends_and_claims_share_a_transaction,
+            ending::ends_and_a_claim_may_be_one_call,
+            ending::many_end_and_claim_at_the_same_time,
             ending::a_lease_of_a_deleted_job_ends_no_other,
             ending::a_takeover_and_an_end_exclude_each_other,
             workers::only_lost_workers_are_taken_over,

@@ -56,17 +56,16 @@ pub(crate) async fn end_and_claim(
         .fetch_all(connection)
         .await
         .map_err(failed)?;
-    let Some((first, rows)) = rows.split_first() else { return Err(failed(sqlx::Error::RowNotFound)) };
-    let number: Option<i64> = column(first, "claim")?;
+    let Some((last, rows)) = rows.split_last() else { return Err(failed(sqlx::Error::RowNotFound)) };
     let queue: Arc<str> = claim.queue.into();
-    let read = |row| claimed(row, claim.names, claim.worker, queue.clone(), number.unwrap_or_default());
+    let read = |row| claimed(row, claim.names, claim.worker, queue.clone());
     let jobs = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    sweeps.note(claim.worker, claim.queue, column(first, "under_way")?, jobs.len());
-    let next_at: Option<i64> = column(first, "next_at")?;
+    sweeps.note(claim.worker, claim.queue, column(last, "under_way")?, jobs.len());
+    let next_at: Option<i64> = column(last, "next_at")?;
     Ok(Settled {
-        good: ends.told(first)?,
-        claimed: Claimed { jobs, more: column(first, "more")?, next_at: next_at.map(time) },
-        queues: queues(first)?,
+        good: ends.told(last)?,
+        claimed: Claimed { jobs, more: column(last, "more")?, next_at: next_at.map(time) },
+        queues: queues(last)?,
     })
 }
 
@@ -87,7 +86,7 @@ pub(crate) async fn claim_suspect(
         .fetch_optional(connection)
         .await
         .map_err(|error| meaning("claiming a suspect", error))?;
-    row.map(|row| claimed(&row, names, worker, text(&row, "queue")?, column(&row, "claim")?)).transpose()
+    row.map(|row| claimed(&row, names, worker, text(&row, "queue")?)).transpose()
 }
 
 /// A job whose next attempt begins.
@@ -96,7 +95,6 @@ fn claimed(
     names: &[Arc<str>],
     worker: WorkerId,
     queue: Arc<str>,
-    claim: i64,
 ) -> Result<ClaimedJob, StoreError> {
     let count = |name| column::<i32>(row, name).map(|count| u32::try_from(count).unwrap_or_default());
     let name: &str = column(row, "name")?;
@@ -107,7 +105,7 @@ fn claimed(
             place: column(row, "place")?,
             worker,
             attempt: count("attempts")?.saturating_add(1),
-            claim,
+            claim: column(row, "claim")?,
             is_plain: column(row, "is_plain")?,
         },
         // Many jobs share a name, and the caller has it already.

@@ -48,9 +48,7 @@ impl Ends {
             }
         }
         let good = tx.end_attempts(&self.ends, shared.clock.now()).await?;
-        for ((lease, _), _) in self.ends.iter().zip(&good).filter(|(_, good)| !**good) {
-            tracing::debug!(id = %lease.id, attempt = lease.attempt, "the attempt had ended before");
-        }
+        self.note_void(&good);
         let counts = |place: &usize| good.get(*place).copied().unwrap_or_default();
         let died: Vec<Envelope> =
             self.died.iter().filter(|(place, _)| counts(place)).map(|(_, died)| died.clone()).collect();
@@ -58,6 +56,18 @@ impl Ends {
             tx.append(&died).await?;
         }
         Ok(good)
+    }
+
+    /// Whether nothing is to be written beside the ends.
+    fn are_all(&self) -> bool {
+        self.progress.is_empty() && self.died.is_empty()
+    }
+
+    /// Says of attempts that they had ended before.
+    fn note_void(&self, good: &[bool]) {
+        for ((lease, _), _) in self.ends.iter().zip(good).filter(|(_, good)| !**good) {
+            tracing::debug!(id = %lease.id, attempt = lease.attempt, "the attempt had ended before");
+        }
     }
 
     /// Tells what has become of jobs that failed, if it was this that became of them.
@@ -86,6 +96,9 @@ pub(super) async fn settle(
     ends: &Arc<Ends>,
     limit: usize,
 ) -> Result<Claimed> {
+    if ends.are_all() {
+        return settle_at_once(shared, queue, worker, ends, limit).await;
+    }
     let (its, of, written) = (shared.clone(), queue.clone(), ends.clone());
     let unit = Unit {
         name: queue.label.clone(),
@@ -100,15 +113,7 @@ pub(super) async fn settle(
                     if limit == 0 {
                         return Ok((Claimed::default(), good));
                     }
-                    let now = shared.clock.now();
-                    let claim = Claim {
-                        queue: &queue.name,
-                        worker,
-                        names: &queue.jobs,
-                        limit,
-                        now,
-                        rate: queue.rate,
-                    };
+                    let claim = claim_of(&shared, &queue, worker, limit);
                     tx.claim_jobs(&claim).await.map(|claimed| (claimed, good)).map_err(Error::from)
                 }
                 .await;
@@ -120,4 +125,26 @@ pub(super) async fn settle(
     let (claimed, good) = unit::run(shared, unit, shared.config.limits(), Access::Drain).await?;
     ends.tell(&good);
     Ok(claimed)
+}
+
+/// The same where that is all: the store may do it in one statement.
+async fn settle_at_once(
+    shared: &Shared,
+    queue: &QueueFacts,
+    worker: WorkerId,
+    ends: &Ends,
+    limit: usize,
+) -> Result<Claimed> {
+    let claim = (limit > 0).then(|| claim_of(shared, queue, worker, limit));
+    if ends.is_empty() && claim.is_none() {
+        return Ok(Claimed::default());
+    }
+    let (good, claimed) = shared.store.end_and_claim(&ends.ends, shared.clock.now(), claim.as_ref()).await?;
+    ends.note_void(&good);
+    ends.tell(&good);
+    Ok(claimed)
+}
+
+fn claim_of<'a>(shared: &Shared, queue: &'a QueueFacts, worker: WorkerId, limit: usize) -> Claim<'a> {
+    Claim { queue: &queue.name, worker, names: &queue.jobs, limit, now: shared.clock.now(), rate: queue.rate }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_core::store::{
-    ATTEMPTS_KEPT, AttemptEnd, AttemptRow, DeathReason, JobEnd, JobState, Retention, Store, WorkerId,
+    ATTEMPTS_KEPT, AttemptEnd, AttemptRow, Claim, DeathReason, JobEnd, JobState, Retention, Store, WorkerId,
 };
 
 use super::support::*;
@@ -367,6 +367,118 @@ pub async fn ends_and_claims_share_a_transaction(factory: &dyn StoreFactory) {
     };
     assert_eq!(ended[..], [true, true]);
     assert_eq!(ids(&claimed.jobs), [all[1].id, all[3].id], "a claim gets what the ends before it made free");
+}
+
+/// Ends and a claim in one call do what they do in a transaction: of each end it is said whether its lease was good, in its
+/// place, whatever stands beside it; and the claim gets what the ends have made free.
+pub async fn ends_and_a_claim_may_be_one_call(factory: &dyn StoreFactory) {
+    let mut database = factory.fresh().await;
+    let store = database.store();
+    let worker = Worker::enlist(store.as_ref()).await;
+    let limited = worker.clone();
+    let claim = limited.claiming(10, at(2));
+    let claim = Claim {
+        queue: &claim.queue,
+        worker: claim.worker,
+        names: &claim.names,
+        limit: claim.limit,
+        now: claim.now,
+        rate: claim.rate,
+    };
+    let all = [keyed("a"), keyed("a"), job(), job(), unique("k", 1), delayed(50), keyed("b"), keyed("b")];
+    enqueue(store.as_ref(), &all).await;
+    let (nothing, claimed) = store.end_and_claim(&[], at(1), Some(&claim)).await.expect("a claim is answered");
+    worker.check(&claimed, 10, at(2));
+    assert!(nothing.is_empty(), "nothing was ended");
+    assert_eq!(claimed.next_at, Some(at(50)), "it is told when the next job is due");
+    let held = claimed.jobs;
+    let expected = [all[0].id, all[2].id, all[3].id, all[4].id, all[6].id];
+    assert_eq!(ids(&held), expected, "a claim of its own gets what can be claimed");
+    let void = tidings_core::store::JobLease { attempt: 2, ..held[1].lease };
+    let ends = [
+        (held[0].lease, JobEnd::Completed),
+        (void, JobEnd::Completed),
+        (held[1].lease, retry(2)),
+        (held[2].lease, JobEnd::Completed),
+        (held[2].lease, JobEnd::Completed),
+        (held[4].lease, dead(true)),
+    ];
+    let (good, claimed) = store.end_and_claim(&ends, at(2), Some(&claim)).await.expect("it is answered");
+    assert_eq!((good[0], good[1], good[2], good[5]), (true, false, true, true), "a good lease is told as good");
+    assert!(good[3] != good[4], "an attempt that is named twice ends once: {good:?}");
+    let expected = [all[1].id, all[2].id, all[7].id];
+    assert_eq!(ids(&claimed.jobs), expected, "a claim gets what the ends before it made free");
+    let (good, claimed) =
+        store.end_and_claim(&[(held[3].lease, JobEnd::Completed)], at(3), None).await.expect("it is answered");
+    assert_eq!(good, [true], "ends without a claim");
+    assert!(claimed.jobs.is_empty() && !claimed.more && claimed.next_at.is_none(), "claim nothing");
+    let next = unique("k", 2);
+    enqueue_one(store.as_ref(), next).await;
+    let store = crash(database.as_mut()).await;
+    let expected = [JobState::Completed, JobState::Running, JobState::Running, JobState::Completed];
+    assert_eq!(states(store.as_ref(), &new_ids(&all[..4])).await, expected, "and it is durable");
+}
+
+/// While others do the same, with ends of every kind and workers that are taken over, no job is given out twice, and each is
+/// completed once.
+pub async fn many_end_and_claim_at_the_same_time(factory: &dyn StoreFactory) {
+    let database = factory.fresh().await;
+    let store = database.store();
+    let all: Vec<_> = (0..120)
+        .map(|index| if index % 4 == 0 { keyed(["a", "b", "c"][index / 4 % 3]) } else { job() })
+        .collect();
+    enqueue(store.as_ref(), &all).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for seed in 0..4_u64 {
+        let store = store.clone();
+        tasks.spawn(async move {
+            let worker = Worker::enlist(store.as_ref()).await;
+            let mut random = crate::random::Random::new(seed);
+            let mut ends: Vec<(tidings_core::store::JobLease, JobEnd)> = Vec::new();
+            let (mut completed, mut idle) = (Vec::new(), 0);
+            while idle < 20 {
+                let claim = worker.claiming(1 + random.below(12), at(5));
+                let claim = Claim {
+                    queue: &claim.queue,
+                    worker: claim.worker,
+                    names: &claim.names,
+                    limit: claim.limit,
+                    now: claim.now,
+                    rate: claim.rate,
+                };
+                let (good, claimed) =
+                    store.end_and_claim(&ends, at(5), Some(&claim)).await.expect("it is answered");
+                assert!(good.iter().all(|good| *good), "a lease is good until it is taken over");
+                completed.extend(
+                    ends.iter().filter(|(_, how)| *how == JobEnd::Completed).map(|(lease, _)| lease.id),
+                );
+                idle = if claimed.jobs.is_empty() { idle + 1 } else { 0 };
+                ends = claimed
+                    .jobs
+                    .iter()
+                    .map(|job| {
+                        let how = match random.below(6) {
+                            0 => retry(1),
+                            1 => JobEnd::GivenBack,
+                            _ => JobEnd::Completed,
+                        };
+                        (job.lease, how)
+                    })
+                    .collect();
+            }
+            completed
+        });
+    }
+    let mut completed: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();
+    completed.sort();
+    let mut expected = new_ids(&all);
+    expected.sort();
+    assert_eq!(completed, expected, "each job is completed once");
+    assert_eq!(
+        states(store.as_ref(), &expected).await,
+        vec![JobState::Completed; expected.len()],
+        "and says so"
+    );
 }
 
 /// The lease of a job whose record is gone fits no other job.
