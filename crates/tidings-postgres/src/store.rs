@@ -16,7 +16,7 @@ use tidings_core::store::{
 };
 use tokio::sync::watch;
 
-use crate::connect::Target;
+use crate::connect::{Doubts, Target};
 use crate::error::{Sort, meaning, sort};
 use crate::fullness::Fullness;
 use crate::watch::Waiter;
@@ -26,6 +26,7 @@ use crate::{PostgresConfig, consumers, lives, log, migrate, outcomes, parking, r
 pub struct PostgresStore {
     pub(crate) pool: PgPool,
     pub(crate) config: PostgresConfig,
+    pub(crate) doubts: Arc<Doubts>,
     pub(crate) fullness: Arc<Fullness>,
     pub(crate) commits: watch::Sender<u64>,
     /// The log's messages were counted since it was opened.
@@ -47,11 +48,13 @@ impl PostgresStore {
         schema::ready(&mut connection, &config, &target).await?;
         // It has answered; how it takes the farewell changes nothing.
         drop(connection.close().await);
-        let pool = target.pool(&config);
+        let doubts = Arc::<Doubts>::default();
+        let pool = target.pool(&config, doubts.clone());
         let fullness = Arc::default();
         Ok(Self {
             pool,
             config,
+            doubts,
             fullness,
             commits: watch::Sender::new(0),
             counted_again: AtomicBool::new(false),
@@ -174,7 +177,7 @@ impl Store for PostgresStore {
     fn is_transient(&self, error: &Error) -> bool {
         let by_store = error.find::<StoreError>().is_some_and(StoreError::is_transient);
         let by_driver = error.find::<sqlx::Error>().map(sort);
-        by_store || matches!(by_driver, Some(Sort::Conflict | Sort::Lost | Sort::Busy))
+        by_store || matches!(by_driver, Some(Sort::Conflict | Sort::Lost | Sort::Stale | Sort::Busy))
     }
 
     fn is_store_trouble(&self, error: &Error) -> bool {
