@@ -170,6 +170,9 @@ impl Target {
             (sqlx::Error::Io(io), _) if io.kind() == std::io::ErrorKind::ConnectionRefused => {
                 "nobody listens there; start the server, or correct host and port in the URL".to_owned()
             }
+            (sqlx::Error::Io(io), _) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
+                "the connection was closed at once, or what answers there is no PostgreSQL; check the port in the URL".to_owned()
+            }
             (sqlx::Error::Io(_), _) => {
                 "it cannot be reached; check host and port in the URL, and the network".to_owned()
             }
