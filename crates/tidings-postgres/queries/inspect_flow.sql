@@ -1,1 +1,5 @@
-SELECT * FROM tidings_log WHERE correlation_id = $1 ORDER BY position
+SELECT l.position, l.id, l.kind, l.name, l.version, l.source, l.key, l.time, l.correlation_id, l.causation_id,
+       l.traceparent, l.tracestate, l.baggage, l.reply_to, l.data
+FROM tidings_log l
+WHERE l.correlation_id = $1
+ORDER BY l.position

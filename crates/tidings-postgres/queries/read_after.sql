@@ -28,7 +28,8 @@ WITH fresh AS MATERIALIZED (
            THEN (SELECT position FROM tidings_log WHERE position > $8 ORDER BY position OFFSET $10 - 1 LIMIT 1)
            END AS looked_to
 )
-SELECT looked.looked_to, found.*
+SELECT looked.looked_to, found.position, found.id, found.kind, found.name, found.version, found.source, found.key, found.time,
+       found.correlation_id, found.causation_id, found.traceparent, found.tracestate, found.baggage, found.reply_to, found.data
 FROM looked LEFT JOIN (
     SELECT * FROM (SELECT * FROM fresh UNION ALL SELECT * FROM earlier) m ORDER BY m.position LIMIT $9
 ) found ON true

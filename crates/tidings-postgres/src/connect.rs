@@ -1,8 +1,10 @@
 //! Connections: how they are made, and what keeps them from being made.
 
 use std::str::FromStr as _;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use sqlx::pool::PoolConnectionMetadata;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool, Row as _};
 use tidings_core::store::StoreError;
@@ -15,6 +17,41 @@ const VERSION_MIN: i32 = 140_000;
 
 /// A connection that was idle for longer is asked whether it still answers, before a work depends on it.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
+/// After a connection was lost, all that were made before it are asked for so long.
+const DOUBTED_FOR: Duration = Duration::from_secs(10);
+
+/// What has happened to one connection and may have happened to the others: the server was restarted, the tables have
+/// changed.
+#[derive(Default)]
+pub(crate) struct Doubts {
+    lost: Mutex<Option<Instant>>,
+    stale: Mutex<Option<Instant>>,
+}
+
+impl Doubts {
+    /// A connection was lost.
+    pub(crate) fn lost(&self) {
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// What a connection had prepared is of no use any more.
+    pub(crate) fn stale(&self) {
+        *self.stale.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether a connection can be used as it is; `None` if it has to be asked.
+    fn trust(&self, meta: &PoolConnectionMetadata) -> Option<bool> {
+        let since = |at: &Mutex<Option<Instant>>| {
+            at.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed())
+        };
+        if since(&self.stale).is_some_and(|since| meta.age > since) {
+            return Some(false);
+        }
+        let is_doubted = since(&self.lost).is_some_and(|since| since < DOUBTED_FOR && meta.age > since);
+        (meta.idle_for < TRUSTED_FOR && !is_doubted).then_some(true)
+    }
+}
 
 /// How to connect, and what to call it in errors.
 #[derive(Clone)]
@@ -133,6 +170,9 @@ impl Target {
             (sqlx::Error::Io(io), _) if io.kind() == std::io::ErrorKind::ConnectionRefused => {
                 "nobody listens there; start the server, or correct host and port in the URL".to_owned()
             }
+            (sqlx::Error::Io(io), _) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
+                "the connection was closed at once, or what answers there is no PostgreSQL; check the port in the URL".to_owned()
+            }
             (sqlx::Error::Io(_), _) => {
                 "it cannot be reached; check host and port in the URL, and the network".to_owned()
             }
@@ -148,8 +188,8 @@ impl Target {
         self.unusable(problem, Some(error))
     }
 
-    fn unusable(&self, problem: String, error: Option<sqlx::Error>) -> StoreError {
-        StoreError::Unusable { what: self.what.clone(), problem, source: error.map(Into::into) }
+    pub(crate) fn unusable(&self, problem: String, error: Option<sqlx::Error>) -> StoreError {
+        StoreError::Unusable { what: self.with_schema(), problem, source: error.map(Into::into) }
     }
 
     /// A pool of one connection, which is kept.
@@ -158,16 +198,17 @@ impl Target {
     }
 
     /// A pool that makes its connections when they are wanted.
-    pub(crate) fn pool(&self, config: &PostgresConfig) -> PgPool {
+    pub(crate) fn pool(&self, config: &PostgresConfig, doubts: Arc<Doubts>) -> PgPool {
         PgPoolOptions::new()
             .max_connections(config.connections_max)
             .acquire_timeout(config.acquire_timeout)
             // A round trip before each use is too much for a connection that has just answered.
             .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
+            .before_acquire(move |connection, meta| {
+                let doubts = doubts.clone();
                 Box::pin(async move {
-                    if meta.idle_for < TRUSTED_FOR {
-                        return Ok(true);
+                    if let Some(trusted) = doubts.trust(&meta) {
+                        return Ok(trusted);
                     }
                     Ok(matches!(tokio::time::timeout(TRUSTED_FOR, connection.ping()).await, Ok(Ok(()))))
                 })

@@ -13,6 +13,9 @@ pub(crate) enum Sort {
     Conflict,
     /// The connection is gone, or of no use any more; what was not committed is undone.
     Lost,
+    /// The tables have changed since this connection prepared the statement, or a pooler has given us another
+    /// connection: a new one knows nothing old.
+    Stale,
     /// The server or the pool has no room just now.
     Busy,
     /// A statement after one that failed: PostgreSQL refuses everything until the transaction goes back.
@@ -60,10 +63,8 @@ fn by_code(code: &str, message: &str) -> Sort {
         // The server goes down or comes up, or has ended the session for its idleness.
         "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "25P03" => Sort::Lost,
         code if code.starts_with("08") => Sort::Lost,
-        // The tables have changed since this connection prepared the statement, or a pooler has given us another
-        // connection: a new connection knows nothing old.
-        "0A000" if message.contains("cached plan must not change result type") => Sort::Lost,
-        "26000" => Sort::Lost,
+        "0A000" if message.contains("cached plan must not change result type") => Sort::Stale,
+        "26000" => Sort::Stale,
         "25P02" => Sort::Aborted,
         "53100" => Sort::Full,
         "53200" | "58000" | "58030" => Sort::Io,
@@ -83,7 +84,9 @@ pub(crate) fn meaning(context: impl Into<String>, error: sqlx::Error) -> StoreEr
     let what = || "the database".to_owned();
     match sort(&error) {
         Sort::Closed => StoreError::Closed,
-        Sort::Conflict | Sort::Lost | Sort::Busy => StoreError::Busy { context, source: Some(error.into()) },
+        Sort::Conflict | Sort::Lost | Sort::Stale | Sort::Busy => {
+            StoreError::Busy { context, source: Some(error.into()) }
+        }
         Sort::Aborted => StoreError::TransactionLost { context, source: Some(error.into()) },
         Sort::Full => StoreError::Full { context, source: Some(error.into()) },
         Sort::Io => StoreError::Io { context, source: Some(error.into()) },
@@ -162,7 +165,7 @@ mod tests {
         ] {
             assert_eq!(by_code(code, ""), expected, "{code}");
         }
-        assert_eq!(by_code("0A000", "cached plan must not change result type"), Sort::Lost);
+        assert_eq!(by_code("0A000", "cached plan must not change result type"), Sort::Stale);
     }
 
     #[test]

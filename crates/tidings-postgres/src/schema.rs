@@ -83,7 +83,7 @@ pub async fn migrate(config: &PostgresConfig) -> Result<SchemaStatus, StoreError
     let target = Target::of(config)?;
     let mut connection = target.connect(config.acquire_timeout).await?;
     let migrated = async {
-        bring_up_to_date(&mut connection, config).await?;
+        bring_up_to_date(&mut connection, config, &target).await?;
         read_status(&mut connection, config, &target).await
     };
     let status = migrated.await;
@@ -98,7 +98,7 @@ pub(crate) async fn ready(
     target: &Target,
 ) -> Result<(), StoreError> {
     // Looked at first, without a lock and without a privilege: nearly always nothing is missing.
-    let found = version(connection, config).await?;
+    let found = version(connection, config, target).await?;
     if found == KNOWN {
         return Ok(());
     }
@@ -106,7 +106,7 @@ pub(crate) async fn ready(
         return Err(StoreError::NewerSchema { found, known: KNOWN });
     }
     if config.auto_migrate {
-        return bring_up_to_date(connection, config).await;
+        return bring_up_to_date(connection, config, target).await;
     }
     let remedy = "run `tidings db migrate` with a role that may create tables there, and start again (this process has \
                   `auto_migrate` off)";
@@ -118,7 +118,11 @@ pub(crate) async fn ready(
     })
 }
 
-async fn bring_up_to_date(connection: &mut PgConnection, config: &PostgresConfig) -> Result<(), StoreError> {
+async fn bring_up_to_date(
+    connection: &mut PgConnection,
+    config: &PostgresConfig,
+    target: &Target,
+) -> Result<(), StoreError> {
     let failed = |error| meaning("bringing the tables of Tidings up to date", error);
     if let Some(schema) = config.schema.as_ref().filter(|_| !config.behind_pooler)
         && !schema_is_there(connection, schema).await?
@@ -132,7 +136,7 @@ async fn bring_up_to_date(connection: &mut PgConnection, config: &PostgresConfig
     }
     let mut tx = connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(failed)?;
     tx.execute(ONE_AT_A_TIME).await.map_err(failed)?;
-    let found = version(&mut tx, config).await?;
+    let found = version(&mut tx, config, target).await?;
     if found > KNOWN {
         return Err(StoreError::NewerSchema { found, known: KNOWN });
     }
@@ -165,17 +169,28 @@ async fn schema_is_there(connection: &mut PgConnection, schema: &str) -> Result<
 }
 
 /// The newest step applied; 0 in a database without our tables.
-async fn version(connection: &mut PgConnection, config: &PostgresConfig) -> Result<i64, StoreError> {
+async fn version(
+    connection: &mut PgConnection,
+    config: &PostgresConfig,
+    target: &Target,
+) -> Result<i64, StoreError> {
     let failed = |error| meaning("looking for the tables of Tidings", error);
-    let there = sqlx::query(include_str!("../queries/migrations_exist.sql"))
+    let found = sqlx::query(include_str!("../queries/migrations_exist.sql"))
         .persistent(false)
         .bind(config.schema.as_deref())
-        .fetch_one(&mut *connection)
+        .fetch_optional(&mut *connection)
         .await
-        .and_then(|row| row.try_get::<bool, _>(0))
         .map_err(failed)?;
-    if !there {
-        return Ok(0);
+    let Some(found) = found else { return Ok(0) };
+    let (there, usable): (bool, bool) = (column(&found, "there")?, column(&found, "usable")?);
+    match (there, usable) {
+        (false, _) => return Ok(0),
+        (true, true) => {}
+        (true, false) => {
+            let problem = "the role lacks the privilege to use it: its owner runs `GRANT USAGE ON SCHEMA .. TO ..`, and grants \
+                           the rest that the documentation of tidings-postgres lists";
+            return Err(target.unusable(problem.to_owned(), None));
+        }
     }
     sqlx::query(include_str!("../queries/schema_version.sql"))
         .persistent(false)
@@ -191,7 +206,7 @@ async fn read_status(
     config: &PostgresConfig,
     target: &Target,
 ) -> Result<SchemaStatus, StoreError> {
-    let version = version(connection, config).await?;
+    let version = version(connection, config, target).await?;
     let applied = match version {
         0 => Vec::new(),
         _ => sqlx::query(include_str!("../queries/migrations_list.sql"))

@@ -16,7 +16,7 @@ use tidings_core::store::{
 };
 use tokio::task::JoinSet;
 
-use crate::connect::Target;
+use crate::connect::{Doubts, Target};
 use crate::error::{Sort, meaning, sort};
 use crate::fullness::Fullness;
 use crate::jobs::Jobs;
@@ -29,6 +29,7 @@ use crate::{PostgresConfig, consumers, lives, log, migrate, outcomes, parking, r
 pub struct PostgresStore {
     pub(crate) pool: PgPool,
     pub(crate) config: PostgresConfig,
+    pub(crate) doubts: Arc<Doubts>,
     pub(crate) fullness: Arc<Fullness>,
     watchers: Arc<Watchers>,
     teller: Arc<Teller>,
@@ -58,7 +59,8 @@ impl PostgresStore {
     }
 
     async fn start(target: Target, config: PostgresConfig) -> Result<Self, StoreError> {
-        let pool = target.pool(&config);
+        let doubts = Arc::<Doubts>::default();
+        let pool = target.pool(&config, doubts.clone());
         let watchers = Arc::<Watchers>::default();
         let (channel, voice) = (channel(&pool).await?, MessageId::new().to_string());
         let teller = Arc::new(Teller {
@@ -77,6 +79,7 @@ impl PostgresStore {
         Ok(Self {
             pool,
             config,
+            doubts,
             fullness: Arc::default(),
             watchers,
             teller,
@@ -282,7 +285,7 @@ impl Store for PostgresStore {
     fn is_transient(&self, error: &Error) -> bool {
         let by_store = error.find::<StoreError>().is_some_and(StoreError::is_transient);
         let by_driver = error.find::<sqlx::Error>().map(sort);
-        by_store || matches!(by_driver, Some(Sort::Conflict | Sort::Lost | Sort::Busy))
+        by_store || matches!(by_driver, Some(Sort::Conflict | Sort::Lost | Sort::Stale | Sort::Busy))
     }
 
     fn is_store_trouble(&self, error: &Error) -> bool {

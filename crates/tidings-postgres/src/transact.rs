@@ -11,7 +11,7 @@ use tidings_core::store::{Limits, StoreError, Work};
 
 use crate::TYPED;
 use crate::config::Isolation;
-use crate::error::meaning;
+use crate::error::{Sort, meaning, sort};
 use crate::store::PostgresStore;
 use crate::tx::{Again, PgTx, Purpose};
 use crate::watch::Touched;
@@ -133,7 +133,12 @@ impl PostgresStore {
         *written = tx.kept.touched.clone();
         // Whatever the work has made of it: nothing that it did can be committed.
         if let Some(again) = tx.kept.again {
-            tx.rollback().await;
+            match again {
+                Again::Conflict => tx.rollback().await,
+                // Closed as it is dropped, and the others are looked at before they are used.
+                Again::Lost => self.doubts.lost(),
+                Again::Stale => self.doubts.stale(),
+            }
             return Ran::Again(lost_to(again, work, result.err()));
         }
         match result {
@@ -176,10 +181,8 @@ impl PostgresStore {
             };
             match begun {
                 Ok(tx) => return Ok(tx),
-                Err(error)
-                    if crate::error::sort(&error) == crate::error::Sort::Lost
-                        && dead < self.config.connections_max =>
-                {
+                Err(error) if sort(&error) == Sort::Lost && dead < self.config.connections_max => {
+                    self.doubts.lost();
                     dead += 1;
                 }
                 Err(error) => return Err(meaning(format!("beginning {}", work.name()), error)),
@@ -238,6 +241,7 @@ fn lost_to(again: Again, work: &dyn Work, error: Option<StoreError>) -> StoreErr
             let what = match again {
                 Again::Conflict => "got in the way of another transaction",
                 Again::Lost => "has lost its connection to the server",
+                Again::Stale => "found its tables changed",
             };
             let context = format!("{} {what}; nothing was written", work.name());
             StoreError::Busy { context, source: other.map(Into::into) }

@@ -39,8 +39,12 @@ pub(crate) struct Kept {
 /// Why a work may run again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Again {
+    /// It got in another's way.
     Conflict,
+    /// Its connection is gone.
     Lost,
+    /// What its connection had prepared is of no use any more.
+    Stale,
 }
 
 /// An open transaction of the store's, as the port lends it: it can be had from a [`Tx`] by
@@ -138,6 +142,12 @@ impl PgTx {
         })
     }
 
+    /// What failed has been rolled back, so the transaction is as good as before.
+    fn mended(&mut self) {
+        self.kept.failed = false;
+        self.kept.again = None;
+    }
+
     async fn command(&mut self, sql: String) -> Result<(), StoreError> {
         let context = sql.clone();
         let done = self.connection()?.execute(AssertSqlSafe(sql)).await;
@@ -216,6 +226,7 @@ pub(crate) fn again_of(error: &sqlx::Error) -> Option<Again> {
     match sort(error) {
         Sort::Conflict => Some(Again::Conflict),
         Sort::Lost => Some(Again::Lost),
+        Sort::Stale => Some(Again::Stale),
         _ => None,
     }
 }
@@ -381,7 +392,7 @@ impl Tx for PgTx {
 
     async fn rollback_to(&mut self, Savepoint(number): Savepoint) -> Result<(), StoreError> {
         self.command(format!("ROLLBACK TO SAVEPOINT tidings_{number}")).await?;
-        self.kept.failed = false;
+        self.mended();
         self.command(format!("RELEASE SAVEPOINT tidings_{number}")).await
     }
 
@@ -392,7 +403,7 @@ impl Tx for PgTx {
     async fn undo(&mut self) -> Result<(), StoreError> {
         // The transaction is this work's alone, so all of it can go; a failed one is mended by that, too.
         self.command("ROLLBACK AND CHAIN".to_owned()).await?;
-        self.kept.failed = false;
+        self.mended();
         self.kept.touched = Touched::default();
         Ok(())
     }

@@ -4,6 +4,7 @@
 //!   [`StoreFactory`](factory::StoreFactory) and panics when the store breaks a promise;
 //!   [`conformance!`] makes a test of each.
 //! - [`faults`]: a store that fails, panics or stands still at a chosen step.
+//! - [`proxy`]: a network between a store and its server that cuts, refuses and swallows when a test says so.
 //! - [`twins`]: stores with a planted bug. A suite that does not catch its twin proves nothing.
 //! - [`clock`]: business time and lease time that move when a test says so.
 //!
@@ -32,6 +33,7 @@ pub mod faults;
 pub mod layer;
 mod macros;
 pub mod on_driver;
+pub mod proxy;
 pub mod random;
 pub mod script;
 pub mod suite;

@@ -1,0 +1,187 @@
+//! Receipts that become stable, and what they say then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings_core::envelope::Position;
+use tidings_core::store::{Holding, Inspect as _, Limits, Receipt, Retention, Store as _};
+use tidings_postgres::PostgresStore;
+use tidings_testkit::script::{Gate, Op, query, run};
+
+use crate::support::*;
+
+const NAME: &str = "slow";
+
+/// Handles what there is, at a time.
+async fn handle(store: &PostgresStore, holding: &mut Holding, seconds: i64) -> Vec<i64> {
+    let filter = spec(NAME).filter;
+    let mut positions = Vec::new();
+    loop {
+        let batch = store.read_after(&holding.cursor, &filter, 100).await.expect("a batch is read");
+        holding.cursor = batch.next.clone();
+        positions.extend(batch.messages.iter().map(|message| message.position.0));
+        if batch.at_end {
+            break;
+        }
+    }
+    let receipt = positions.first().map(|first| Receipt {
+        first: Position(*first),
+        last: Position(*positions.last().expect("there is a first")),
+        count: u32::try_from(positions.len()).expect("few"),
+        at: at(seconds),
+    });
+    run(store, [Op::Advance(holding.lease.clone(), holding.cursor.clone(), receipt)])
+        .await
+        .expect("a batch commits");
+    positions
+}
+
+/// When each of the first messages was handled.
+async fn handled(store: &PostgresStore, count: i64) -> Vec<Option<i64>> {
+    let mut times = Vec::new();
+    for position in 1..=count {
+        let receipt = store.receipt(NAME, Position(position)).await.expect("a receipt is looked up");
+        times.push(receipt.map(|receipt| receipt.at.duration_since(at(0)).as_secs()));
+    }
+    times
+}
+
+async fn young(store: &PostgresStore) -> i64 {
+    let sql = "SELECT count(*) AS n FROM tidings_receipts WHERE from_cursor IS NOT NULL";
+    query(store, sql).await.expect("receipts are counted")[0].get("n").expect("a number")
+}
+
+/// Other tests' transactions are open, too, so it may take a round more.
+async fn make_stable(store: &PostgresStore, retention: &Retention) {
+    let stable = async {
+        loop {
+            store.maintain(retention, at(1_000)).await.expect("maintenance runs");
+            if young(store).await == 0 {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, stable).await.expect("receipts become stable");
+}
+
+/// Two transactions whose positions lie between each other's, handled one after the other. While the first is open the
+/// receipt of the second stays young, also when it is the only thing there; then each says exactly what it covered, when
+/// they are stable, when the messages are gone, and when they are merged.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn receipts_of_interleaved_transactions_stay_exact() {
+    let Some(url) = url() else { return };
+    let store = open(&fresh(&url)).await;
+    store.register(&spec(NAME), at(0)).await.expect("a consumer is registered");
+    let mut holding = store.hold(NAME).await.expect("a consumer is held");
+    let append = |key: &str| Op::Append(vec![event(key)]);
+    run(store.as_ref(), [append("1")]).await.expect("an append commits");
+    assert_eq!(handle(&store, &mut holding, 1).await, [1]);
+
+    // 2 and 4 in a transaction that stays open, 3 and 5 in one that commits.
+    let (first, second, end) = (Gate::new(), Gate::new(), Gate::new());
+    let opened =
+        start(&store, vec![append("2"), Op::Gate(first.clone()), append("4"), Op::Gate(end.clone())]);
+    first.reached().await;
+    let other = start(&store, vec![append("3"), Op::Gate(second.clone()), append("5")]);
+    second.reached().await;
+    first.open();
+    end.reached().await;
+    second.open();
+    other.await.expect("a task ends").expect("it commits");
+    assert_eq!(handle(&store, &mut holding, 2).await, [3, 5]);
+
+    let keep = Retention { age_max: Duration::from_secs(100_000), ..Retention::default() };
+    store.maintain(&keep, at(1_000)).await.expect("maintenance runs");
+    assert!(young(&store).await > 0, "what may still come between its positions keeps a receipt young");
+    assert_eq!(handled(&store, 5).await, [Some(1), None, Some(2), None, Some(2)]);
+    let tight = Retention { messages_max: 0, age_max: Duration::from_secs(1), ..Retention::default() };
+    store.maintain(&tight, at(1_000)).await.expect("maintenance runs");
+    assert_eq!(
+        handled(&store, 5).await,
+        [Some(1), None, Some(2), None, Some(2)],
+        "nothing that a young one needs goes"
+    );
+
+    end.open();
+    opened.await.expect("a task ends").expect("it commits");
+    assert_eq!(
+        handled(&store, 5).await,
+        [Some(1), None, Some(2), None, Some(2)],
+        "committed, and not read yet"
+    );
+    assert_eq!(handle(&store, &mut holding, 3).await, [2, 4]);
+    let all = [Some(1), Some(3), Some(2), Some(3), Some(2)];
+    assert_eq!(handled(&store, 5).await, all, "young");
+    make_stable(&store, &keep).await;
+    assert_eq!(handled(&store, 5).await, all, "stable");
+
+    // The two that lie first are merged, [1] and [2, 4] without 3.
+    let two = Retention { receipts_max: 2, ..keep };
+    let merged = store.maintain(&two, at(1_000)).await.expect("maintenance runs").receipts_merged;
+    assert_eq!(merged, 1);
+    assert_eq!(
+        handled(&store, 5).await,
+        [Some(3), Some(3), Some(2), Some(3), Some(2)],
+        "merged, but for the hole"
+    );
+    make_stable(&store, &tight).await;
+    assert_eq!(store.counts().await.expect("messages are counted"), [], "all messages are gone");
+    assert_eq!(
+        handled(&store, 5).await,
+        [Some(3), Some(3), Some(2), Some(3), Some(2)],
+        "their receipts are not"
+    );
+    let one = Retention { receipts_max: 1, ..tight };
+    store.maintain(&one, at(1_000)).await.expect("maintenance runs");
+    assert_eq!(handled(&store, 5).await, [Some(3); 5], "the hole is filled");
+    let status = store.consumers().await.expect("consumers are listed");
+    assert_eq!(status[0].handled, 5, "the number of handled messages stays");
+}
+
+fn start(
+    store: &Arc<PostgresStore>,
+    ops: Vec<Op>,
+) -> tokio::task::JoinHandle<Result<(), tidings_core::store::StoreError>> {
+    let store = store.clone();
+    let limits = Limits { budget: PATIENCE, wait: None };
+    tokio::spawn(async move { run_for(&store, ops, limits).await })
+}
+
+/// Many processes maintain at the same time, and what they delete and merge they count once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_processes_maintain_one_database() {
+    let Some(url) = url() else { return };
+    let config = fresh(&url);
+    let store = open(&config).await;
+    store.register(&spec(NAME), at(0)).await.expect("a consumer is registered");
+    let mut holding = store.hold(NAME).await.expect("a consumer is held");
+    for round in 0..12 {
+        let messages = (0..300).map(|number| event(&number.to_string())).collect();
+        run(store.as_ref(), [Op::Append(messages)]).await.expect("an append commits");
+        handle(&store, &mut holding, round).await;
+    }
+    let retention = Retention {
+        messages_max: 100,
+        receipts_max: 3,
+        age_max: Duration::from_secs(100_000),
+        ..Retention::default()
+    };
+    let rounds = async {
+        let mut deleted = 0;
+        while deleted < 3_500 {
+            let mut maintaining = Vec::new();
+            for _ in 0..4 {
+                let (store, retention) = (open(&config).await, retention.clone());
+                maintaining.push(tokio::spawn(async move { store.maintain(&retention, at(1_000)).await }));
+            }
+            for one in maintaining {
+                deleted += one.await.expect("a task ends").expect("maintenance runs").messages_deleted;
+            }
+        }
+        deleted
+    };
+    let deleted = tokio::time::timeout(PATIENCE, rounds).await.expect("everything goes that may go");
+    assert_eq!(deleted, 3_500, "each message is deleted once");
+    let done = store.maintain(&retention, at(1_000)).await.expect("maintenance runs");
+    assert_eq!((done.messages, done.messages_deleted), (100, 0));
+}
