@@ -126,10 +126,6 @@ pub(crate) fn foreign_row(what: &str, found: &str) -> StoreError {
     StoreError::Corrupt { what: format!("the log ({what} `{found}`)"), source: None }
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("the number {0} is out of range")]
-pub(crate) struct OutOfRange(pub(crate) i128);
-
 /// A statement as error messages show it: on one line and short. Never the bound values: they may be personal data.
 pub(crate) fn shorten(sql: &str) -> String {
     const CHARS_MAX: usize = 160;
