@@ -7,7 +7,7 @@ CREATE FUNCTION tidings_enqueue(p_ids uuid[], p_names text[], p_queues text[], p
                                 p_sources text[], p_correlations uuid[], p_causations uuid[], p_traceparents text[],
                                 p_tracestates text[], p_baggages text[], p_data text[], p_is_plain boolean)
 RETURNS TABLE (number integer, taken_by uuid, is_same boolean) LANGUAGE plpgsql
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     places bigint[];
@@ -82,7 +82,7 @@ END $$;
 -- Deletes the claims of a worker of which all attempts have ended, and shortens those of which half have. Returns how many are
 -- under way. What others are at, in transactions that are open, is passed over.
 CREATE FUNCTION tidings_sweep_claims(p_worker bigint, p_queue text) RETURNS bigint LANGUAGE plpgsql
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
     c record;
     places_left bigint[];
@@ -122,7 +122,7 @@ RETURNS TABLE (
     at bigint, correlation_id uuid, causation_id uuid, traceparent text, tracestate text, baggage text, progress text,
     data text)
 LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     q record;
@@ -223,15 +223,15 @@ CREATE FUNCTION tidings_claim_suspect(p_worker bigint, p_queues text[], p_names 
 RETURNS TABLE (claim bigint, queue text, place bigint, id uuid, name text, key text, attempts integer, is_plain boolean,
                failures integer, losses integer, at bigint, correlation_id uuid, causation_id uuid, traceparent text,
                tracestate text, baggage text, progress text, data text)
-LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
-    found record;
+    suspect record;
     n bigint;
 BEGIN
     PERFORM tidings_lock_queues(p_queues);
     PERFORM tidings_promote(p_queues);
-    SELECT l.place, l.attempts, l.queue INTO found FROM tidings_jobs_live AS l
+    SELECT l.place, l.attempts, l.queue INTO suspect FROM tidings_jobs_live AS l
     WHERE l.queue = ANY (p_queues) AND l.turn = 100000 AND l.name = ANY (p_names)
       AND NOT EXISTS (SELECT FROM tidings_queues AS q WHERE q.name = l.queue AND q.paused_at IS NOT NULL)
       AND (l.place, l.attempts) NOT IN (
@@ -241,18 +241,18 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    n := tidings_note_claim(p_worker, found.queue, ARRAY[found.place], ARRAY[found.attempts], p_now);
+    n := tidings_note_claim(p_worker, suspect.queue, ARRAY[suspect.place], ARRAY[suspect.attempts], p_now);
     IF n IS NOT NULL THEN
         RETURN QUERY
         SELECT n, l.queue, l.place, j.id, l.name, l.key, l.attempts, l.key IS NULL AND NOT l.is_unique, l.failures,
                l.losses, j.at, j.correlation_id, j.causation_id, j.traceparent, j.tracestate, j.baggage, l.progress, j.data
-        FROM tidings_jobs_live AS l JOIN tidings_jobs AS j USING (place) WHERE l.place = found.place;
+        FROM tidings_jobs_live AS l JOIN tidings_jobs AS j USING (place) WHERE l.place = suspect.place;
     END IF;
 END $$;
 
 -- Which of these queues have suspects of these names that can be claimed now. Asked often, mostly where there are none.
 CREATE FUNCTION tidings_suspects(p_queues text[], p_names text[]) RETURNS SETOF text LANGUAGE plpgsql
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
     marked text[];
 BEGIN

@@ -21,12 +21,12 @@ END $$;
 CREATE FUNCTION tidings_cancel(p_id uuid, p_reason text, p_now bigint, OUT answer text, OUT queue text) LANGUAGE plpgsql AS $$
 DECLARE
     l tidings_jobs_live;
-    place bigint;
+    its_place bigint;
 BEGIN
-    SELECT j.place, j.queue INTO place, queue FROM tidings_lock_job(p_id) AS j;
-    SELECT * INTO l FROM tidings_jobs_live AS j WHERE j.place = tidings_cancel.place FOR UPDATE SKIP LOCKED;
+    SELECT j.place, j.queue INTO its_place, queue FROM tidings_lock_job(p_id) AS j;
+    SELECT * INTO l FROM tidings_jobs_live AS j WHERE j.place = its_place FOR UPDATE SKIP LOCKED;
     IF l.place IS NULL THEN
-        answer := CASE WHEN EXISTS (SELECT FROM tidings_jobs_live AS j WHERE j.place = tidings_cancel.place) THEN 'busy' END;
+        answer := CASE WHEN EXISTS (SELECT FROM tidings_jobs_live AS j WHERE j.place = its_place) THEN 'busy' END;
     ELSIF l.turn = 100002 THEN
         answer := NULL;
     ELSIF EXISTS (SELECT FROM tidings_running AS r WHERE r.place = l.place AND r.attempts = l.attempts) THEN
@@ -43,10 +43,10 @@ END $$;
 CREATE FUNCTION tidings_discard(p_id uuid, p_reason text, p_now bigint, OUT queue text) LANGUAGE plpgsql AS $$
 DECLARE
     l tidings_jobs_live;
-    place bigint;
+    its_place bigint;
 BEGIN
-    SELECT j.place, j.queue INTO place, queue FROM tidings_lock_job(p_id) AS j;
-    SELECT * INTO l FROM tidings_jobs_live AS j WHERE j.place = tidings_discard.place AND j.turn = 100002 FOR UPDATE;
+    SELECT j.place, j.queue INTO its_place, queue FROM tidings_lock_job(p_id) AS j;
+    SELECT * INTO l FROM tidings_jobs_live AS j WHERE j.place = its_place AND j.turn = 100002 FOR UPDATE;
     IF NOT FOUND THEN
         queue := NULL;
         RETURN;

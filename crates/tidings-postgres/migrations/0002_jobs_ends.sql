@@ -125,7 +125,7 @@ END $$;
 CREATE FUNCTION tidings_complete(p_workers bigint[], p_claims bigint[], p_places bigint[], p_attempts integer[], p_at bigint,
                                  OUT completed bigint[], OUT tried integer[], OUT queues text[])
 LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_nestloop = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET enable_nestloop = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
     good bigint[];
     before integer[];

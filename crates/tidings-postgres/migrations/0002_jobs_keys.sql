@@ -1,3 +1,7 @@
+-- A word on the settings that functions come with. A plan is made once for each session, maybe while a table is empty, and kept when
+-- it has a million rows; so what would be right for an empty table only (to read all of it) is made as good as impossible. The
+-- planner then counts with costs at which it would compile (jit), which takes longer than all the rest.
+
 -- Order per key: of the jobs of one queue and key one has its turn. Whoever enqueues a job with a key, or ends an attempt of
 -- one, does not decide who that is, since others may be doing the same: he leaves a mark, and the job waits (`turn` and
 -- `waits_until` are NULL). Decisions are made from the marks, by whoever has the queue's lock, before anything is claimed.
@@ -56,7 +60,7 @@ END $$;
 -- Lets those run whose turn it is, under the queue's lock; says whether there may be more marks to look at. A mark that is
 -- committed after the first look stays for the next one: to decide twice decides the same.
 CREATE FUNCTION tidings_promote_some(p_queue text) RETURNS boolean LANGUAGE plpgsql
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
     marks bigint[];
     keys text[];

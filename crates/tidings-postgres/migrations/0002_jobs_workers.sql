@@ -27,7 +27,7 @@ END $$;
 -- passes those over, and leaves them in their claims. Returns how many it ended, and of which queues.
 CREATE FUNCTION tidings_end_claims(p_claims bigint[], p_end text, p_text text, p_now bigint, p_kept integer, p_waits boolean,
                                    OUT jobs bigint, OUT queues text[])
-LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
     r record;
     queue text;
