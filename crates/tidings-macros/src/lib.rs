@@ -53,8 +53,12 @@ pub fn contracts(input: TokenStream) -> TokenStream {
 /// The path is relative to the package's `Cargo.toml`. The result is an expression of type
 /// `&'static [tidings::Migration]`.
 ///
+/// Where the stores want different words, `NNNN_name.sqlite.sql` and `NNNN_name.postgres.sql` stand for the one, or
+/// beside it: whoever has no text of its own takes `NNNN_name.sql`. With such files in the folder the result is a
+/// `&'static tidings::MigrationsByStore`. `Module::migrations` takes either.
+///
 /// # Errors
-/// Files that are not named so, and numbers that are used twice.
+/// Files that are not named so, numbers that are used twice, and a store that is left without a text.
 #[proc_macro]
 pub fn migrations(input: TokenStream) -> TokenStream {
     let path = parse_macro_input!(input as LitStr);

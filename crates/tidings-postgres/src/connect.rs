@@ -80,7 +80,12 @@ impl Target {
             options = options.statement_cache_capacity(0).extra_float_digits(None);
         } else {
             let idle = config.idle_in_transaction_max.as_millis();
-            options = options.options([("idle_in_transaction_session_timeout", idle.to_string())]);
+            options = options.options([
+                ("idle_in_transaction_session_timeout", idle.to_string()),
+                // On tables that were not analysed yet plans look expensive, and the server compiles what then runs for a tenth
+                // of a millisecond: most of a second for some statements here. Ours are all short.
+                ("jit", "off".to_owned()),
+            ]);
             if let Some(schema) = &config.schema {
                 options = options.options([("search_path", quoted(schema))]);
             }

@@ -30,6 +30,7 @@ mod deadline;
 mod decode;
 mod handler;
 mod jobs;
+mod migrations;
 mod module;
 mod outbox;
 mod patience;
@@ -68,6 +69,7 @@ pub use jobs::{
     Enqueue, Enqueued, Finish, IntoEnqueue, IntoJob, JobCtx, JobDied, JobError, JobOptions, Jobs, Queue,
     Queues, ToEnqueue, UniqueKeyTaken,
 };
+pub use migrations::{IntoMigrations, MigrationsByStore};
 pub use module::{Module, Options};
 pub use outbox::Outbox;
 #[cfg(feature = "sqlx")]

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use tidings_core::contract::{Command, ContractInfo, Event};
 use tidings_core::error::{Error, Result};
 use tidings_core::retry::RetrySchedule;
-use tidings_core::store::{Migration, Start};
+use tidings_core::store::Start;
 
 use crate::handler::{CallRoute, IntoCommand, IntoListener, IntoQuery, IntoReply, ReplyRoute, Route};
 use crate::jobs::{CronDeclaration, IntoEnqueue, IntoJob, JobDeclaration, JobOptions, Queue};
+use crate::migrations::{IntoMigrations, Migrations};
 
 /// A module: the events, commands, queries and tables it owns, and how it reacts to the events of others.
 ///
@@ -25,7 +26,7 @@ pub struct Module {
     pub(crate) context: String,
     pub(crate) owned: Vec<ContractInfo>,
     pub(crate) tables: Vec<String>,
-    pub(crate) migrations: Vec<Migration>,
+    pub(crate) migrations: Migrations,
     pub(crate) commands: Vec<CallRoute>,
     pub(crate) queries: Vec<CallRoute>,
     pub(crate) listeners: Vec<Listener>,
@@ -61,7 +62,7 @@ impl Module {
             context: name.to_owned(),
             owned: Vec::new(),
             tables: Vec::new(),
-            migrations: Vec::new(),
+            migrations: Migrations::default(),
             commands: Vec::new(),
             queries: Vec::new(),
             listeners: Vec::new(),
@@ -93,8 +94,8 @@ impl Module {
     }
 
     /// The changes that make the module's tables; see [`migrations!`](crate::migrations).
-    pub fn migrations(mut self, migrations: &[Migration]) -> Self {
-        self.migrations.extend_from_slice(migrations);
+    pub fn migrations(mut self, migrations: impl IntoMigrations) -> Self {
+        self.migrations.add(migrations.into_migrations());
         self
     }
 

@@ -105,6 +105,19 @@ struct StockLevel {
 }
 
 const MIGRATIONS: &[Migration] = tidings::migrations!("tests/migrations");
+const BY_STORE: &tidings::MigrationsByStore = tidings::migrations!("tests/migrations-by-store");
+
+#[test]
+fn stores_may_have_texts_of_their_own() {
+    let names =
+        |migrations: &[Migration]| migrations.iter().map(|of| (of.version, of.name)).collect::<Vec<_>>();
+    let of_both = [(1, "stock"), (2, "notes"), (3, "search")];
+    assert_eq!((names(BY_STORE.sqlite), names(BY_STORE.postgres)), (of_both.to_vec(), of_both.to_vec()));
+    let differ = |number: usize| BY_STORE.sqlite[number].sql != BY_STORE.postgres[number].sql;
+    assert_eq!([differ(0), differ(1), differ(2)], [false, true, true]);
+    assert!(BY_STORE.postgres[2].sql.contains("USING hash"), "its own text comes before the one for all");
+    let _ = tidings::Module::new("inventory").migrations(BY_STORE).migrations(MIGRATIONS);
+}
 
 #[test]
 fn generated_types_carry_their_contract() {

@@ -10,7 +10,9 @@ pub(crate) async fn refuse_none(config: &Config) -> Result<()> {
         StorePlace::Sqlite(file) if !file.try_exists()? => {
             Err(Error::failed(format!("there is no database {}", file.display())))
         }
-        StorePlace::Postgres(url) if !Postgres::connect(url).await?.has_log(&config.store.schema).await? => {
+        StorePlace::Postgres(url)
+            if !Postgres::connect(url).await?.has_shop(&config.store.schema).await? =>
+        {
             Err(Error::failed(format!("there is no shop in {}", named(url, &config.store.schema))))
         }
         _ => Ok(()),
@@ -31,10 +33,12 @@ impl Postgres {
         connected.map(Self).map_err(|error| Error::failed(format!("cannot connect to {url}: {error}")))
     }
 
-    /// Whether Tidings has been there. Without a name the search path says where to look.
-    pub(crate) async fn has_log(&mut self, schema: &str) -> Result<bool> {
-        let table = if schema.is_empty() { LOG.to_owned() } else { format!("{}.{LOG}", quoted(schema)) };
-        let found = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(table);
+    /// Whether a shop has been there. Without a name the search path says where to look.
+    pub(crate) async fn has_shop(&mut self, schema: &str) -> Result<bool> {
+        let path = if schema.is_empty() { String::new() } else { format!("{}.", quoted(schema)) };
+        let found = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL AND to_regclass($2) IS NOT NULL")
+            .bind(format!("{path}tidings_log"))
+            .bind(format!("{path}order_lines"));
         Ok(found.fetch_one(&mut self.0).await?)
     }
 
@@ -50,8 +54,6 @@ impl Postgres {
         Ok(())
     }
 }
-
-const LOG: &str = "tidings_log";
 
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))

@@ -71,10 +71,43 @@ pub(crate) const SUITES: &[Suite] = &[
     },
     Suite {
         name: "postgres",
-        shows: "the PostgreSQL store passes on a real server",
+        shows: "the PostgreSQL store passes on a real server, and applications on it",
         package: Some("tidings-postgres"),
         service: Some(Kind::Postgres),
-        steps: &[Step::Cargo(&["test", "--no-fail-fast", "--package", "tidings-postgres"])],
+        steps: &[
+            Step::Cargo(&["test", "--no-fail-fast", "--package", "tidings-postgres"]),
+            // Tests of other packages that need the server are marked as ignored.
+            Step::Cargo(&[
+                "test",
+                "--no-fail-fast",
+                "--package",
+                "tidings",
+                "--test",
+                "postgres",
+                "--",
+                "--ignored",
+            ]),
+            Step::Cargo(&[
+                "test",
+                "--no-fail-fast",
+                "--package",
+                "tidings-cli",
+                "--test",
+                "cli",
+                "--",
+                "--ignored",
+            ]),
+            Step::Cargo(&[
+                "test",
+                "--no-fail-fast",
+                "--package",
+                "shop",
+                "--test",
+                "binary",
+                "--",
+                "--ignored",
+            ]),
+        ],
         ..SLOW
     },
     Suite {

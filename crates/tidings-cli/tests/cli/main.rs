@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod db;
 mod flow;
 mod shop;
 
@@ -31,7 +32,14 @@ const BROKEN: &str = r#"{
 #[test]
 fn help() {
     let folder = Folder::new("help", &[]);
-    folder.check(&[&["--help"], &["gen", "--help"], &["schema", "lint", "--help"], &["flow", "--help"]]);
+    folder.check(&[
+        &["--help"],
+        &["gen", "--help"],
+        &["schema", "lint", "--help"],
+        &["flow", "--help"],
+        &["db", "--help"],
+        &["db", "status", "--help"],
+    ]);
 }
 
 #[test]
@@ -150,6 +158,7 @@ impl Folder {
             .args(arguments)
             .current_dir(&self.path)
             .env_remove("TIDINGS_STORE__PATH")
+            .env_remove("TIDINGS_STORE__URL")
             .output()
             .unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

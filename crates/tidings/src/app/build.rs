@@ -187,7 +187,7 @@ async fn start(
     // First what may refuse the start, last what gives something up: a start that is refused has discarded nothing.
     let (jobs_given_up, orphans) = refuse_orphans(&shared, &consumers, &retired).await?;
     for (module, migrations) in &migrations {
-        shared.store.migrate(module, migrations, now).await?;
+        shared.store.migrate(module, migrations.of(shared.store.kind()), now).await?;
     }
     let mut registered = Vec::with_capacity(consumers.len());
     for consumer in consumers {

@@ -60,7 +60,7 @@ pub(crate) struct Total {
 }
 
 #[derive(Debug, Query, Serialize, Deserialize)]
-#[query("counters.write-in-query")]
+#[query("counters.write-in-query", output = ())]
 pub(crate) struct WriteInQuery {}
 
 #[derive(Debug, Job, Serialize, Deserialize)]

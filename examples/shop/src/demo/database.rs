@@ -57,7 +57,7 @@ pub(super) async fn fresh(options: &DemoOptions, config: &mut Config) -> Result<
             let schema = &config.store.schema;
             let mut database = Postgres::connect(url).await?;
             if database.has_schema(schema).await? {
-                let is_shop = database.has_log(schema).await?;
+                let is_shop = database.has_shop(schema).await?;
                 refuse_schema(&named(url, schema), is_shop, options.force)?;
                 database.drop_schema(schema).await?;
             }

@@ -6,6 +6,7 @@ mod demo;
 mod http;
 mod load;
 mod orders;
+mod postgres;
 mod server;
 
 use std::process::{Command, Output};
