@@ -26,7 +26,7 @@ fn cut_and_heal(name: &'static str, network: Network) {
 
 /// For a moment, or until others have taken over, and longer.
 fn cut(fleet: &mut Fleet, network: Network) {
-    std::thread::sleep(fleet.campaign.some_while());
+    fleet.works_for_a_while();
     let place = any(fleet);
     if fleet.campaign.random.below(4) == 0 {
         fleet.network(place).set(network);

@@ -17,7 +17,7 @@ fn a_frozen_process_loses_what_it_has_and_cannot_commit() {
 
 /// At any moment, or while it charges: then the provider answers when it is thawed, and it tries to finish.
 pub(super) fn freeze(fleet: &mut Fleet) {
-    std::thread::sleep(fleet.campaign.some_while());
+    fleet.works_for_a_while();
     let trap =
         (fleet.campaign.random.below(2) == 0).then(|| fleet.campaign.provider.hold_next(Stage::AfterBooking));
     let caught = trap.as_ref().and_then(|trap| trap.catches_within(WORK_COMES));

@@ -19,7 +19,7 @@ fn one_of_three_is_killed_and_the_others_take_over() {
 
 /// Under load, or as soon as something is told to be done, or while the provider has a request.
 pub(super) fn kill_one(fleet: &mut Fleet) {
-    std::thread::sleep(fleet.campaign.some_while());
+    fleet.works_for_a_while();
     match fleet.campaign.random.below(4) {
         0 => {
             let place = any(fleet);
@@ -63,7 +63,7 @@ fn all_are_killed_and_start_again() {
 
 /// Under load, or some of them while they start.
 fn kill_all(fleet: &mut Fleet) {
-    std::thread::sleep(fleet.campaign.some_while());
+    fleet.works_for_a_while();
     fleet.kill_all();
     if fleet.campaign.random.below(3) == 0 {
         for place in 0..PROCESSES {

@@ -16,7 +16,7 @@ fn the_server_is_restarted_and_everybody_goes_on() {
 }
 
 fn restart(fleet: &mut Fleet, server: &Server) {
-    std::thread::sleep(fleet.campaign.some_while());
+    fleet.works_for_a_while();
     server.stop_at_once();
     fleet.tally.hit("immediate shutdowns", 1);
     // For less than a lease, or for longer.

@@ -20,6 +20,7 @@ fn connections_are_ended_by_the_server_and_everybody_goes_on() {
 
 /// One after the other, or many at once, for half a second.
 fn terminate(fleet: &mut Fleet, client: &mut Client) {
+    fleet.works_for_a_while();
     let until = Instant::now() + Duration::from_millis(500);
     while Instant::now() < until {
         std::thread::sleep(fleet.campaign.up_to(Duration::from_millis(60)));

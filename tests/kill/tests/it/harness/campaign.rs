@@ -213,7 +213,7 @@ impl Campaign {
     }
 
     /// From nothing to a quarter of a second, short ones as likely as long ones.
-    pub(crate) fn some_while(&mut self) -> Duration {
+    fn some_while(&mut self) -> Duration {
         let longest = Duration::from_millis(1 << self.random.below(9));
         self.up_to(longest)
     }

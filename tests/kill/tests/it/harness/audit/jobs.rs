@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use tidings_kill_tests::app;
+use tidings_kill_tests::plan::Database;
 
+use super::super::fleet::LEASE;
 use super::checks::name;
 use super::facts::{Attempt, Facts, Item, Job};
 use super::money::Orders;
@@ -16,7 +18,7 @@ pub(super) fn run(orders: &Orders<'_>, found: &mut Audit) {
     for job in &orders.facts.jobs {
         let attempts = orders.facts.attempts.get(&job.place).map_or(&[][..], Vec::as_slice);
         count(job, attempts, found);
-        if let Some(problem) = contradiction(job, attempts) {
+        if let Some(problem) = contradiction(job, attempts, clocks_differ(orders.facts)) {
             found.add(Kind::Attempts, format!("{} {}: {problem}", job.name, name(orders.acks, job.item)));
         }
     }
@@ -130,9 +132,19 @@ fn count(job: &Job, attempts: &[Attempt], found: &mut Audit) {
     }
 }
 
+/// How far times may lie apart, in microseconds: each is read by whoever claims or ends, before he is heard by the database.
+/// Where there is one process nothing comes in between; elsewhere it may be the time for which a network is cut, but not
+/// longer than a lease, after which nobody is heard any more.
+fn clocks_differ(facts: &Facts) -> i64 {
+    match facts.database {
+        Database::Sqlite => 0,
+        Database::Postgres => i64::try_from(LEASE.as_micros()).unwrap_or(i64::MAX),
+    }
+}
+
 /// Every attempt but the one that completed the job is on record, with its end; none began before the one before it
 /// had ended; and the job counts what its attempts say.
-fn contradiction(job: &Job, attempts: &[Attempt]) -> Option<String> {
+fn contradiction(job: &Job, attempts: &[Attempt], differ: i64) -> Option<String> {
     let on_record = job.attempts - i64::from(job.state == "completed");
     if !attempts.iter().map(|attempt| attempt.number).eq(1..=on_record) {
         let numbers: Vec<_> = attempts.iter().map(|attempt| attempt.number).collect();
@@ -142,13 +154,13 @@ fn contradiction(job: &Job, attempts: &[Attempt]) -> Option<String> {
     if job.failures != failed {
         return Some(format!("{} failures, on record {failed}", job.failures));
     }
-    if let Some(attempt) = attempts.iter().find(|attempt| attempt.ended_at < attempt.started_at) {
+    if let Some(attempt) = attempts.iter().find(|attempt| attempt.ended_at + differ < attempt.started_at) {
         return Some(format!("attempt {} ended before it began", attempt.number));
     }
     let starts = attempts.iter().skip(1).map(|attempt| attempt.started_at);
     let starts = starts.chain(job.started_at.filter(|_| job.state == "completed"));
     let ends = attempts.iter().map(|attempt| (attempt.number, attempt.ended_at));
-    let early = ends.zip(starts).find(|((_, ended_at), started_at)| started_at < ended_at);
+    let early = ends.zip(starts).find(|((_, ended_at), started_at)| started_at + differ < *ended_at);
     if let Some(((number, _), _)) = early {
         return Some(format!("the attempt after {number} began before that had ended"));
     }

@@ -159,6 +159,12 @@ impl Fleet {
         self.members[place].victim.as_mut().expect("it runs")
     }
 
+    /// Lets it work for a while: short ones are as likely as long ones.
+    pub(crate) fn works_for_a_while(&mut self) {
+        let longest = Duration::from_millis(64 << self.campaign.random.below(6));
+        std::thread::sleep(self.campaign.up_to(longest));
+    }
+
     /// Which member a process is.
     pub(crate) fn place_of(&self, process: u32) -> Option<usize> {
         let is_it = |member: &Member| member.victim.as_ref().is_some_and(|victim| victim.id() == process);
