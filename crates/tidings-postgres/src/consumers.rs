@@ -22,7 +22,7 @@ pub(crate) async fn register(pool: &PgPool, spec: &ConsumerSpec, now: Timestamp)
     take_over_alias(&mut tx, spec).await?;
     let cursor = match spec.start {
         Start::Beginning => Window::beginning(),
-        Start::Now => Window::behind(&snapshot(&mut tx).await?),
+        Start::Now => Window::behind(snapshot(&mut tx).await?),
     };
     let names: Vec<&str> = spec.filter.names.iter().map(|name| &**name).collect();
     sqlx::query(include_str!("../queries/register.sql"))

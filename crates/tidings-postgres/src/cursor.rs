@@ -20,13 +20,16 @@ use std::fmt;
 use tidings_core::envelope::Cursor;
 use tidings_core::store::StoreError;
 
-/// A parsed cursor; its text is `lo~hi~position`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Window {
-    /// Everything this snapshot sees has been passed. As PostgreSQL writes it: `xmin:xmax:xip_list`.
-    pub(crate) lo: String,
+use crate::snapshot::Snapshot;
+
+/// A cursor; its text is `lo~hi~position`. The store carries snapshots about as the texts that PostgreSQL gave; who
+/// has to look into them (re-basing, the model in `tests/model`) has them parsed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Window<S = String> {
+    /// Everything this snapshot sees has been passed.
+    pub(crate) lo: S,
     /// The window's other end.
-    pub(crate) hi: String,
+    pub(crate) hi: S,
     /// How far the reader has come between the two.
     pub(crate) position: i64,
 }
@@ -34,15 +37,12 @@ pub(crate) struct Window {
 /// A snapshot that sees nothing: no transaction has an id below 1.
 const NOTHING: &str = "1:1:";
 
-impl Window {
+/// The algorithm. What is left to the caller is the order of things: the snapshot for [`Window::up_to`] is taken *before*
+/// the rows are read, and [`Window::after`] becomes the cursor in the transaction of what was made of them.
+impl<S: Clone + PartialEq> Window<S> {
     /// Behind everything that `snapshot` sees.
-    pub(crate) fn behind(snapshot: &str) -> Self {
-        Self { lo: snapshot.to_owned(), hi: snapshot.to_owned(), position: 0 }
-    }
-
-    /// Before everything.
-    pub(crate) fn beginning() -> Self {
-        Self::behind(NOTHING)
+    pub(crate) fn behind(snapshot: S) -> Self {
+        Self { lo: snapshot.clone(), hi: snapshot, position: 0 }
     }
 
     /// Behind one row of the window.
@@ -55,9 +55,26 @@ impl Window {
         self.lo == self.hi
     }
 
-    /// The window from here to `snapshot`.
-    pub(crate) fn up_to(&self, snapshot: &str) -> Self {
-        Self { lo: self.hi.clone(), hi: snapshot.to_owned(), position: 0 }
+    /// The window from here to `snapshot`. Only a closed one may be given a new end.
+    pub(crate) fn up_to(&self, snapshot: S) -> Self {
+        Self { lo: self.hi.clone(), hi: snapshot, position: 0 }
+    }
+
+    /// Behind the rows that were read, the last of which is `last`. When the window is used up it closes; it must not
+    /// be left at the last row, since only a closed window is ever moved to the present.
+    pub(crate) fn after(&self, last: Option<i64>, used_up: bool) -> Self {
+        match last {
+            _ if used_up => Self::behind(self.hi.clone()),
+            Some(last) => self.at(last),
+            None => self.clone(),
+        }
+    }
+}
+
+impl Window {
+    /// Before everything.
+    pub(crate) fn beginning() -> Self {
+        Self::behind(NOTHING.to_owned())
     }
 
     pub(crate) fn parse(cursor: &Cursor) -> Result<Self, StoreError> {
@@ -75,9 +92,33 @@ impl Window {
     pub(crate) fn cursor(&self) -> Cursor {
         Cursor(self.to_string())
     }
+
+    /// With its snapshots parsed.
+    pub(crate) fn parsed(&self) -> Result<Window<Snapshot>, StoreError> {
+        let unknown = |_| StoreError::NotFound { what: format!("the cursor `{self}`") };
+        let snapshot = |text: &str| text.parse::<Snapshot>().map_err(unknown);
+        Ok(Window { lo: snapshot(&self.lo)?, hi: snapshot(&self.hi)?, position: self.position })
+    }
 }
 
-impl fmt::Display for Window {
+/// In SQL: `tidings_passed`, and the condition of `read_after.sql`. A test holds them against these.
+impl Window<Snapshot> {
+    /// Whether a row of transaction `xid` lies behind the cursor.
+    pub(crate) fn has_passed(&self, xid: u64, position: i64) -> bool {
+        self.lo.sees(xid) || (position <= self.position && self.hi.sees(xid))
+    }
+
+    /// Whether a row is still to come in this window.
+    #[allow(
+        dead_code,
+        reason = "the store asks it in SQL; the model, which takes this file in, asks it here"
+    )]
+    pub(crate) fn holds(&self, xid: u64, position: i64) -> bool {
+        self.hi.sees(xid) && !self.has_passed(xid, position)
+    }
+}
+
+impl<S: fmt::Display> fmt::Display for Window<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}~{}~{}", self.lo, self.hi, self.position)
     }
@@ -91,6 +132,7 @@ mod tests {
     fn a_cursor_reads_back() {
         let window = Window { lo: "10:20:11,13".to_owned(), hi: "12:30:".to_owned(), position: 7 };
         assert_eq!(Window::parse(&window.cursor()).unwrap(), window);
+        assert_eq!(window.parsed().unwrap().to_string(), window.to_string());
         for broken in ["", "12", "1:1:~1:1:", "1:1:~1:1:~x", "1~2~3~4"] {
             assert!(Window::parse(&Cursor(broken.to_owned())).is_err(), "{broken}");
         }

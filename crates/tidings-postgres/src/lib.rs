@@ -39,6 +39,7 @@ mod log;
 mod migrate;
 mod parking;
 mod rows;
+mod snapshot;
 mod store;
 mod tx;
 mod values;

@@ -73,11 +73,12 @@ async fn read_window(
     limit: usize,
 ) -> Result<Batch, StoreError> {
     let fresh = window.is_closed();
-    let window = if fresh { window.up_to(&snapshot(connection).await?) } else { window };
+    let window = if fresh { window.up_to(snapshot(connection).await?) } else { window };
     let batch = rows_of(connection, &window, filter, limit).await?;
     // Fewer rows than asked for: the window is used up. If it reached to the present, so is the log.
     let used_up = batch.messages.len() < limit;
-    let next = if used_up { Window::behind(&window.hi).cursor() } else { batch.next };
+    let last = batch.messages.last().map(|message| message.position.0);
+    let next = window.after(last, used_up).cursor();
     Ok(Batch { next, at_end: used_up && fresh, ..batch })
 }
 
