@@ -8,6 +8,7 @@ use tidings_core::store::{Begun, ConsumerSpec, Holding, Lease, ParkedKeys, Recei
 
 use crate::cursor::Window;
 use crate::error::meaning;
+use crate::life;
 use crate::log::snapshot;
 use crate::rows::{column, number, time};
 
@@ -80,6 +81,8 @@ pub(crate) async fn retire(
 /// Takes the right to work. Waits for a transaction of the last holder that is about to commit.
 pub(crate) async fn hold(pool: &PgPool, consumer: &str) -> Result<Holding, StoreError> {
     let failed = |error| meaning(format!("holding consumer `{consumer}`"), error);
+    // Only in a life of the server that has begun; begun by whoever comes first after a crash.
+    life::begin(pool).await?;
     let mut tx = pool.begin().await.map_err(failed)?;
     let row = sqlx::query(include_str!("../queries/hold.sql"))
         .bind(consumer)

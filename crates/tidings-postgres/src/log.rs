@@ -1,7 +1,7 @@
 //! Appending and reading.
 
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, PgPool, Row as _};
+use sqlx::{PgConnection, PgPool};
 use tidings_core::envelope::{Cursor, Envelope};
 use tidings_core::store::{Batch, Filter, StoreError};
 use uuid::Uuid;
@@ -42,11 +42,8 @@ pub(crate) async fn append(connection: &mut PgConnection, messages: &[Envelope])
 
 /// What a new transaction would see now.
 pub(crate) async fn snapshot(connection: &mut PgConnection) -> Result<String, StoreError> {
-    sqlx::query("SELECT pg_current_snapshot()::text")
-        .fetch_one(connection)
-        .await
-        .and_then(|row| row.try_get(0))
-        .map_err(|error| meaning("taking a snapshot", error))
+    let row = sqlx::query(include_str!("../queries/snapshot.sql")).fetch_one(connection).await;
+    column(&row.map_err(|error| meaning("taking a snapshot", error))?, "snapshot")
 }
 
 /// Reads the messages after `cursor`.

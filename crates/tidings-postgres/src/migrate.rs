@@ -8,7 +8,7 @@ use crate::error::meaning;
 use crate::rows::{column, text};
 
 /// Serialises everyone who sets up or migrates: two processes often start at once.
-const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(hashtext('tidings.migrate'))";
+pub(crate) const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(hashtext('tidings.migrate'))";
 
 /// Makes the log's tables if they are not there.
 pub(crate) async fn set_up(pool: &PgPool, schema: Option<&str>) -> Result<(), StoreError> {
@@ -23,6 +23,7 @@ pub(crate) async fn set_up(pool: &PgPool, schema: Option<&str>) -> Result<(), St
     let there = sqlx::query("SELECT to_regclass('tidings_log') IS NOT NULL").fetch_one(&mut *tx).await;
     if !there.and_then(|row| row.try_get::<bool, _>(0)).map_err(failed)? {
         tx.execute(sqlx::raw_sql(include_str!("../migrations/0001_log.sql"))).await.map_err(failed)?;
+        tx.execute(sqlx::raw_sql(include_str!("../migrations/0002_cluster.sql"))).await.map_err(failed)?;
     }
     tx.commit().await.map_err(failed)
 }

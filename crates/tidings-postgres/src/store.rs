@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use crate::error::{meaning, not_in_the_spike};
 use crate::tx::PgTx;
 use crate::watch::Waiter;
-use crate::{PostgresConfig, consumers, log, migrate, parking};
+use crate::{PostgresConfig, consumers, life, log, migrate, parking};
 
 /// A log in a PostgreSQL database.
 pub struct PostgresStore {
@@ -54,6 +54,7 @@ impl PostgresStore {
             .await
             .map_err(|error| meaning("connecting to PostgreSQL", error))?;
         migrate::set_up(&pool, config.schema.as_deref()).await?;
+        life::begin(&pool).await?;
         Ok(Self { pool, config, commits: watch::Sender::new(0), held: Mutex::default() })
     }
 
