@@ -43,7 +43,14 @@ pub(crate) async fn append(connection: &mut PgConnection, messages: &[Envelope])
 /// What a new transaction would see now.
 pub(crate) async fn snapshot(connection: &mut PgConnection) -> Result<String, StoreError> {
     let row = sqlx::query(include_str!("../queries/snapshot.sql")).fetch_one(connection).await;
-    column(&row.map_err(|error| meaning("taking a snapshot", error))?, "snapshot")
+    let row = row.map_err(|error| match &error {
+        // Unlogged tables cannot be read there.
+        sqlx::Error::Database(refused) if refused.code().as_deref() == Some("0A000") => {
+            StoreError::ReadOnly { what: "the server, which is a standby,".to_owned(), source: Some(error.into()) }
+        }
+        _ => meaning("taking a snapshot", error),
+    })?;
+    column(&row, "snapshot")
 }
 
 /// Reads the messages after `cursor`.

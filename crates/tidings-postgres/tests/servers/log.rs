@@ -1,0 +1,125 @@
+//! What the tests here do with a log: publish, read, and move on.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use tidings_core::envelope::{Cursor, Envelope, MessageKind, Recorded};
+use tidings_core::ids::MessageId;
+use tidings_core::key::Key;
+use tidings_core::store::{
+    Batch, ConsumerKind, ConsumerSpec, Filter, Lease, Receipt, Start, Store, StoreError,
+};
+use tidings_core::trace::TraceContext;
+use tidings_postgres::{PostgresConfig, PostgresStore};
+use tidings_testkit::script::{Op, run};
+
+pub(crate) const NAME: &str = "orders.placed";
+
+pub(crate) async fn open(url: &str) -> Arc<PostgresStore> {
+    Arc::new(PostgresStore::open(PostgresConfig::new(url)).await.expect("the server is there"))
+}
+
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::constant(1_769_851_800, 0) + SignedDuration::from_secs(seconds)
+}
+
+pub(crate) fn event(key: &str) -> Envelope {
+    let id = MessageId::new();
+    Envelope {
+        id,
+        kind: MessageKind::Event,
+        name: NAME.into(),
+        version: 1,
+        source: "suite".into(),
+        key: Some(Key::new("order", key)),
+        time: at(0),
+        correlation_id: id,
+        causation_id: None,
+        trace: TraceContext::default(),
+        reply_to: None,
+        data: "{}".to_owned(),
+    }
+}
+
+/// Publishes `count` events in a transaction of their own.
+pub(crate) async fn publish(store: &dyn Store, key: &str, count: usize) -> Vec<MessageId> {
+    let events: Vec<_> = (0..count).map(|_| event(key)).collect();
+    let ids = events.iter().map(|event| event.id).collect();
+    run(store, [Op::Append(events)]).await.expect("an append commits");
+    ids
+}
+
+pub(crate) fn filter() -> Filter {
+    Filter { kind: MessageKind::Event, names: vec![NAME.into()] }
+}
+
+/// A consumer that is held, and the messages that it has committed.
+pub(crate) struct Consumer {
+    pub(crate) lease: Lease,
+    pub(crate) cursor: Cursor,
+    pub(crate) seen: Vec<Recorded>,
+}
+
+impl Consumer {
+    pub(crate) async fn enter(store: &dyn Store, name: &str, start: Start) -> Self {
+        let spec = ConsumerSpec {
+            name: name.into(),
+            kind: ConsumerKind::Listener,
+            filter: filter(),
+            start,
+            aliases: Vec::new(),
+        };
+        store.register(&spec, at(0)).await.expect("a consumer is registered");
+        Self::hold(store, name).await
+    }
+
+    pub(crate) async fn hold(store: &dyn Store, name: &str) -> Self {
+        let holding = store.hold(name).await.expect("a registered consumer can be held");
+        Self { lease: holding.lease, cursor: holding.cursor, seen: Vec::new() }
+    }
+
+    /// Takes hold of the consumer anew, and goes on with what it has seen.
+    pub(crate) async fn held_again(self, store: &dyn Store) -> Self {
+        let again = Self::hold(store, &self.lease.consumer).await;
+        Self { seen: self.seen, ..again }
+    }
+
+    /// Reads the next batch, and commits nothing.
+    pub(crate) async fn read(&self, store: &dyn Store, limit: usize) -> Batch {
+        store.read_after(&self.cursor, &filter(), limit).await.expect("a batch is read")
+    }
+
+    pub(crate) fn advance(&self, batch: &Batch) -> Op {
+        let (first, last) = (batch.messages.first(), batch.messages.last());
+        let receipt = first.zip(last).map(|(first, last)| Receipt {
+            first: first.position,
+            last: last.position,
+            count: u32::try_from(batch.messages.len()).expect("a batch is small"),
+            at: at(1),
+        });
+        Op::Advance(self.lease.clone(), batch.next.clone(), receipt)
+    }
+
+    /// Commits what it has read.
+    pub(crate) async fn commit(&mut self, store: &dyn Store, batch: Batch) -> Result<(), StoreError> {
+        run(store, [self.advance(&batch)]).await?;
+        self.cursor = batch.next;
+        self.seen.extend(batch.messages);
+        Ok(())
+    }
+
+    pub(crate) async fn take(&mut self, store: &dyn Store, limit: usize) -> bool {
+        let batch = self.read(store, limit).await;
+        let at_end = batch.at_end;
+        self.commit(store, batch).await.expect("a batch commits");
+        at_end
+    }
+
+    pub(crate) async fn take_all(&mut self, store: &dyn Store, limit: usize) {
+        while !self.take(store, limit).await {}
+    }
+
+    pub(crate) fn ids(&self) -> Vec<MessageId> {
+        self.seen.iter().map(|message| message.envelope.id).collect()
+    }
+}
