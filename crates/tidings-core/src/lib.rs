@@ -18,6 +18,7 @@ pub mod fan_out;
 pub mod flow;
 pub mod ids;
 pub mod key;
+pub mod partition;
 pub mod reads;
 pub mod retry;
 pub mod store;

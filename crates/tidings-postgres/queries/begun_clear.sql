@@ -1,1 +1,2 @@
-UPDATE tidings_consumers SET begun_first = NULL, begun_count = NULL, begun_tries = NULL WHERE name = $1 AND fence = $2
+UPDATE tidings_partitions SET begun_first = NULL, begun_count = NULL, begun_tries = NULL
+WHERE consumer = $1 AND partition = $2 AND fence = $3

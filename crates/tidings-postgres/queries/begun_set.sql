@@ -1,1 +1,2 @@
-UPDATE tidings_consumers SET begun_first = $3, begun_count = $4, begun_tries = $5 WHERE name = $1 AND fence = $2
+UPDATE tidings_partitions SET begun_first = $4, begun_count = $5, begun_tries = $6
+WHERE consumer = $1 AND partition = $2 AND fence = $3

@@ -1,1 +1,1 @@
-SELECT min(due) AS due FROM tidings_parked WHERE consumer = $1 AND state = 'retrying'
+SELECT min(due) AS due FROM tidings_parked WHERE consumer = $1 AND partition = $2 AND state = 'retrying'

@@ -14,6 +14,9 @@ pub struct PostgresConfig {
     pub connections_max: u32,
     /// How often a waiter looks for what other processes have appended.
     pub poll_interval: Duration,
+    /// Listen, on a connection of its own, for what other processes say that they have committed. Without it they are found by
+    /// polling alone: behind a pooler that shares connections between transactions nobody can listen.
+    pub listen: bool,
     /// How the log is read; anything but the default is a planted bug.
     #[doc(hidden)]
     pub reader: Reader,
@@ -27,6 +30,7 @@ impl PostgresConfig {
             schema: None,
             connections_max: 10,
             poll_interval: Duration::from_millis(250),
+            listen: true,
             reader: Reader::default(),
         }
     }

@@ -1,23 +1,32 @@
 //! Registering, holding and retiring consumers; moving their cursors under a fence.
 
 use jiff::Timestamp;
-use sqlx::{PgConnection, PgPool};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{PgConnection, PgPool, Postgres};
 use tidings_core::envelope::{Cursor, Position};
 use tidings_core::key::Key;
-use tidings_core::store::{Begun, ConsumerSpec, Holding, Lease, ParkedKeys, Receipt, Start, StoreError};
+use tidings_core::partition::{Part, SLOTS};
+use tidings_core::store::{
+    Begun, ConsumerSpec, Holding, Lease, ParkedKeys, Receipt, Start, StoreError, WorkerId,
+};
 
 use crate::cursor::Window;
-use crate::error::meaning;
+use crate::error::{foreign_row, meaning};
 use crate::life;
 use crate::log::snapshot;
-use crate::rows::{column, number, time};
+use crate::rows::{column, narrow, number, time};
+use crate::workers;
 
 fn unknown(consumer: &str) -> StoreError {
     StoreError::NotFound { what: format!("consumer `{consumer}`") }
 }
 
 /// Enters a consumer, or takes note of it.
-pub(crate) async fn register(pool: &PgPool, spec: &ConsumerSpec, now: Timestamp) -> Result<(), StoreError> {
+///
+/// The consumer's row is locked first and its partitions then, as everywhere: two processes that start together wait for
+/// each other.
+pub(crate) async fn register(pool: &PgPool, spec: &ConsumerSpec, now: Timestamp) -> Result<u16, StoreError> {
     let context = || format!("registering consumer `{}`", spec.name);
     let mut tx = pool.begin().await.map_err(|error| meaning(context(), error))?;
     take_over_alias(&mut tx, spec).await?;
@@ -26,24 +35,48 @@ pub(crate) async fn register(pool: &PgPool, spec: &ConsumerSpec, now: Timestamp)
         Start::Now => Window::behind(snapshot(&mut tx).await?),
     };
     let names: Vec<&str> = spec.filter.names.iter().map(|name| &**name).collect();
-    sqlx::query(include_str!("../queries/register.sql"))
+    let before = sqlx::query("SELECT generation FROM tidings_consumers WHERE name = $1 FOR UPDATE")
+        .bind(&*spec.name)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(|error| meaning(context(), error))?;
+    let before: Option<i64> = before.map(|row| column(&row, "generation")).transpose()?;
+    let row = sqlx::query(include_str!("../queries/register.sql"))
         .bind(&*spec.name)
         .bind(spec.kind.as_str())
         .bind(spec.filter.kind.as_str())
         .bind(names)
-        .bind(cursor.to_string())
+        .bind(spec.filter.generation())
+        .bind(narrow(spec.partitions.clamp(1, SLOTS)))
         .bind(now.as_microsecond())
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(|error| meaning(context(), error))?;
+    let partitions: i16 = column(&row, "partitions")?;
+    sqlx::query(include_str!("../queries/register_partitions.sql"))
+        .bind(&*spec.name)
+        .bind(partitions)
+        .bind(cursor.to_string())
         .execute(&mut *tx)
         .await
         .map_err(|error| meaning(context(), error))?;
-    tx.commit().await.map_err(|error| meaning(context(), error))
+    if before.is_some_and(|before| before != spec.filter.generation()) {
+        sqlx::query(include_str!("../queries/new_generation.sql"))
+            .bind(&*spec.name)
+            .execute(&mut *tx)
+            .await
+            .map_err(|error| meaning(context(), error))?;
+    }
+    tx.commit().await.map_err(|error| meaning(context(), error))?;
+    u16::try_from(partitions).map_err(|_| foreign_row("partitions", &partitions.to_string()))
 }
 
 /// The first alias that is on record becomes the consumer, unless the consumer is there already.
 async fn take_over_alias(connection: &mut PgConnection, spec: &ConsumerSpec) -> Result<(), StoreError> {
-    const RENAMES: [&str; 3] = [
-        "UPDATE tidings_consumers SET name = $1, fence = fence + 1 WHERE name = $2 \
+    const RENAMES: [&str; 4] = [
+        "UPDATE tidings_consumers SET name = $1 WHERE name = $2 \
          AND NOT EXISTS (SELECT 1 FROM tidings_consumers WHERE name = $1)",
+        "UPDATE tidings_partitions SET consumer = $1, fence = fence + 1 WHERE consumer = $2",
         "UPDATE tidings_parked SET consumer = $1 WHERE consumer = $2",
         "UPDATE tidings_receipts SET consumer = $1 WHERE consumer = $2",
     ];
@@ -79,18 +112,25 @@ pub(crate) async fn retire(
 }
 
 /// Takes the right to work. Waits for a transaction of the last holder that is about to commit.
-pub(crate) async fn hold(pool: &PgPool, consumer: &str) -> Result<Holding, StoreError> {
-    let failed = |error| meaning(format!("holding consumer `{consumer}`"), error);
+pub(crate) async fn hold(
+    pool: &PgPool,
+    consumer: &str,
+    partition: u16,
+    worker: WorkerId,
+) -> Result<Holding, StoreError> {
+    let failed = |error| meaning(format!("holding partition {partition} of `{consumer}`"), error);
     // Only in a life of the server that has begun; begun by whoever comes first after a crash.
     life::begin(pool).await?;
     let mut tx = pool.begin().await.map_err(failed)?;
+    let of = check_hold(&mut tx, consumer, partition, worker).await?;
     let row = sqlx::query(include_str!("../queries/hold.sql"))
         .bind(consumer)
-        .fetch_optional(&mut *tx)
+        .bind(narrow(partition))
+        .bind(worker.0)
+        .fetch_one(&mut *tx)
         .await
-        .map_err(failed)?
-        .ok_or_else(|| unknown(consumer))?;
-    let parked = read_parked(&mut tx, consumer).await?;
+        .map_err(failed)?;
+    let parked = read_parked(&mut tx, consumer, partition).await?;
     tx.commit().await.map_err(failed)?;
 
     let begun = match column::<Option<i64>>(&row, "begun_first")? {
@@ -101,27 +141,79 @@ pub(crate) async fn hold(pool: &PgPool, consumer: &str) -> Result<Holding, Store
         None => None,
     };
     Ok(Holding {
-        lease: Lease { consumer: consumer.into(), fence: column(&row, "fence")? },
+        lease: Lease { consumer: consumer.into(), partition, fence: column(&row, "fence")? },
+        part: Part { index: partition, of: of.partitions },
         cursor: Cursor(column(&row, "cursor")?),
-        unclean: column(&row, "unclean")?,
+        unclean: of.unclean,
         begun,
         parked,
     })
 }
 
-/// Which keys a consumer's parked messages hold, and when the next of them is due.
+struct MayHold {
+    partitions: u16,
+    unclean: bool,
+}
+
+/// Locks the partition and the worker's own row, and refuses a worker that may not have it. The generation is read after the
+/// partition is locked: whoever begins a new one locks it, too.
+async fn check_hold(
+    connection: &mut PgConnection,
+    consumer: &str,
+    partition: u16,
+    worker: WorkerId,
+) -> Result<MayHold, StoreError> {
+    let failed = |error| meaning(format!("holding partition {partition} of `{consumer}`"), error);
+    let lock = "SELECT 1 FROM tidings_partitions WHERE consumer = $1 AND partition = $2 FOR UPDATE";
+    let locked = sqlx::query(lock).bind(consumer).bind(narrow(partition));
+    if locked.fetch_optional(&mut *connection).await.map_err(failed)?.is_none() {
+        return Err(unknown(consumer));
+    }
+    // Whoever takes the worker for lost waits for this, or this finds no worker.
+    let alive = sqlx::query("SELECT 1 FROM tidings_workers WHERE id = $1 FOR KEY SHARE").bind(worker.0);
+    if alive.fetch_optional(&mut *connection).await.map_err(failed)?.is_none() {
+        return Err(workers::void(worker));
+    }
+    let row = sqlx::query(include_str!("../queries/hold_check.sql"))
+        .bind(consumer)
+        .bind(narrow(partition))
+        .bind(worker.0)
+        .fetch_optional(connection)
+        .await
+        .map_err(failed)?
+        .ok_or_else(|| unknown(consumer))?;
+    if column(&row, "retired")? {
+        return Err(unknown(consumer));
+    }
+    let generation: i64 = column(&row, "generation")?;
+    if column::<Option<i64>>(&row, "known")?.is_some_and(|known| known != generation) {
+        return Err(StoreError::Outdated { consumer: consumer.to_owned() });
+    }
+    let holder = column::<Option<i64>>(&row, "holder")?.filter(|holder| *holder != worker.0);
+    if holder.is_some() && column(&row, "live")? {
+        let holder = column::<Option<String>>(&row, "about")?.unwrap_or_default();
+        return Err(StoreError::PartitionHeld { consumer: consumer.to_owned(), partition, holder });
+    }
+    let partitions: i16 = column(&row, "partitions")?;
+    Ok(MayHold { partitions: partitions.unsigned_abs(), unclean: holder.is_some() })
+}
+
+/// Which keys a partition's parked messages hold, and when the next of them is due.
 pub(crate) async fn read_parked(
     connection: &mut PgConnection,
     consumer: &str,
+    partition: u16,
 ) -> Result<ParkedKeys, StoreError> {
     let failed = |error| meaning(format!("reading the parked keys of `{consumer}`"), error);
     let keys = sqlx::query(include_str!("../queries/hold_keys.sql"))
         .bind(consumer)
+        .bind(narrow(partition))
         .fetch_all(&mut *connection)
         .await
         .map_err(failed)?;
     let due = sqlx::query(include_str!("../queries/hold_next_due.sql"))
         .bind(consumer)
+        .bind(narrow(partition))
         .fetch_one(&mut *connection)
         .await
         .map_err(failed)?;
@@ -132,27 +224,29 @@ pub(crate) async fn read_parked(
     Ok(ParkedKeys { keys, next_due: column::<Option<i64>>(&due, "due")?.map(time) })
 }
 
-/// Marks that this process gave the consumer back in order, unless somebody else holds it by now.
-pub(crate) async fn give_back(pool: &PgPool, lease: &Lease) -> Result<(), StoreError> {
-    sqlx::query("UPDATE tidings_consumers SET clean = true WHERE name = $1 AND fence = $2")
-        .bind(&*lease.consumer)
-        .bind(lease.fence)
-        .execute(pool)
-        .await
-        .map(|_| ())
-        .map_err(|error| meaning(format!("giving consumer `{}` back", lease.consumer), error))
+/// A statement about the partition of a lease, which is its first three parameters.
+fn leased<'q>(sql: &'static str, lease: &'q Lease) -> Query<'q, Postgres, PgArguments> {
+    sqlx::query(sql).bind(&*lease.consumer).bind(narrow(lease.partition)).bind(lease.fence)
 }
 
-/// Locks the consumer under its lease for the rest of the transaction, and returns its cursor.
-pub(crate) async fn check_fence(connection: &mut PgConnection, lease: &Lease) -> Result<String, StoreError> {
-    let row = sqlx::query(include_str!("../queries/fence_check.sql"))
-        .bind(&*lease.consumer)
-        .bind(lease.fence)
+fn fenced(lease: &Lease) -> StoreError {
+    StoreError::Fenced { consumer: lease.consumer.to_string() }
+}
+
+/// Marks that this process gave the partition back in order, unless somebody else holds it by now.
+pub(crate) async fn give_back(pool: &PgPool, lease: &Lease) -> Result<(), StoreError> {
+    leased(include_str!("../queries/give_back.sql"), lease).execute(pool).await.map(|_| ()).map_err(|error| {
+        meaning(format!("giving partition {} of `{}` back", lease.partition, lease.consumer), error)
+    })
+}
+
+/// Locks the partition under its lease for the rest of the transaction.
+pub(crate) async fn check_fence(connection: &mut PgConnection, lease: &Lease) -> Result<(), StoreError> {
+    let row = leased(include_str!("../queries/fence_check.sql"), lease)
         .fetch_optional(connection)
         .await
         .map_err(|error| meaning(format!("checking the lease on `{}`", lease.consumer), error))?;
-    let row = row.ok_or_else(|| StoreError::Fenced { consumer: lease.consumer.to_string() })?;
-    column(&row, "cursor")
+    row.map(drop).ok_or_else(|| fenced(lease))
 }
 
 /// Moves a cursor and writes the receipt of what lies between the old place and the new one.
@@ -164,17 +258,16 @@ pub(crate) async fn advance(
 ) -> Result<(), StoreError> {
     let failed = |error| meaning(format!("moving the cursor of `{}`", lease.consumer), error);
     let to = Window::parse(to)?.to_string();
-    let from = check_fence(connection, lease).await?;
-    sqlx::query(include_str!("../queries/advance.sql"))
-        .bind(&*lease.consumer)
-        .bind(lease.fence)
+    let row = leased(include_str!("../queries/advance.sql"), lease)
         .bind(&to)
-        .execute(&mut *connection)
+        .fetch_optional(&mut *connection)
         .await
         .map_err(failed)?;
+    let from: String = column(&row.ok_or_else(|| fenced(lease))?, "cursor")?;
     let Some(receipt) = handled else { return Ok(()) };
     sqlx::query(include_str!("../queries/receipt_insert.sql"))
         .bind(&*lease.consumer)
+        .bind(narrow(lease.partition))
         .bind(receipt.first.0.min(receipt.last.0))
         .bind(receipt.first.0.max(receipt.last.0))
         .bind(i64::from(receipt.count))
@@ -193,9 +286,7 @@ pub(crate) async fn begin_batch(
     lease: &Lease,
     begun: &Begun,
 ) -> Result<(), StoreError> {
-    sqlx::query(include_str!("../queries/begun_set.sql"))
-        .bind(&*lease.consumer)
-        .bind(lease.fence)
+    leased(include_str!("../queries/begun_set.sql"), lease)
         .bind(begun.first.0)
         .bind(i64::from(begun.count))
         .bind(i64::from(begun.tries))
@@ -207,9 +298,7 @@ pub(crate) async fn begin_batch(
 
 /// Clears the mark.
 pub(crate) async fn clear_begun(connection: &mut PgConnection, lease: &Lease) -> Result<(), StoreError> {
-    sqlx::query(include_str!("../queries/begun_clear.sql"))
-        .bind(&*lease.consumer)
-        .bind(lease.fence)
+    leased(include_str!("../queries/begun_clear.sql"), lease)
         .execute(connection)
         .await
         .map(|_| ())

@@ -169,6 +169,11 @@ fn status(row: &PgRow) -> Result<ConsumerStatus, StoreError> {
         retrying: number(row, "retrying")?,
         behind: number(row, "behind")?,
         dead: number(row, "dead")?,
+        holders: column::<Option<Vec<Option<String>>>>(row, "holders")?
+            .unwrap_or_default()
+            .into_iter()
+            .map(|holder| holder.map(Into::into))
+            .collect(),
         last_seen: time(column(row, "last_seen")?),
         retired: column(row, "retired_reason")?,
     })

@@ -6,27 +6,36 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tidings_core::ids::MessageId;
-use tidings_core::store::{Cancelled, CronSpec, CronTick, Heartbeat, JobStore, StoreError, Watch, WorkerId};
+use tidings_core::store::{
+    Cancelled, CronSpec, CronTick, Heartbeat, JobStore, Member, StoreError, Watch, WorkerId,
+};
 
 use crate::error::not_in_the_spike;
 use crate::store::PostgresStore;
+use crate::workers;
 
 #[async_trait]
 impl JobStore for PostgresStore {
-    async fn enlist(&self, _about: &str, _lease: Duration) -> Result<WorkerId, StoreError> {
-        Err(not_in_the_spike("jobs"))
+    async fn enlist(&self, member: &Member, lease: Duration) -> Result<WorkerId, StoreError> {
+        let worker = workers::enlist(self.pool(), member, lease).await?;
+        self.crew_has_changed();
+        Ok(worker)
     }
 
-    async fn heartbeat(&self, _worker: WorkerId) -> Result<Heartbeat, StoreError> {
-        Err(not_in_the_spike("jobs"))
+    async fn heartbeat(&self, worker: WorkerId) -> Result<Heartbeat, StoreError> {
+        workers::heartbeat(self.pool(), worker).await?;
+        Ok(Heartbeat::default())
     }
 
-    async fn take_over(&self, _worker: WorkerId, _now: Timestamp) -> Result<u64, StoreError> {
-        Err(not_in_the_spike("jobs"))
+    async fn take_over(&self, worker: WorkerId, _now: Timestamp) -> Result<u64, StoreError> {
+        workers::take_over(self.pool(), worker).await?;
+        Ok(0)
     }
 
-    async fn dismiss(&self, _worker: WorkerId, _now: Timestamp) -> Result<(), StoreError> {
-        Err(not_in_the_spike("jobs"))
+    async fn dismiss(&self, worker: WorkerId, _now: Timestamp) -> Result<(), StoreError> {
+        workers::dismiss(self.pool(), worker).await?;
+        self.crew_has_changed();
+        Ok(())
     }
 
     async fn place_jobs(&self, _queues: &[(Arc<str>, Arc<str>)]) -> Result<Vec<(Arc<str>, u64)>, StoreError> {
@@ -70,7 +79,7 @@ impl JobStore for PostgresStore {
         Err(not_in_the_spike("jobs"))
     }
 
-    fn watch_queue(&self, _queue: &str) -> Box<dyn Watch> {
-        self.waiter()
+    fn watch_queue(&self, queue: &str) -> Box<dyn Watch> {
+        self.queue_waiter(queue)
     }
 }

@@ -43,9 +43,13 @@ mod rebase;
 mod rows;
 mod snapshot;
 mod store;
+mod tail;
+mod tell;
 mod tx;
 mod values;
 mod watch;
+mod workers;
 
 pub use config::{PostgresConfig, Reader};
 pub use store::PostgresStore;
+pub use watch::Touched;

@@ -3,13 +3,14 @@
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool};
 use tidings_core::envelope::{Cursor, Envelope};
+use tidings_core::partition::slot;
 use tidings_core::store::{Batch, Filter, StoreError};
 use uuid::Uuid;
 
 use crate::config::Reader;
 use crate::cursor::Window;
 use crate::error::meaning;
-use crate::rows::{column, recorded, wide};
+use crate::rows::{column, narrow, recorded, wide};
 
 /// Appends messages in order, in one statement.
 pub(crate) async fn append(connection: &mut PgConnection, messages: &[Envelope]) -> Result<(), StoreError> {
@@ -34,6 +35,7 @@ pub(crate) async fn append(connection: &mut PgConnection, messages: &[Envelope])
         .bind(each(messages, |message| message.trace.baggage.as_deref()))
         .bind(each(messages, |message| message.reply_to.as_deref()))
         .bind(each(messages, |message| message.data.as_str()))
+        .bind(each(messages, |message| i16::from(slot(message))))
         .execute(connection)
         .await
         .map(|_| ())
@@ -43,14 +45,20 @@ pub(crate) async fn append(connection: &mut PgConnection, messages: &[Envelope])
 /// What a new transaction would see now.
 pub(crate) async fn snapshot(connection: &mut PgConnection) -> Result<String, StoreError> {
     let row = sqlx::query(include_str!("../queries/snapshot.sql")).fetch_one(connection).await;
-    let row = row.map_err(|error| match &error {
-        // Unlogged tables cannot be read there.
+    column(&row.map_err(no_snapshot)?, "snapshot")
+}
+
+fn no_snapshot(error: sqlx::Error) -> StoreError {
+    match &error {
+        // Unlogged tables cannot be read on a standby.
         sqlx::Error::Database(refused) if refused.code().as_deref() == Some("0A000") => {
-            StoreError::ReadOnly { what: "the server, which is a standby,".to_owned(), source: Some(error.into()) }
+            StoreError::ReadOnly {
+                what: "the server, which is a standby,".to_owned(),
+                source: Some(error.into()),
+            }
         }
         _ => meaning("taking a snapshot", error),
-    })?;
-    column(&row, "snapshot")
+    }
 }
 
 /// Reads the messages after `cursor`.
@@ -77,16 +85,34 @@ async fn read_window(
     limit: usize,
 ) -> Result<Batch, StoreError> {
     let fresh = window.is_closed();
-    let window = if fresh { window.up_to(snapshot(connection).await?) } else { window };
+    let window = if fresh { open(connection, &window).await? } else { window };
+    if window.is_closed() {
+        return Ok(Batch { messages: Vec::new(), cursors: Vec::new(), next: window.cursor(), at_end: true });
+    }
     let batch = rows_of(connection, &window, filter, limit).await?;
-    // Fewer rows than asked for: the window is used up. If it reached to the present, so is the log.
-    let used_up = batch.messages.len() < limit;
-    let last = batch.messages.last().map(|message| message.position.0);
-    let next = window.after(last, used_up).cursor();
-    Ok(Batch { next, at_end: used_up && fresh, ..batch })
+    // Used up: if it reached to the present, so is the log.
+    let at_end = fresh && Window::parse(&batch.next)?.is_closed();
+    Ok(Batch { at_end, ..batch })
 }
 
-/// Rows of a window; `next` stands behind the last of them.
+/// The window from a closed one to the present, which is closed itself if nothing has appeared.
+async fn open(connection: &mut PgConnection, before: &Window) -> Result<Window, StoreError> {
+    if before.is_from_the_beginning() {
+        return Ok(before.up_to(snapshot(connection).await?, 0));
+    }
+    let row = sqlx::query(include_str!("../queries/window_open.sql"))
+        .bind(&before.hi)
+        .fetch_one(connection)
+        .await
+        .map_err(no_snapshot)?;
+    let (hi, earlier): (String, bool) = (column(&row, "hi")?, column(&row, "earlier")?);
+    Ok(before.open_to(hi, column(&row, "first")?, earlier))
+}
+
+/// At most this many rows are walked over in one call, so that a rare name does not hold a connection for long.
+const LOOKED_AT_MAX: i64 = 10_000;
+
+/// Rows of a window; `next` stands behind what was looked at, and is closed if there are no more.
 async fn rows_of(
     connection: &mut PgConnection,
     window: &Window,
@@ -99,11 +125,30 @@ async fn rows_of(
         .bind(&window.lo)
         .bind(&window.hi)
         .bind(window.position)
+        .bind(narrow(filter.part.index))
+        .bind(narrow(filter.part.of))
+        .bind(window.place())
         .bind(wide(limit as u64)?)
+        .bind(LOOKED_AT_MAX)
         .fetch_all(connection)
         .await
         .map_err(|error| meaning("reading the log", error))?;
-    batch_of(&rows, window, |window, _, position| Ok(window.at(position)))
+    let looked_to = match rows.first() {
+        Some(row) => column::<Option<i64>>(row, "looked_to")?,
+        None => None,
+    };
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        let position = column::<Option<i64>>(&row, "position")?;
+        // What lies further on comes when the walk is there.
+        if position.is_some_and(|position| looked_to.is_none_or(|looked_to| position <= looked_to)) {
+            found.push(row);
+        }
+    }
+    let batch = batch_of(&found, window, |window, _, position| Ok(window.at(position)))?;
+    let last = batch.messages.last().map(|message| message.position.0);
+    let next = window.after(last, batch.messages.len() >= limit, looked_to).cursor();
+    Ok(Batch { next, ..batch })
 }
 
 fn batch_of(
@@ -134,7 +179,11 @@ async fn read_by_sequence(
     let hi = snapshot(connection).await?;
     let window = Window { hi, lo: Window::beginning().lo, ..window };
     let batch = rows_of(connection, &window, filter, limit).await?;
-    Ok(Batch { at_end: batch.messages.len() < limit, ..batch })
+    let used_up = Window::parse(&batch.next)?.is_closed();
+    // It stays where it is, and comes back with another end.
+    let next =
+        if used_up { batch.cursors.last().cloned().unwrap_or_else(|| window.cursor()) } else { batch.next };
+    Ok(Batch { next, at_end: used_up, ..batch })
 }
 
 /// A planted bug: everything below the oldest open transaction, by transaction.
@@ -154,7 +203,7 @@ async fn read_by_transaction(
         .map_err(|error| meaning("reading the log", error))?;
     let batch = batch_of(&rows, &window, |_, row, position| {
         let xid: i64 = column(row, "transaction")?;
-        Ok(Window { lo: format!("{xid}:{xid}:"), hi: format!("{0}:{0}:", xid + 1), position })
+        Ok(Window { lo: format!("{xid}:{xid}:"), hi: format!("{0}:{0}:", xid + 1), position, floor: 0 })
     })?;
     Ok(Batch { at_end: batch.messages.len() < limit, ..batch })
 }

@@ -6,7 +6,7 @@ use tidings_core::envelope::Position;
 use tidings_core::store::{Lease, Parked, ParkedMessage, ParkedState, Settled, StoreError};
 
 use crate::error::meaning;
-use crate::rows::{column, number, recorded, wide};
+use crate::rows::{column, narrow, number, recorded, wide};
 
 /// Puts messages aside.
 pub(crate) async fn park(
@@ -18,6 +18,7 @@ pub(crate) async fn park(
         let key = one.key.as_ref().filter(|_| !one.releases_key);
         sqlx::query(include_str!("../queries/park.sql"))
             .bind(&*lease.consumer)
+            .bind(narrow(lease.partition))
             .bind(one.position.0)
             .bind(key.map(|key| key.as_str()))
             .bind(one.state.as_str())
@@ -42,6 +43,7 @@ pub(crate) async fn settle(
     let context = || format!("settling message {} of `{}`", position.0, lease.consumer);
     let row = sqlx::query(include_str!("../queries/parked_get.sql"))
         .bind(&*lease.consumer)
+        .bind(narrow(lease.partition))
         .bind(position.0)
         .fetch_optional(&mut *connection)
         .await
@@ -124,6 +126,7 @@ async fn write_receipt_of_one(
 ) -> Result<(), StoreError> {
     sqlx::query(include_str!("../queries/receipt_insert.sql"))
         .bind(&*lease.consumer)
+        .bind(narrow(lease.partition))
         .bind(position.0)
         .bind(position.0)
         .bind(1_i64)
@@ -136,15 +139,17 @@ async fn write_receipt_of_one(
         .map_err(|error| meaning("writing a receipt", error))
 }
 
-/// The parked messages that may run at `now`.
+/// The parked messages of a partition that may run at `now`.
 pub(crate) async fn due(
     pool: &PgPool,
     consumer: &str,
+    partition: u16,
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<ParkedMessage>, StoreError> {
     let rows = sqlx::query(include_str!("../queries/parked_due.sql"))
         .bind(consumer)
+        .bind(narrow(partition))
         .bind(now.as_microsecond())
         .bind(wide(limit as u64)?)
         .fetch_all(pool)

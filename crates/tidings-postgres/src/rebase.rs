@@ -23,7 +23,7 @@ use crate::snapshot::Snapshot;
 
 /// Wherever a cursor is kept. Whoever keeps one in another place enters it here.
 const KEPT: &[(&str, &str)] = &[
-    ("tidings_consumers", "cursor"),
+    ("tidings_partitions", "cursor"),
     ("tidings_receipts", "from_cursor"),
     ("tidings_receipts", "to_cursor"),
 ];

@@ -44,6 +44,11 @@ pub(crate) fn wide<T: TryInto<i64> + Copy + Into<i128>>(count: T) -> Result<i64,
         .map_err(|_| StoreError::Sql { context: "binding a number".to_owned(), source: Box::new(error()) })
 }
 
+/// A partition's number, of which there are at most 64, as the database takes it.
+pub(crate) fn narrow(number: u16) -> i16 {
+    i16::try_from(number).unwrap_or(i16::MAX)
+}
+
 /// A row of `tidings_log`.
 pub(crate) fn recorded(row: &PgRow) -> Result<Recorded, StoreError> {
     let kind = text(row, "kind")?;

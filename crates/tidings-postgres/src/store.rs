@@ -3,35 +3,41 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::str::FromStr as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgTransaction};
+use sqlx::{PgPool, Row as _};
 use tidings_core::envelope::Cursor;
 use tidings_core::error::Error;
 use tidings_core::ids::MessageId;
 use tidings_core::store::{
-    Batch, ConsumerSpec, Filter, Holding, Lease, Limits, Maintenance, Migration, ParkedKeys, ParkedMessage,
-    Retention, Store, StoreError, Watch, Work,
+    Batch, ConsumerSpec, Crew, Filter, Holding, Lease, Limits, Maintenance, Migration, ParkedKeys,
+    ParkedMessage, Retention, Store, StoreError, Watch, Work, WorkerId,
 };
-use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::error::{meaning, not_in_the_spike};
+use crate::tail::Tail;
+use crate::tell::Teller;
 use crate::tx::PgTx;
-use crate::watch::Waiter;
-use crate::{PostgresConfig, consumers, life, log, migrate, parking};
+use crate::watch::{Touched, Watchers};
+use crate::{PostgresConfig, consumers, life, log, migrate, parking, workers};
 
 /// A log in a PostgreSQL database.
 pub struct PostgresStore {
     pool: PgPool,
     config: PostgresConfig,
-    commits: watch::Sender<u64>,
+    watchers: Arc<Watchers>,
+    teller: Arc<Teller>,
+    /// What looks and tells in the background; ends with the store.
+    background: Mutex<JoinSet<()>>,
     /// What this process holds, to give back in order.
-    held: Mutex<BTreeMap<Arc<str>, Lease>>,
+    held: Mutex<BTreeMap<(Arc<str>, u16), Lease>>,
 }
 
 impl PostgresStore {
@@ -43,23 +49,67 @@ impl PostgresStore {
         let mut options = PgConnectOptions::from_str(&config.url)
             .map_err(|error| meaning("reading the database's URL", error))?
             // The suites and the reasoning in cursor.rs hold for this level, whatever the server's default is.
-            .options([("default_transaction_isolation", "read committed")]);
+            .options([("default_transaction_isolation", "read committed")])
+            // A process that freezes inside a transaction keeps the rows it has locked, and so others from taking over.
+            .options([("idle_in_transaction_session_timeout", IDLE_MAX)]);
         if let Some(schema) = &config.schema {
             options = options.options([("search_path", schema)]);
         }
         let pool = PgPoolOptions::new()
             .max_connections(config.connections_max)
             .acquire_timeout(Duration::from_secs(30))
-            .connect_with(options)
+            .connect_with(options.clone())
             .await
             .map_err(|error| meaning("connecting to PostgreSQL", error))?;
         migrate::set_up(&pool, config.schema.as_deref()).await?;
         life::begin(&pool).await?;
-        Ok(Self { pool, config, commits: watch::Sender::new(0), held: Mutex::default() })
+        Self::start(pool, config, options).await
+    }
+
+    async fn start(
+        pool: PgPool,
+        config: PostgresConfig,
+        options: PgConnectOptions,
+    ) -> Result<Self, StoreError> {
+        let watchers = Arc::<Watchers>::default();
+        let (channel, voice) = (channel(&pool).await?, MessageId::new().to_string());
+        let teller = Arc::new(Teller {
+            pool: pool.clone(),
+            watchers: watchers.clone(),
+            channel: channel.clone(),
+            voice: voice.clone(),
+            is_alone: AtomicBool::new(false),
+        });
+        let one = || PgPoolOptions::new().max_connections(1).connect_lazy_with(options);
+        let listen = config.listen.then(|| (one(), channel));
+        let tail = Tail::new(pool.clone(), watchers.clone(), config.poll_interval, voice, listen);
+        let mut background = JoinSet::new();
+        background.spawn(tail.run());
+        background.spawn(teller.clone().run());
+        let (background, held) = (Mutex::new(background), Mutex::default());
+        Ok(Self { pool, config, watchers, teller, background, held })
+    }
+
+    /// Says that a transaction which this store did not run itself, a user's own, has committed, and what it has touched:
+    /// who waits for that is woken at once, in all processes. Without it he finds it within the poll interval.
+    pub fn committed(&self, touched: &Touched) {
+        self.watchers.committed(touched);
+    }
+
+    pub(crate) fn crew_has_changed(&self) {
+        self.committed(&Touched::crew());
+    }
+
+    pub(crate) fn queue_waiter(&self, queue: &str) -> Box<dyn Watch> {
+        self.watchers.watch_queue(queue, self.config.poll_interval)
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeMap<(Arc<str>, u16), Lease>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins a transaction on a connection of its own, within the time the work may wait.
@@ -111,11 +161,20 @@ impl PostgresStore {
     }
 }
 
-impl PostgresStore {
-    pub(crate) fn waiter(&self) -> Box<dyn Watch> {
-        Box::new(Waiter { commits: self.commits.subscribe(), poll_interval: self.config.poll_interval })
-    }
+/// Longer than a transaction may take that is not frozen, and shorter than a lease.
+const IDLE_MAX: &str = "10s";
+
+/// Where processes tell each other that something has changed: one channel for each schema.
+async fn channel(pool: &PgPool) -> Result<String, StoreError> {
+    let failed = |error| meaning("asking for the schema", error);
+    let row = sqlx::query("SELECT current_schema()").fetch_one(pool).await.map_err(failed)?;
+    let schema: Option<String> = row.try_get(0).map_err(failed)?;
+    let name = format!("tidings_{}", schema.unwrap_or_default());
+    // PostgreSQL refuses longer ones.
+    Ok(name.chars().take(CHANNEL_CHARS_MAX).collect())
 }
+
+const CHANNEL_CHARS_MAX: usize = 63;
 
 #[async_trait]
 impl Store for PostgresStore {
@@ -126,11 +185,9 @@ impl Store for PostgresStore {
     async fn transact(&self, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError> {
         let tx = PgTx::new(self.begin(work.as_ref(), limits, "BEGIN").await?);
         let tx = self.run(work.as_ref(), limits, tx).await?;
-        let appended = tx.appended;
+        let touched = tx.touched.clone();
         tx.commit(work.name()).await?;
-        if appended {
-            self.commits.send_modify(|count| *count += 1);
-        }
+        self.committed(&touched);
         Ok(())
     }
 
@@ -149,8 +206,10 @@ impl Store for PostgresStore {
         migrate::migrate(&self.pool, module, migrations, now).await
     }
 
-    async fn register(&self, spec: &ConsumerSpec, now: Timestamp) -> Result<(), StoreError> {
-        consumers::register(&self.pool, spec, now).await
+    async fn register(&self, spec: &ConsumerSpec, now: Timestamp) -> Result<u16, StoreError> {
+        let partitions = consumers::register(&self.pool, spec, now).await?;
+        self.crew_has_changed();
+        Ok(partitions)
     }
 
     async fn retire(&self, consumer: &str, reason: &str, now: Timestamp) -> Result<(), StoreError> {
@@ -161,21 +220,43 @@ impl Store for PostgresStore {
         // The spike cannot tell who touches which table; roles and grants are PostgreSQL's way to.
     }
 
-    async fn hold(&self, consumer: &str) -> Result<Holding, StoreError> {
-        let holding = consumers::hold(&self.pool, consumer).await?;
+    async fn hold(&self, consumer: &str, partition: u16, worker: WorkerId) -> Result<Holding, StoreError> {
+        let holding = consumers::hold(&self.pool, consumer, partition, worker).await?;
         let lease = holding.lease.clone();
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.consumer.clone(), lease);
+        self.held().insert((lease.consumer.clone(), partition), lease);
         Ok(holding)
+    }
+
+    async fn give_back(&self, lease: &Lease) -> Result<(), StoreError> {
+        consumers::give_back(&self.pool, lease).await?;
+        let mut held = self.held();
+        let place = (lease.consumer.clone(), lease.partition);
+        if held.get(&place).is_some_and(|held| held.fence == lease.fence) {
+            held.remove(&place);
+        }
+        drop(held);
+        self.crew_has_changed();
+        Ok(())
+    }
+
+    async fn crew(&self) -> Result<Crew, StoreError> {
+        let crew = workers::crew(&self.pool).await?;
+        self.teller.is_alone.store(crew.members.len() <= 1, Ordering::Relaxed);
+        Ok(crew)
+    }
+
+    fn watch_crew(&self) -> Box<dyn Watch> {
+        self.watchers.watch_crew()
     }
 
     async fn read_after(&self, cursor: &Cursor, filter: &Filter, limit: usize) -> Result<Batch, StoreError> {
         log::read_after(&self.pool, self.config.reader, cursor, filter, limit).await
     }
 
-    async fn parked_keys(&self, consumer: &str) -> Result<ParkedKeys, StoreError> {
+    async fn parked_keys(&self, consumer: &str, partition: u16) -> Result<ParkedKeys, StoreError> {
         let failed = |error| meaning("taking a connection".to_owned(), error);
         let mut connection = self.pool.acquire().await.map_err(failed)?;
-        consumers::read_parked(&mut connection, consumer).await
+        consumers::read_parked(&mut connection, consumer, partition).await
     }
 
     fn as_any(&self) -> &dyn std::any::Any {
@@ -185,14 +266,15 @@ impl Store for PostgresStore {
     async fn due(
         &self,
         consumer: &str,
+        partition: u16,
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<ParkedMessage>, StoreError> {
-        parking::due(&self.pool, consumer, now, limit).await
+        parking::due(&self.pool, consumer, partition, now, limit).await
     }
 
-    fn watch(&self, _filter: &Filter) -> Box<dyn Watch> {
-        self.waiter()
+    fn watch(&self, filter: &Filter) -> Box<dyn Watch> {
+        self.watchers.watch_messages(filter)
     }
 
     async fn acknowledge_rejection(&self, _id: MessageId) -> Result<(), StoreError> {
@@ -217,11 +299,22 @@ impl Store for PostgresStore {
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        let held = std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner));
+        let held = std::mem::take(&mut *self.held());
         for lease in held.values() {
             consumers::give_back(&self.pool, lease).await?;
         }
+        if !held.is_empty() {
+            self.crew_has_changed();
+        }
+        // The last words are said before nobody is there to say them.
+        let mut background =
+            std::mem::take(&mut *self.background.lock().unwrap_or_else(PoisonError::into_inner));
+        background.shutdown().await;
+        if !self.pool.is_closed() {
+            self.teller.tell().await;
+        }
         self.pool.close().await;
+        self.watchers.wake_all();
         Ok(())
     }
 }

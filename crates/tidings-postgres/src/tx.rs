@@ -15,6 +15,7 @@ use tidings_core::store::{
 use tidings_core::value::{Row, Value};
 
 use crate::error::{meaning, not_in_the_spike};
+use crate::watch::Touched;
 use crate::{consumers, log, parking, values};
 
 /// An open transaction. Dropping it rolls it back.
@@ -25,19 +26,24 @@ pub(crate) struct PgTx {
     /// A statement failed and nothing was rolled back since. PostgreSQL then answers COMMIT with a rollback and no
     /// error, so a work that swallowed the failure would be told that it committed.
     failed: bool,
-    pub(crate) appended: bool,
+    pub(crate) touched: Touched,
 }
 
 impl PgTx {
     pub(crate) fn new(inner: PgTransaction<'static>) -> Self {
-        Self { inner: Some(inner), savepoints: 0, failed: false, appended: false }
+        Self { inner: Some(inner), savepoints: 0, failed: false, touched: Touched::default() }
     }
 
     /// Takes the transaction out of its box, if it is one of this store's and was not taken before.
     pub(crate) fn take(mut boxed: Box<dyn Tx>) -> Result<Self, StoreError> {
         let tx = boxed.as_any_mut().downcast_mut::<Self>().ok_or_else(foreign)?;
         let inner = Some(tx.inner.take().ok_or_else(foreign)?);
-        Ok(Self { inner, savepoints: tx.savepoints, failed: tx.failed, appended: tx.appended })
+        Ok(Self {
+            inner,
+            savepoints: tx.savepoints,
+            failed: tx.failed,
+            touched: std::mem::take(&mut tx.touched),
+        })
     }
 
     fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
@@ -89,7 +95,7 @@ fn foreign() -> StoreError {
 #[async_trait]
 impl Tx for PgTx {
     async fn append(&mut self, messages: &[Envelope]) -> Result<(), StoreError> {
-        self.appended = true;
+        self.touched.append(messages);
         let done = log::append(self.connection()?, messages).await;
         self.noted(done)
     }
@@ -214,7 +220,7 @@ impl Tx for PgTx {
         // The transaction is this work's alone, so all of it can go; a failed one is mended by that, too.
         self.command("ROLLBACK AND CHAIN".to_owned()).await?;
         self.failed = false;
-        self.appended = false;
+        self.touched = Touched::default();
         Ok(())
     }
 

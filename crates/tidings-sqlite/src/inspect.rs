@@ -248,6 +248,8 @@ fn consumer(row: &Row<'_>, kind: ConsumerKind) -> rusqlite::Result<ConsumerStatu
         retrying: count(row, 7)?,
         behind: count(row, 8)?,
         dead: count(row, 9)?,
+        // Leases are kept in memory, which who looks at the file cannot see.
+        holders: vec![None],
         last_seen: time(row, 3)?,
         retired: row.get(4)?,
     })

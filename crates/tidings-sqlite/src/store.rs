@@ -12,9 +12,10 @@ use rusqlite::Connection;
 use tidings_core::envelope::Cursor;
 use tidings_core::error::Error;
 use tidings_core::ids::MessageId;
+use tidings_core::partition::generation;
 use tidings_core::store::{
-    Batch, ConsumerSpec, Filter, Holding, Limits, Maintenance, Migration, ParkedKeys, ParkedMessage,
-    Retention, Store, StoreError, Watch, Work,
+    Batch, ConsumerSpec, Crew, Filter, Holding, Lease, Limits, Maintenance, Migration, ParkedKeys,
+    ParkedMessage, Retention, Store, StoreError, Watch, Work, WorkerId,
 };
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -306,7 +307,7 @@ impl Store for SqliteStore {
         migrate::migrate(self, module, migrations, now).await
     }
 
-    async fn register(&self, spec: &ConsumerSpec, now: Timestamp) -> Result<(), StoreError> {
+    async fn register(&self, spec: &ConsumerSpec, now: Timestamp) -> Result<u16, StoreError> {
         consumers::register(self, spec, now).await
     }
 
@@ -318,8 +319,25 @@ impl Store for SqliteStore {
         self.shared.env.owners.declare(owners);
     }
 
-    async fn hold(&self, consumer: &str) -> Result<Holding, StoreError> {
-        consumers::hold(self, consumer).await
+    async fn hold(&self, consumer: &str, partition: u16, worker: WorkerId) -> Result<Holding, StoreError> {
+        consumers::hold(self, consumer, partition, worker).await
+    }
+
+    async fn give_back(&self, lease: &Lease) -> Result<(), StoreError> {
+        // Whether the last holder ended in order is asked of the process, which is the only one.
+        self.shared.env.workers.gave_back(&lease.consumer, lease.fence);
+        Ok(())
+    }
+
+    async fn crew(&self) -> Result<Crew, StoreError> {
+        let on_record = self.ask("listing consumers", consumers::reads_of_all).await?;
+        let of = |(name, reads): (Arc<str>, Vec<Arc<str>>)| (name, generation(&reads));
+        Ok(self.shared.env.workers.crew(on_record.into_iter().map(of).collect()))
+    }
+
+    fn watch_crew(&self) -> Box<dyn Watch> {
+        // There is no other process, and this one knows what it does.
+        self.shared.env.watchers.watch([])
     }
 
     async fn read_after(&self, cursor: &Cursor, filter: &Filter, limit: usize) -> Result<Batch, StoreError> {
@@ -329,13 +347,14 @@ impl Store for SqliteStore {
     async fn due(
         &self,
         consumer: &str,
+        _partition: u16,
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<ParkedMessage>, StoreError> {
         consumers::due(self, consumer, now, limit).await
     }
 
-    async fn parked_keys(&self, consumer: &str) -> Result<ParkedKeys, StoreError> {
+    async fn parked_keys(&self, consumer: &str, _partition: u16) -> Result<ParkedKeys, StoreError> {
         consumers::parked_keys(self, consumer).await
     }
 

@@ -15,10 +15,11 @@ use tidings_core::flow::FlowFacts;
 use tidings_core::ids::MessageId;
 use tidings_core::store::{
     AttemptRow, Batch, Begun, Cancelled, Claim, Claimed, ClaimedJob, CommandCount, ConsumerSpec,
-    ConsumerStatus, CronSpec, CronTick, Enqueued, EventCount, Filter, FlowSize, Heartbeat, Holding,
+    ConsumerStatus, Crew, CronSpec, CronTick, Enqueued, EventCount, Filter, FlowSize, Heartbeat, Holding,
     IdempotencyScope, Inspect, JobEnd, JobFilter, JobLease, JobRow, JobStore, Lease, Limits, Maintenance,
-    Migration, NewJob, OutcomeRecord, Parked, ParkedKeys, ParkedMessage, ParkedRow, ParkedState, QueueStatus,
-    Receipt, Retention, Savepoint, Settled, Store, StoreError, TableScope, Tx, Watch, Work, WorkerId,
+    Member, Migration, NewJob, OutcomeRecord, Parked, ParkedKeys, ParkedMessage, ParkedRow, ParkedState,
+    QueueStatus, Receipt, Retention, Savepoint, Settled, Store, StoreError, TableScope, Tx, Watch, Work,
+    WorkerId,
 };
 use tidings_core::value::{Row, Value};
 
@@ -145,6 +146,22 @@ pub trait Layer: Send + Sync + 'static {
         lease.clone()
     }
 
+    /// Holds a partition.
+    async fn hold(
+        &self,
+        inner: &dyn Store,
+        consumer: &str,
+        partition: u16,
+        worker: WorkerId,
+    ) -> Result<Holding, StoreError> {
+        inner.hold(consumer, partition, worker).await
+    }
+
+    /// The filter that the store inside is shown.
+    fn filter(&self, filter: &Filter) -> Filter {
+        filter.clone()
+    }
+
     /// Called with every holding that is given out.
     fn held(&self, _holding: &Holding) {}
 
@@ -208,7 +225,7 @@ impl Store for Layered {
         self.inner.migrate(module, migrations, now).await
     }
 
-    async fn register(&self, spec: &ConsumerSpec, now: Timestamp) -> Result<(), StoreError> {
+    async fn register(&self, spec: &ConsumerSpec, now: Timestamp) -> Result<u16, StoreError> {
         self.stepped(Step::Register, self.inner.register(spec, now)).await
     }
 
@@ -220,28 +237,44 @@ impl Store for Layered {
         self.inner.own_tables(owners);
     }
 
-    async fn hold(&self, consumer: &str) -> Result<Holding, StoreError> {
-        let holding = self.stepped(Step::Hold, self.inner.hold(consumer)).await?;
+    async fn hold(&self, consumer: &str, partition: u16, worker: WorkerId) -> Result<Holding, StoreError> {
+        let held = self.layer.hold(self.inner.as_ref(), consumer, partition, worker);
+        let holding = self.stepped(Step::Hold, held).await?;
         self.layer.held(&holding);
         Ok(holding)
     }
 
+    async fn give_back(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.inner.give_back(lease).await
+    }
+
+    async fn crew(&self) -> Result<Crew, StoreError> {
+        self.inner.crew().await
+    }
+
+    fn watch_crew(&self) -> Box<dyn Watch> {
+        self.inner.watch_crew()
+    }
+
     async fn read_after(&self, cursor: &Cursor, filter: &Filter, limit: usize) -> Result<Batch, StoreError> {
-        let batch = self.stepped(Step::ReadAfter, self.inner.read_after(cursor, filter, limit)).await?;
+        let batch = self
+            .stepped(Step::ReadAfter, self.inner.read_after(cursor, &self.layer.filter(filter), limit))
+            .await?;
         Ok(self.layer.batch(batch))
     }
 
     async fn due(
         &self,
         consumer: &str,
+        partition: u16,
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<ParkedMessage>, StoreError> {
-        self.stepped(Step::Due, self.inner.due(consumer, now, limit)).await
+        self.stepped(Step::Due, self.inner.due(consumer, partition, now, limit)).await
     }
 
-    async fn parked_keys(&self, consumer: &str) -> Result<ParkedKeys, StoreError> {
-        self.inner.parked_keys(consumer).await
+    async fn parked_keys(&self, consumer: &str, partition: u16) -> Result<ParkedKeys, StoreError> {
+        self.inner.parked_keys(consumer, partition).await
     }
 
     fn as_any(&self) -> &dyn std::any::Any {
@@ -275,8 +308,8 @@ impl Store for Layered {
 
 #[async_trait]
 impl JobStore for Layered {
-    async fn enlist(&self, about: &str, lease: Duration) -> Result<WorkerId, StoreError> {
-        let worker = self.inner.enlist(about, lease).await?;
+    async fn enlist(&self, member: &Member, lease: Duration) -> Result<WorkerId, StoreError> {
+        let worker = self.inner.enlist(member, lease).await?;
         self.layer.enlisted(worker);
         Ok(worker)
     }

@@ -1,11 +1,14 @@
 //! Consumers of the log: who reads, how far, and what is parked.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::envelope::{Cursor, MessageKind, Position, Recorded};
 use crate::key::Key;
+use crate::partition::{self, Part};
+use crate::store::WorkerId;
 
 /// What a consumer is for, told in listings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +67,28 @@ pub struct Filter {
     pub kind: MessageKind,
     /// Their names; never empty.
     pub names: Vec<Arc<str>>,
+    /// Only those of this partition.
+    pub part: Part,
+}
+
+impl Filter {
+    /// All messages of these names.
+    #[must_use]
+    pub const fn all(kind: MessageKind, names: Vec<Arc<str>>) -> Self {
+        Self { kind, names, part: Part::WHOLE }
+    }
+
+    /// Those of them that are in one partition.
+    #[must_use]
+    pub fn of(&self, part: Part) -> Self {
+        Self { part, ..self.clone() }
+    }
+
+    /// Tells it apart from filters of other names; see [`Known`].
+    #[must_use]
+    pub fn generation(&self) -> i64 {
+        partition::generation(&self.names)
+    }
 }
 
 /// A consumer as the application declares it.
@@ -79,25 +104,107 @@ pub struct ConsumerSpec {
     pub start: Start,
     /// Names it had before.
     pub aliases: Vec<Arc<str>>,
+    /// Into how many partitions it is to be split; what its first registration says holds for ever. Stores that only one
+    /// process can have make no more than one.
+    pub partitions: u16,
 }
 
-/// The right to move one consumer's cursor and to settle its parked messages.
+/// A consumer as a worker knows it: by what it reads. When another version of the application registers it with other
+/// names, a new *generation* begins, and whoever knows another one can neither hold nor advance it: it would pass over
+/// messages that it has never heard of. The latest registration counts, so that an earlier version can come back.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Known {
+    /// The consumer's name.
+    pub consumer: Arc<str>,
+    /// What the worker's version of it reads: [`Filter::generation`].
+    pub generation: i64,
+}
+
+/// A worker as it enlists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Member {
+    /// Who it is, for people.
+    pub about: String,
+    /// The consumers that it can work for.
+    pub consumers: Vec<Known>,
+    /// The jobs that it can do, by name.
+    pub jobs: Vec<Arc<str>>,
+}
+
+impl Member {
+    /// One who can do nothing yet.
+    #[must_use]
+    pub fn named(about: &str) -> Self {
+        Self { about: about.to_owned(), ..Self::default() }
+    }
+}
+
+/// Who is there, and who has what: all that is needed to decide who should have what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Crew {
+    /// The live workers.
+    pub members: BTreeMap<WorkerId, Member>,
+    /// The consumers on record that are not retired.
+    pub consumers: BTreeMap<Arc<str>, SharedConsumer>,
+}
+
+/// A consumer as its workers share it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SharedConsumer {
+    /// Its present generation; see [`Known`].
+    pub generation: i64,
+    /// For each partition the worker that holds it, if that is a live one.
+    pub holders: Vec<Option<WorkerId>>,
+}
+
+impl Crew {
+    /// Who should hold which of a consumer's partitions.
+    #[must_use]
+    pub fn owners(&self, consumer: &str) -> BTreeMap<u16, WorkerId> {
+        let Some(shared) = self.consumers.get(consumer) else { return BTreeMap::new() };
+        let knows = |member: &Member| {
+            let mut known = member.consumers.iter();
+            known.any(|known| &*known.consumer == consumer && known.generation == shared.generation)
+        };
+        let able: Vec<_> =
+            (self.members.iter()).filter(|(_, it)| knows(it)).map(|(worker, _)| *worker).collect();
+        partition::shares(consumer, u16::try_from(shared.holders.len()).unwrap_or(u16::MAX), &able)
+    }
+
+    /// Whether a live worker knows a consumer of this name, of whatever generation.
+    #[must_use]
+    pub fn knows_consumer(&self, name: &str) -> bool {
+        self.members.values().flat_map(|member| &member.consumers).any(|known| &*known.consumer == name)
+    }
+
+    /// Whether a live worker knows a job of this name.
+    #[must_use]
+    pub fn knows_job(&self, name: &str) -> bool {
+        self.members.values().flat_map(|member| &member.jobs).any(|known| &**known == name)
+    }
+}
+
+/// The right to move the cursor of one partition of a consumer, and to settle its parked messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// The consumer's name.
     pub consumer: Arc<str>,
-    /// Grows with every holder; a commit under an older fence fails.
+    /// Which of its partitions.
+    pub partition: u16,
+    /// Grows by one with every holder, and by more when leases are voided otherwise; a commit under an older fence fails.
     pub fence: i64,
 }
 
-/// What a new holder of a consumer finds.
+/// What a new holder of a partition finds.
 #[derive(Clone, Debug)]
 pub struct Holding {
     /// The right to work.
     pub lease: Lease,
+    /// Which partition it is, of how many.
+    pub part: Part,
     /// How far the consumer has come.
     pub cursor: Cursor,
-    /// The last holder did not end in order, so one of the next messages may have killed it.
+    /// The last holder did not give it back and is gone, so one of the next messages may have killed it.
     pub unclean: bool,
     /// What a careful holder had begun and not finished.
     pub begun: Option<Begun>,

@@ -90,6 +90,28 @@ pub enum StoreError {
         /// The consumer.
         consumer: String,
     },
+    /// Another live worker holds the partition.
+    #[error(
+        "partition {partition} of `{consumer}` is held by {holder}, which is alive: it gives it back when it is somebody else's \
+         turn, and loses it when it is not heard of any more"
+    )]
+    PartitionHeld {
+        /// The consumer.
+        consumer: String,
+        /// Which of its partitions.
+        partition: u16,
+        /// Who the holder says it is.
+        holder: String,
+    },
+    /// Another version of the application has registered the consumer since.
+    #[error(
+        "`{consumer}` was registered by another version of the application since, which reads other messages; this one would \
+         pass over what it does not know, and works for `{consumer}` again when its own version is started last"
+    )]
+    Outdated {
+        /// The consumer.
+        consumer: String,
+    },
     /// An idempotency key was used before.
     #[error("a command with this idempotency key is on record already")]
     IdempotencyKeyUsed,

@@ -23,7 +23,7 @@ pub struct ConsumerStatus {
     pub kind: ConsumerKind,
     /// The names it reads.
     pub reads: Vec<Arc<str>>,
-    /// Matching messages after its cursor.
+    /// Matching messages after its cursors, over all its partitions.
     pub lag: u64,
     /// Messages handled since its receipts began.
     pub handled: u64,
@@ -33,6 +33,9 @@ pub struct ConsumerStatus {
     pub behind: u64,
     /// Dead letters.
     pub dead: u64,
+    /// For each of its partitions who holds it, if that is a live worker, as it says who it is. A store that only one process
+    /// can have tells nobody.
+    pub holders: Vec<Option<Arc<str>>>,
     /// When a process last registered it.
     pub last_seen: Timestamp,
     /// Its work was given up, and why.

@@ -20,8 +20,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use consumers::{
-    Batch, Begun, ConsumerKind, ConsumerSpec, Filter, Holding, Lease, Parked, ParkedKeys, ParkedMessage,
-    ParkedState, Receipt, Settled, Start,
+    Batch, Begun, ConsumerKind, ConsumerSpec, Crew, Filter, Holding, Known, Lease, Member, Parked,
+    ParkedKeys, ParkedMessage, ParkedState, Receipt, Settled, SharedConsumer, Start,
 };
 pub use error::StoreError;
 pub use inspect::{CommandCount, ConsumerStatus, EventCount, FlowSize, Inspect, ParkedRow};
@@ -65,7 +65,10 @@ pub trait Store: Inspect + JobStore + Send + Sync + 'static {
     ///
     /// Where the consumer is on record already and an alias is, too, the alias is retired if nothing waits under it;
     /// else this fails with [`StoreError::AliasPending`].
-    async fn register(&self, spec: &ConsumerSpec, now: Timestamp) -> Result<(), StoreError>;
+    ///
+    /// Registered with other names than before, it begins a new [generation](Known), and all leases on it are void.
+    /// Returns how many partitions it has.
+    async fn register(&self, spec: &ConsumerSpec, now: Timestamp) -> Result<u16, StoreError>;
 
     /// Gives up a consumer's pending work for good: it counts as no orphan any more and holds back no retention. Its
     /// record is kept with the reason. Does nothing if the consumer is unknown or retired already, so that an application
@@ -75,25 +78,42 @@ pub trait Store: Inspect + JobStore + Send + Sync + 'static {
     /// Says which module owns which tables, for stores that can tell when a module touches another's.
     fn own_tables(&self, owners: &[(String, Vec<String>)]);
 
-    /// Takes the right to work for a registered consumer. Earlier leases of the same consumer are void from then on:
-    /// whoever holds one cannot commit.
-    async fn hold(&self, consumer: &str) -> Result<Holding, StoreError>;
+    /// Takes the right to work for one partition of a registered consumer. Earlier leases on the same partition are void from
+    /// then on: whoever holds one cannot commit. A worker may take what it has itself, and what was left by one that is not
+    /// live any more.
+    ///
+    /// Fails with [`StoreError::PartitionHeld`] if another live worker has it, with [`StoreError::Outdated`] if the worker
+    /// knows another [generation](Known) of the consumer than the present one (one that knows the consumer not at all is
+    /// taken at its word), with [`StoreError::Fenced`] if the worker is not enlisted any more, and with
+    /// [`StoreError::NotFound`] if there is no such consumer or partition.
+    async fn hold(&self, consumer: &str, partition: u16, worker: WorkerId) -> Result<Holding, StoreError>;
+
+    /// Gives a partition back in order: its next holder finds nothing to be careful about. Does nothing if the lease is void.
+    async fn give_back(&self, lease: &Lease) -> Result<(), StoreError>;
+
+    /// The live workers, and who holds what.
+    async fn crew(&self) -> Result<Crew, StoreError>;
+
+    /// Returns when a worker has come or gone, or a partition was given back, in another process or in this one. May return
+    /// without cause, and may miss a change.
+    fn watch_crew(&self) -> Box<dyn Watch>;
 
     /// Reads the messages after `cursor` that match, oldest first, at most `limit`. It may return fewer, even
     /// none, with a cursor that is further on; `Batch::at_end` says when there is nothing more to read for now.
     async fn read_after(&self, cursor: &Cursor, filter: &Filter, limit: usize) -> Result<Batch, StoreError>;
 
-    /// The parked messages of one consumer that may run now: for each key whose head is due at `now`, the head and
+    /// The parked messages of one partition that may run now: for each key whose head is due at `now`, the head and
     /// then, in order, what waits behind it. At most `limit` messages in all, of as many keys as fit.
     async fn due(
         &self,
         consumer: &str,
+        partition: u16,
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<ParkedMessage>, StoreError>;
 
-    /// Which keys of a consumer are held by parked messages, and when the next of them is due.
-    async fn parked_keys(&self, consumer: &str) -> Result<ParkedKeys, StoreError>;
+    /// Which keys of a partition are held by parked messages, and when the next of them is due.
+    async fn parked_keys(&self, consumer: &str, partition: u16) -> Result<ParkedKeys, StoreError>;
 
     /// Returns when a message that matches may have been appended since the last return, or since the call that
     /// made this waiter. May return without cause; never misses one for longer than the store's poll interval.

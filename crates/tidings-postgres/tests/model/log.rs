@@ -34,6 +34,8 @@ pub(crate) struct Bounds {
     pub(crate) from_now: bool,
     /// How many rows the reader reads at once.
     pub(crate) limit: usize,
+    /// How many rows it looks at for that.
+    pub(crate) walk: usize,
 }
 
 /// The algorithm, or what might be taken for one.
@@ -59,6 +61,8 @@ pub(crate) enum Algorithm {
     ReadBeforeACrash,
     /// The cursor is committed before what was read is handled.
     CursorFirst,
+    /// What was open at the window's lower end is read beyond the place where the walk over the rest has stopped.
+    BeyondTheWalk,
 }
 
 pub(crate) struct Log {
@@ -247,6 +251,11 @@ impl Log {
         matches!(self.algorithm, Algorithm::ByTransaction | Algorithm::ByTransactionIfItMayWait)
     }
 
+    fn is_by_position_or_id(&self) -> bool {
+        self.is_by_transaction()
+            || matches!(self.algorithm, Algorithm::BySequence | Algorithm::SnapshotAfterReading)
+    }
+
     /// The window that the reader reads next. The first two twins have none, and put what they need into its fields.
     fn look(&self, state: &State) -> Window<Snapshot> {
         let cursor = &state.cursor;
@@ -259,13 +268,65 @@ impl Log {
             Algorithm::EndMovesWhileReading if !cursor.is_closed() => {
                 Window { hi: state.present(), ..cursor.clone() }
             }
-            _ if cursor.is_closed() => cursor.up_to(state.present()),
+            _ if cursor.is_closed() => Self::open(state, cursor),
             _ => cursor.clone(),
         }
     }
 
-    /// Reads at most as many rows as the limit says, as `read_after.sql` does, and says where to go on.
+    /// As `window_open.sql` does.
+    fn open(state: &State, before: &Window<Snapshot>) -> Window<Snapshot> {
+        let unheard = |row: &&Row| row.xid >= before.hi.xmax;
+        let rows: Vec<_> = state.visible().map(|row| &state.rows[row]).collect();
+        let first = rows.iter().copied().filter(unheard).map(|row| row.position).min();
+        let earlier = rows.iter().any(|row| before.hi.running.contains(&row.xid));
+        before.open_to(state.present(), first, earlier)
+    }
+
+    /// As `read_after.sql` does: a walk over what the lower end had not heard of, which may stop before its end, and beside it
+    /// what was open then.
+    fn read_window(&self, state: &State, window: &Window<Snapshot>) -> (Vec<usize>, Window<Snapshot>) {
+        let Bounds { limit, walk, .. } = self.bounds;
+        let row = |index: &usize| &state.rows[*index];
+        let mut by_position: Vec<_> = state.visible().collect();
+        by_position.sort_unstable_by_key(|index| row(index).position);
+        let walked: Vec<_> =
+            by_position.iter().filter(|index| row(index).position > window.place()).take(walk).collect();
+        let fresh = walked.iter().copied().copied();
+        let fresh = fresh.filter(|index| row(index).xid >= window.lo.xmax && window.hi.sees(row(index).xid));
+        let mut found: Vec<_> = fresh.take(limit).collect();
+        let stopped = found.len() < limit && walked.len() == walk;
+        let looked_to = walked.last().filter(|_| stopped).map(|index| row(index).position);
+        let earlier = by_position.iter().copied().filter(|index| {
+            let Row { xid, position, .. } = *row(index);
+            position > window.position && window.lo.running.contains(&xid) && window.hi.sees(xid)
+        });
+        found.extend(earlier.take(limit));
+        found.sort_unstable_by_key(|index| row(index).position);
+        found.truncate(limit);
+        if self.algorithm != Algorithm::BeyondTheWalk {
+            found.retain(|index| looked_to.is_none_or(|looked_to| row(index).position <= looked_to));
+        }
+        let next =
+            window.after(found.last().map(|index| row(index).position), found.len() >= limit, looked_to);
+        (found, next)
+    }
+
+    /// Reads at most as many rows as the limit says, and says where to go on.
     fn read(&self, state: &State, window: &Window<Snapshot>) -> (Vec<usize>, Window<Snapshot>) {
+        if window.is_closed() && !self.is_by_position_or_id() {
+            // Nothing has appeared.
+            return (Vec::new(), window.clone());
+        }
+        match self.algorithm {
+            Algorithm::BySequence
+            | Algorithm::ByTransaction
+            | Algorithm::ByTransactionIfItMayWait
+            | Algorithm::SnapshotAfterReading => self.read_as_twin(state, window),
+            _ => self.read_window(state, window),
+        }
+    }
+
+    fn read_as_twin(&self, state: &State, window: &Window<Snapshot>) -> (Vec<usize>, Window<Snapshot>) {
         let by_transaction = self.is_by_transaction();
         let wanted = |row: &usize| {
             let Row { xid, position, .. } = state.rows[*row];
@@ -276,8 +337,7 @@ impl Log {
                     xid < window.hi.xmin && (xid, position) > (window.lo.xmin, window.position)
                 }
                 // Everything that is there, and only then the snapshot.
-                Algorithm::SnapshotAfterReading if state.cursor.is_closed() => !window.lo.sees(xid),
-                _ => window.holds(xid, position),
+                _ => !window.lo.sees(xid) && position > window.position,
             }
         };
         let mut rows: Vec<_> = state.visible().filter(wanted).collect();
@@ -289,19 +349,15 @@ impl Log {
         let last = rows.last().map(|row| &state.rows[*row]);
         let next = match (self.algorithm, last) {
             (Algorithm::BySequence, last) => {
-                let lo = state.cursor.lo.clone();
-                Window {
-                    lo: lo.clone(),
-                    hi: lo,
-                    position: last.map_or(state.cursor.position, |row| row.position),
-                }
+                let position = last.map_or(state.cursor.position, |row| row.position);
+                Window { position, ..Window::behind(state.cursor.lo.clone()) }
             }
             (_, Some(row)) if by_transaction => {
                 let lo = Snapshot { xmin: row.xid, xmax: row.xid, running: Vec::new() };
-                Window { lo: lo.clone(), hi: lo, position: row.position }
+                Window { position: row.position, ..Window::behind(lo) }
             }
             (_, None) if by_transaction => state.cursor.clone(),
-            (_, last) => window.after(last.map(|row| row.position), used_up),
+            (_, last) => window.after(last.map(|row| row.position), !used_up, None),
         };
         (rows, next)
     }
@@ -360,7 +416,7 @@ impl Log {
     fn in_the_end(&self, state: &State) -> State {
         let mut alone = state.clone();
         // Each round delivers a row or closes a window.
-        for _ in 0..2 * state.rows.len() + 4 {
+        for _ in 0..3 * state.rows.len() + 4 {
             alone.reader = Reader::Idle;
             let before = (alone.cursor.clone(), alone.delivered);
             let window = self.look(&alone);

@@ -11,6 +11,7 @@ const SMALL: Bounds = Bounds {
     crashes: 0,
     from_now: false,
     limit: 1,
+    walk: 9,
 };
 
 fn windows(bounds: Bounds) -> Log {
@@ -28,6 +29,13 @@ fn a_window_cursor_delivers_each_message_once_and_after_its_causes() {
 fn several_messages_of_a_transaction_keep_their_order() {
     let bounds = Bounds { rows: 2, touches: false, limit: 2, ..SMALL };
     holds("the log, three transactions of two rows", &windows(bounds));
+}
+
+/// A read looks at a number of rows only, so that one that finds nothing holds a connection for a bounded time.
+#[test]
+fn a_walk_that_stops_goes_on_where_it_stopped() {
+    let bounds = Bounds { transactions: 4, touches: false, limit: 2, walk: 1, ..SMALL };
+    holds("the log, four transactions, a walk of one row", &windows(bounds));
 }
 
 #[test]
@@ -76,6 +84,12 @@ fn a_window_whose_end_moves_while_it_is_half_read_is_caught() {
 #[test]
 fn rows_that_carry_the_id_of_a_savepoint_are_caught() {
     twin(Algorithm::IdsOfSavepoints, Bounds { savepoints: true, ..SMALL }, "is skipped");
+}
+
+#[test]
+fn reading_beyond_the_walk_is_caught() {
+    let bounds = Bounds { limit: 3, walk: 1, ..SMALL };
+    twin(Algorithm::BeyondTheWalk, bounds, "is delivered twice");
 }
 
 #[test]

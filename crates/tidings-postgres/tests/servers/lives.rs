@@ -49,7 +49,11 @@ async fn a_copy_of_a_database_keeps_its_ids() {
     consumer.take_all(copy.as_ref(), 2).await;
     assert_eq!(consumer.ids().len(), 5, "the copy goes on where the consumer stood");
     let identity = "SELECT identity FROM tidings_cluster WHERE identity = here";
-    assert_ne!(server.ask("shop", identity).await, server.ask("copy", identity).await, "each knows where it is");
+    assert_ne!(
+        server.ask("shop", identity).await,
+        server.ask("copy", identity).await,
+        "each knows where it is"
+    );
 }
 
 /// A crash gives transaction ids away again that a process has seen end. What that process has read is void; on record
@@ -72,7 +76,8 @@ async fn what_was_read_before_a_crash_cannot_be_committed_after_it() {
     server.restart("immediate");
 
     let after = publish(store.as_ref(), "a", 1).await;
-    let given_again = server.ask("shop", "SELECT xid::text FROM tidings_log ORDER BY position DESC LIMIT 1").await;
+    let given_again =
+        server.ask("shop", "SELECT xid::text FROM tidings_log ORDER BY position DESC LIMIT 1").await;
     assert_eq!(given_again, forgotten, "the test shows what it is to show: an id is given away again");
     let committed = consumer.commit(store.as_ref(), batch).await;
     assert!(matches!(committed, Err(StoreError::Fenced { .. })), "the lease is void: {committed:?}");

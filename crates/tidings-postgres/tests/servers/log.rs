@@ -1,13 +1,14 @@
 //! What the tests here do with a log: publish, read, and move on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tidings_core::envelope::{Cursor, Envelope, MessageKind, Recorded};
 use tidings_core::ids::MessageId;
 use tidings_core::key::Key;
 use tidings_core::store::{
-    Batch, ConsumerKind, ConsumerSpec, Filter, Lease, Receipt, Start, Store, StoreError,
+    Batch, ConsumerKind, ConsumerSpec, Filter, Holding, Lease, Member, Receipt, Start, Store, StoreError,
 };
 use tidings_core::trace::TraceContext;
 use tidings_postgres::{PostgresConfig, PostgresStore};
@@ -50,7 +51,13 @@ pub(crate) async fn publish(store: &dyn Store, key: &str, count: usize) -> Vec<M
 }
 
 pub(crate) fn filter() -> Filter {
-    Filter { kind: MessageKind::Event, names: vec![NAME.into()] }
+    Filter::all(MessageKind::Event, vec![NAME.into()])
+}
+
+/// Holds a consumer as a worker whose lease has lapsed already, so that the next may take it.
+pub(crate) async fn hold(store: &dyn Store, consumer: &str) -> Result<Holding, StoreError> {
+    let worker = store.enlist(&Member::named("a test"), Duration::ZERO).await?;
+    store.hold(consumer, 0, worker).await
 }
 
 /// A consumer that is held, and the messages that it has committed.
@@ -68,13 +75,14 @@ impl Consumer {
             filter: filter(),
             start,
             aliases: Vec::new(),
+            partitions: 1,
         };
         store.register(&spec, at(0)).await.expect("a consumer is registered");
         Self::hold(store, name).await
     }
 
     pub(crate) async fn hold(store: &dyn Store, name: &str) -> Self {
-        let holding = store.hold(name).await.expect("a registered consumer can be held");
+        let holding = hold(store, name).await.expect("a registered consumer can be held");
         Self { lease: holding.lease, cursor: holding.cursor, seen: Vec::new() }
     }
 

@@ -53,7 +53,10 @@ impl Late {
         let script = Script::named("late", [Op::Append(events), Op::Gate(gate.clone())]);
         let store = store.clone();
         let ends = tokio::spawn(async move {
-            store.transact(Arc::new(script), Limits::default()).await.expect("who is late commits all the same");
+            store
+                .transact(Arc::new(script), Limits::default())
+                .await
+                .expect("who is late commits all the same");
         });
         gate.reached().await;
         Self { published: account.0.len(), ids, gate, ends }
@@ -156,7 +159,11 @@ async fn audit(store: &Arc<PostgresStore>, before: Before) -> bool {
         } else {
             assert_eq!(seen, wanted, "{name}: nothing is lost, and nothing is there that was not committed");
         }
-        assert_eq!(before.account.effect_before_cause(&ids), None, "{name}: no effect comes before its cause");
+        assert_eq!(
+            before.account.effect_before_cause(&ids),
+            None,
+            "{name}: no effect comes before its cause"
+        );
         in_order &= consumer.seen[had..].is_sorted_by_key(|message| message.position);
     }
     in_order
@@ -182,15 +189,23 @@ async fn restored(counter: Counter) {
 
     let url = old.dump_to("shop", &new, "restored").await;
     let restored = open(&url).await;
-    assert_eq!(described(&restored).await, description, "lag, receipts and parked messages are what they were");
+    assert_eq!(
+        described(&restored).await,
+        description,
+        "lag, receipts and parked messages are what they were"
+    );
     for consumer in &before.consumers {
-        let fenced = run(restored.as_ref(), [Op::Advance(consumer.lease.clone(), consumer.cursor.clone(), None)]).await;
+        let fenced =
+            run(restored.as_ref(), [Op::Advance(consumer.lease.clone(), consumer.cursor.clone(), None)])
+                .await;
         assert!(fenced.is_err(), "a lease of the old cluster is void: {fenced:?}");
     }
     let settle = Consumer::hold(restored.as_ref(), CONSUMERS[0]).await;
     let parked = before.consumers[0].seen[2].position;
     let handled = Settled::Handled { at: at(20), attempts: 2 };
-    run(restored.as_ref(), [Op::Settle(settle.lease, parked, handled)]).await.expect("a parked message is settled");
+    run(restored.as_ref(), [Op::Settle(settle.lease, parked, handled)])
+        .await
+        .expect("a parked message is settled");
 
     // Once is enough: nothing moves when it is opened again, or when consumers go on.
     let again = open(&url).await;
@@ -198,7 +213,9 @@ async fn restored(counter: Counter) {
     before.account.publish(&again, "a", 3).await;
     let in_order = audit(&again, before).await;
     let last = old.ask("shop", "SELECT max(position)::text FROM tidings_log").await.expect("there are rows");
-    let xids = format!("SELECT string_agg(xid::text, ' ' ORDER BY position) FROM tidings_log WHERE position <= {last}");
+    let xids = format!(
+        "SELECT string_agg(xid::text, ' ' ORDER BY position) FROM tidings_log WHERE position <= {last}"
+    );
     let kept = old.ask("shop", &xids).await == new.ask("restored", &xids).await;
     match counter {
         Counter::Lower => assert!(in_order && !kept, "rows are rewritten, and read by position"),

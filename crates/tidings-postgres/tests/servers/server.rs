@@ -46,7 +46,9 @@ impl Programs {
         let as_postgres = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");
         let found = folders.pop().map(|folder| Self { folder, as_postgres });
         if found.is_none() {
-            not_run("a test needs servers of its own, and PostgreSQL is not installed in /usr/lib/postgresql");
+            not_run(
+                "a test needs servers of its own, and PostgreSQL is not installed in /usr/lib/postgresql",
+            );
         }
         found
     }
@@ -101,7 +103,8 @@ impl Server {
     pub(crate) fn standby_of(primary: &Self) -> Self {
         let server = Self::with_folder(&primary.programs);
         let port = primary.port.to_string();
-        let arguments = ["-h", "127.0.0.1", "-p", &port, "-D", server.data(), "-R", "-X", "stream", "-c", "fast"];
+        let arguments =
+            ["-h", "127.0.0.1", "-p", &port, "-D", server.data(), "-R", "-X", "stream", "-c", "fast"];
         server.programs.run("pg_basebackup", &arguments);
         server.configure("");
         server.ctl(&["start"]);
@@ -124,7 +127,8 @@ impl Server {
     fn configure(&self, settings: &str) {
         let path = self.data.join("postgresql.auto.conf");
         let before = std::fs::read_to_string(&path).unwrap_or_default();
-        std::fs::write(path, format!("{before}\n{settings}\nport = {}\n", self.port)).expect("settings are written");
+        std::fs::write(path, format!("{before}\n{settings}\nport = {}\n", self.port))
+            .expect("settings are written");
     }
 
     fn data(&self) -> &str {
@@ -210,7 +214,10 @@ impl Server {
 
 pub(crate) async fn ask(connection: &mut PgConnection, sql: &str) -> Option<String> {
     use sqlx::Row as _;
-    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_optional(connection).await.expect("a question is answered");
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .fetch_optional(connection)
+        .await
+        .expect("a question is answered");
     row.and_then(|row| row.try_get(0).expect("the answer is a text"))
 }
 

@@ -12,7 +12,8 @@ use crate::server::{Programs, Server};
 
 /// Waits until the standby has replayed what the primary has written.
 async fn catch_up(primary: &Server, standby: &Server) {
-    let written = primary.ask("postgres", "SELECT pg_current_wal_flush_lsn()::text").await.expect("a place in the log");
+    let written =
+        primary.ask("postgres", "SELECT pg_current_wal_flush_lsn()::text").await.expect("a place in the log");
     let sql = format!("SELECT (pg_last_wal_replay_lsn() >= '{written}')::text");
     for _ in 0..600 {
         if standby.ask("postgres", &sql).await.as_deref() == Some("true") {
@@ -74,7 +75,10 @@ async fn a_promoted_standby_accepts_no_lease_of_its_primary() {
         ("who held", worker.commit(store.as_ref(), in_hand.0).await),
         ("whose take-over is lost", taken_over.commit(store.as_ref(), in_hand.1).await),
     ] {
-        assert!(matches!(done, Err(StoreError::Fenced { .. })), "{who} commits nothing on the new primary: {done:?}");
+        assert!(
+            matches!(done, Err(StoreError::Fenced { .. })),
+            "{who} commits nothing on the new primary: {done:?}"
+        );
     }
     let old_fences = BTreeSet::from([worker.lease.fence, other.lease.fence, taken_over.lease.fence]);
     // Holding again and again meets none of the old fences.
@@ -89,7 +93,11 @@ async fn a_promoted_standby_accepts_no_lease_of_its_primary() {
     for (name, had) in [("test.worker", 2), ("test.other", 4)] {
         let mut consumer = Consumer::hold(store.as_ref(), name).await;
         consumer.take_all(store.as_ref(), 2).await;
-        assert_eq!(consumer.ids(), kept[had..], "{name}: nothing that the new primary has is lost or doubled");
+        assert_eq!(
+            consumer.ids(),
+            kept[had..],
+            "{name}: nothing that the new primary has is lost or doubled"
+        );
         assert!(consumer.ids().iter().all(|id| !lost.contains(id)), "{name}: what it has not is not there");
     }
 }

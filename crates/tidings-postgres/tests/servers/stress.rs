@@ -20,7 +20,7 @@ use tidings_testkit::random::Random;
 use tidings_testkit::script::{Op, run};
 use tokio::task::JoinSet;
 
-use crate::log::{Consumer, event, open, publish};
+use crate::log::{Consumer, event, hold, open, publish};
 use crate::server::{Programs, Server, ask};
 
 const KEYS: [&str; 4] = ["a", "b", "c", "d"];
@@ -163,9 +163,11 @@ impl Work for Writing {
 async fn write(store: Arc<PostgresStore>, account: Shared, mut random: Random, until: Instant) {
     while Instant::now() < until {
         let own = Random::new(random.draw());
-        let writing = Arc::new(Writing { account: account.clone(), random: own.into(), published: Mutex::default() });
+        let writing =
+            Arc::new(Writing { account: account.clone(), random: own.into(), published: Mutex::default() });
         let result = store.transact(writing.clone(), Limits::default()).await;
-        let published = std::mem::take(&mut *writing.published.lock().unwrap_or_else(PoisonError::into_inner));
+        let published =
+            std::mem::take(&mut *writing.published.lock().unwrap_or_else(PoisonError::into_inner));
         match result {
             Ok(()) => account.acknowledge(published),
             Err(StoreError::Undone) => account.undone(&published),
@@ -190,7 +192,12 @@ async fn write_prepared(url: String, account: Shared, mut random: Random, until:
     }
 }
 
-async fn prepared(url: &str, published: &Published, number: u32, random: &mut Random) -> Result<bool, sqlx::Error> {
+async fn prepared(
+    url: &str,
+    published: &Published,
+    number: u32,
+    random: &mut Random,
+) -> Result<bool, sqlx::Error> {
     let mut connection = PgConnection::connect(url).await?;
     let columns = "SELECT string_agg(column_name, ', ') FROM information_schema.columns
                    WHERE table_name = 'tidings_log' AND column_name NOT IN ('id', 'position', 'xid')";
@@ -228,7 +235,7 @@ async fn read_on(
 ) -> Result<(), StoreError> {
     const EFFECTS: &str = "INSERT INTO effects (consumer, message)
         SELECT $1, message::uuid FROM json_array_elements_text($2::json) WITH ORDINALITY AS m (message, ord) ORDER BY ord";
-    let mut holding = store.hold(name).await?;
+    let mut holding = hold(store, name).await?;
     loop {
         let over = Instant::now() > until;
         let batch = store.read_after(&holding.cursor, &crate::log::filter(), limit).await?;
@@ -258,7 +265,8 @@ async fn terminate(url: String, mut random: Random, until: Instant) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_doubled_or_out_of_order_under_stress() {
     let Some(programs) = Programs::find() else { return };
-    let seconds = std::env::var("TIDINGS_STRESS_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
+    let seconds =
+        std::env::var("TIDINGS_STRESS_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
     let seed = Random::seed(11);
     let random = |number: u64| Random::new(seed.wrapping_mul(1_000).wrapping_add(number));
     let server = Server::start(&programs);
@@ -320,9 +328,12 @@ async fn audit(server: &Server, account: &Shared, seed: u64) {
     let mut counted = 0;
     for limit in READERS {
         let sql = format!("SELECT message FROM effects WHERE consumer = 'stress.{limit}' ORDER BY ord");
-        let delivered: Vec<uuid::Uuid> =
-            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut connection).await.expect("effects are read");
-        let place: BTreeMap<_, _> = delivered.iter().enumerate().map(|(at, id)| (MessageId(*id), at)).collect();
+        let delivered: Vec<uuid::Uuid> = sqlx::query_scalar(AssertSqlSafe(sql))
+            .fetch_all(&mut connection)
+            .await
+            .expect("effects are read");
+        let place: BTreeMap<_, _> =
+            delivered.iter().enumerate().map(|(at, id)| (MessageId(*id), at)).collect();
         let doubled = delivered.len() - place.len();
         let lost = acknowledged.iter().filter(|id| !place.contains_key(id)).count();
         let undone = place.keys().filter(|id| account.undone.contains(id)).count();
@@ -353,7 +364,8 @@ fn out_of_order(account: &Account, place: &BTreeMap<MessageId, usize>) -> usize 
         for (number, message) in transaction.iter().enumerate() {
             let own = place.get(&message.id);
             let seen = &account.acknowledged[message.key][..message.seen];
-            let earlier = transaction[..number].iter().filter(|one| one.key == message.key).map(|one| &one.id);
+            let earlier =
+                transaction[..number].iter().filter(|one| one.key == message.key).map(|one| &one.id);
             breaks += seen.iter().chain(earlier).filter(|cause| place.get(cause) > own).count();
         }
     }

@@ -6,22 +6,39 @@ use std::sync::atomic::Ordering::Release;
 use rusqlite::{Connection, OptionalExtension, Row};
 use tidings_core::envelope::{Cursor, Position};
 use tidings_core::key::Key;
-use tidings_core::store::{Begun, Holding, Lease, ParkedKeys, StoreError};
+use tidings_core::partition::{Part, generation};
+use tidings_core::store::{Begun, Holding, Lease, ParkedKeys, StoreError, WorkerId};
 
+use super::reads;
 use crate::error::from_native;
 use crate::rows::time_or_null;
 use crate::store::SqliteStore;
 
-pub(crate) async fn hold(store: &SqliteStore, consumer: &str) -> Result<Holding, StoreError> {
-    let (consumer, database): (Arc<str>, _) = (consumer.into(), store.shared.env.database.clone());
+/// A consumer has one partition here: only one process has the file.
+pub(crate) async fn hold(
+    store: &SqliteStore,
+    consumer: &str,
+    partition: u16,
+    worker: WorkerId,
+) -> Result<Holding, StoreError> {
+    if partition != 0 {
+        return Err(StoreError::NotFound { what: format!("partition {partition} of `{consumer}`") });
+    }
+    let (consumer, env): (Arc<str>, _) = (consumer.into(), store.shared.env.clone());
     let unclean = store.shared.unclean;
     let name = format!("taking hold of `{consumer}`");
     let context = name.clone();
     let holding = store
         .write(&name, move |connection| {
-            let held = take(connection, &consumer, unclean)
-                .map_err(|source| from_native(&database, context.clone(), source))?;
-            held.ok_or_else(|| StoreError::NotFound { what: format!("consumer `{consumer}`") })
+            let failed = |source| from_native(&env.database, context.clone(), source);
+            let unknown = || StoreError::NotFound { what: format!("consumer `{consumer}`") };
+            let reads = reads::of(connection, &consumer).map_err(failed)?.ok_or_else(unknown)?;
+            // Within the one write transaction: nobody else holds or registers it meanwhile.
+            env.workers.may_hold(worker, &consumer, generation(&reads))?;
+            let held = take(connection, &consumer, unclean).map_err(failed)?;
+            let holding = held.ok_or_else(unknown)?;
+            env.workers.held(consumer.clone(), worker, holding.lease.fence);
+            Ok(holding)
         })
         .await?;
     store.shared.ending.held.store(true, Release);
@@ -31,7 +48,8 @@ pub(crate) async fn hold(store: &SqliteStore, consumer: &str) -> Result<Holding,
 fn take(connection: &Connection, consumer: &Arc<str>, unclean: bool) -> rusqlite::Result<Option<Holding>> {
     let read = |row: &Row<'_>| {
         Ok(Holding {
-            lease: Lease { consumer: consumer.clone(), fence: row.get(0)? },
+            lease: Lease { consumer: consumer.clone(), partition: 0, fence: row.get(0)? },
+            part: Part::WHOLE,
             cursor: Cursor(row.get::<_, i64>(1)?.to_string()),
             unclean,
             begun: begun(row)?,

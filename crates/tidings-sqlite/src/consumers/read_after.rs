@@ -2,6 +2,7 @@
 
 use rusqlite::Connection;
 use tidings_core::envelope::{Cursor, Recorded};
+use tidings_core::partition::slot;
 use tidings_core::store::{Batch, Filter, StoreError};
 
 use crate::rows::recorded_as;
@@ -42,7 +43,10 @@ fn scan(connection: &Connection, after: i64, filter: &Filter, limit: usize) -> r
             // Messages of one name come from one module, as a rule.
             let known = messages.last().map(|message: &Recorded| &message.envelope.source);
             let source = known.filter(|known| &***known == source).cloned().unwrap_or_else(|| source.into());
-            messages.push(recorded_as(row, wanted.clone(), source)?);
+            let message = recorded_as(row, wanted.clone(), source)?;
+            if filter.part.is_whole() || filter.part.contains(slot(&message.envelope)) {
+                messages.push(message);
+            }
         }
     };
     let cursors = messages.iter().map(|message| Cursor(message.position.0.to_string())).collect();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
+use tidings_core::partition::generation;
 use tidings_core::store::{ConsumerSpec, Start, StoreError};
 
 use super::reads;
@@ -15,22 +16,28 @@ pub(crate) async fn register(
     store: &SqliteStore,
     spec: &ConsumerSpec,
     now: Timestamp,
-) -> Result<(), StoreError> {
-    let (spec, database) = (spec.clone(), store.shared.env.database.clone());
+) -> Result<u16, StoreError> {
+    let (spec, env) = (spec.clone(), store.shared.env.clone());
     let name = format!("registering `{}`", spec.name);
     let context = name.clone();
     store
         .write(&name, move |connection| {
-            let fail = |source| from_native(&database, context.clone(), source);
+            let fail = |source| from_native(&env.database, context.clone(), source);
+            let before = reads::of(connection, &spec.name).map_err(fail)?;
             match enter(connection, &spec, now).map_err(fail)? {
-                Entered::Yes => Ok(()),
+                Entered::Yes => {
+                    if before.is_some_and(|before| generation(&before) != spec.filter.generation()) {
+                        env.workers.let_go(&spec.name);
+                    }
+                    Ok(())
+                }
                 Entered::AliasPending(problem) => Err(problem),
             }
         })
         .await?;
     // It may stand before all others.
     store.shared.env.fullness.forget();
-    Ok(())
+    Ok(1)
 }
 
 enum Entered {

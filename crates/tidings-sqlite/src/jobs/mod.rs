@@ -14,7 +14,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, Params, params};
 use tidings_core::ids::MessageId;
-use tidings_core::store::{Cancelled, CronSpec, CronTick, Heartbeat, JobStore, StoreError, Watch, WorkerId};
+use tidings_core::store::{
+    Cancelled, CronSpec, CronTick, Heartbeat, JobStore, Member, StoreError, Watch, WorkerId,
+};
 
 use crate::error::from_native;
 use crate::rows::message_id;
@@ -26,13 +28,13 @@ pub(crate) use workers::Workers;
 
 #[async_trait]
 impl JobStore for SqliteStore {
-    async fn enlist(&self, about: &str, lease: Duration) -> Result<WorkerId, StoreError> {
-        let about = about.to_owned();
+    async fn enlist(&self, member: &Member, lease: Duration) -> Result<WorkerId, StoreError> {
+        let about = member.about.clone();
         let enter = move |connection: &Connection| {
             connection.query_row(include_str!("../../queries/worker_insert.sql"), [&about], |row| row.get(0))
         };
         let worker = WorkerId(self.change("entering a worker", enter).await?);
-        self.shared.env.workers.enter(worker, lease);
+        self.shared.env.workers.enter(worker, member.clone(), lease);
         Ok(worker)
     }
 

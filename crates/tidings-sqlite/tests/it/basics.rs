@@ -48,8 +48,8 @@ async fn a_consumer_advances_under_its_lease_only() {
     let temp = open().await;
     temp.store.register(&listener("shop.l", "a"), NOW).await.unwrap();
     temp.run(append_work("a")).await.unwrap();
-    let old = temp.store.hold("shop.l").await.unwrap().lease;
-    let new = temp.store.hold("shop.l").await.unwrap();
+    let old = hold(&temp.store, "shop.l").await.unwrap().lease;
+    let new = hold(&temp.store, "shop.l").await.unwrap();
     assert_eq!(new.cursor, Cursor("0".to_owned()));
     let advance = |lease: tidings_core::store::Lease| {
         work("advance", move |tx| {
@@ -70,7 +70,7 @@ async fn a_consumer_advances_under_its_lease_only() {
 async fn marks_of_a_careful_consumer_survive_a_new_holder() {
     let temp = open().await;
     temp.store.register(&listener("shop.l", "a"), NOW).await.unwrap();
-    let lease = temp.store.hold("shop.l").await.unwrap().lease;
+    let lease = hold(&temp.store, "shop.l").await.unwrap().lease;
     let begun = Begun { first: Position(4), count: 8, tries: 2 };
     let mark = begun.clone();
     let run = work("mark", move |tx| {
@@ -78,7 +78,7 @@ async fn marks_of_a_careful_consumer_survive_a_new_holder() {
         Box::pin(async move { tx.begin_batch(&lease, &mark).await })
     });
     temp.run(run).await.unwrap();
-    assert_eq!(temp.store.hold("shop.l").await.unwrap().begun, Some(begun));
+    assert_eq!(hold(&temp.store, "shop.l").await.unwrap().begun, Some(begun));
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn a_parked_message_comes_due_and_is_handled() {
     let temp = open().await;
     temp.store.register(&listener("shop.l", "a"), NOW).await.unwrap();
     temp.run(append_work("a")).await.unwrap();
-    let lease = temp.store.hold("shop.l").await.unwrap().lease;
+    let lease = hold(&temp.store, "shop.l").await.unwrap().lease;
     let parked = Parked {
         position: Position(1),
         key: None,
@@ -103,7 +103,7 @@ async fn a_parked_message_comes_due_and_is_handled() {
         Box::pin(async move { tx.park(&lease, &[parked]).await })
     });
     temp.run(park).await.unwrap();
-    let due = temp.store.due("shop.l", NOW, 10).await.unwrap();
+    let due = temp.store.due("shop.l", 0, NOW, 10).await.unwrap();
     assert_eq!((due.len(), due[0].attempts), (1, 1));
     let settle = work("settle", move |tx| {
         let lease = lease.clone();
@@ -111,7 +111,7 @@ async fn a_parked_message_comes_due_and_is_handled() {
         Box::pin(async move { tx.settle(&lease, Position(1), &how).await })
     });
     temp.run(settle).await.unwrap();
-    assert!(temp.store.due("shop.l", NOW, 10).await.unwrap().is_empty());
+    assert!(temp.store.due("shop.l", 0, NOW, 10).await.unwrap().is_empty());
     assert!(temp.store.receipt("shop.l", Position(1)).await.unwrap().is_some());
 }
 

@@ -65,7 +65,7 @@ async fn it_answers_as_the_store_does() {
 async fn it_reads_while_a_store_writes_in_a_loop() {
     let temp = open().await;
     temp.store.register(&listener("shop.l", "a"), NOW).await.unwrap();
-    let lease = temp.store.hold("shop.l").await.unwrap().lease;
+    let lease = hold(&temp.store, "shop.l").await.unwrap().lease;
     let root = event("a");
     let stop = Arc::new(AtomicBool::new(false));
     let writing = {
@@ -279,8 +279,8 @@ async fn a_huge_flow_is_read_in_time() {
     for consumer in ["shop.batches", "shop.singles", "shop.unread"] {
         temp.store.register(&listener(consumer, "a"), NOW).await.unwrap();
     }
-    let batches = temp.store.hold("shop.batches").await.unwrap().lease;
-    let singles = temp.store.hold("shop.singles").await.unwrap().lease;
+    let batches = hold(&temp.store, "shop.batches").await.unwrap().lease;
+    let singles = hold(&temp.store, "shop.singles").await.unwrap().lease;
     let flow = event("a").id;
     for chunk in 0..MESSAGES / TOGETHER {
         let (batches, singles) = (batches.clone(), singles.clone());

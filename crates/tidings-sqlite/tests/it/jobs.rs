@@ -142,14 +142,22 @@ async fn what_each_job_costs_does_not_grow_with_their_number() {
 #[tokio::test]
 async fn a_worker_whose_dismissal_failed_has_its_jobs_until_it_is_dismissed() {
     let temp = open().await;
-    let worker = temp.store.enlist("a test", Duration::from_secs(60)).await.unwrap();
+    let worker = temp
+        .store
+        .enlist(&tidings_core::store::Member::named("a test"), Duration::from_secs(60))
+        .await
+        .unwrap();
     temp.run(work("a job", move |tx| Box::pin(begin(tx, worker)))).await.unwrap();
     let refuse =
         "CREATE TRIGGER refuse BEFORE INSERT ON tidings_attempts BEGIN SELECT RAISE(ABORT, 'no'); END";
     temp.outside().execute_batch(refuse).unwrap();
     temp.store.dismiss(worker, NOW).await.unwrap_err();
     temp.outside().execute_batch("DROP TRIGGER refuse").unwrap();
-    let other = temp.store.enlist("another", Duration::from_secs(60)).await.unwrap();
+    let other = temp
+        .store
+        .enlist(&tidings_core::store::Member::named("another"), Duration::from_secs(60))
+        .await
+        .unwrap();
     assert_eq!(temp.store.take_over(other, NOW).await.unwrap(), 0, "it is not lost");
     temp.store.dismiss(worker, NOW).await.unwrap();
     assert_eq!(temp.count("SELECT count(*) FROM tidings_jobs WHERE state = 'ready' AND losses = 0"), 1);
@@ -167,7 +175,11 @@ async fn begin(tx: &mut dyn Tx, worker: WorkerId) -> Result<(), StoreError> {
 #[tokio::test]
 async fn attempts_go_with_their_job() {
     let temp = open().await;
-    let worker = temp.store.enlist("a test", Duration::from_secs(60)).await.unwrap();
+    let worker = temp
+        .store
+        .enlist(&tidings_core::store::Member::named("a test"), Duration::from_secs(60))
+        .await
+        .unwrap();
     for _ in 0..3 {
         let run = work("a job", move |tx| Box::pin(fail_and_complete(tx, worker)));
         temp.run(run).await.unwrap();

@@ -104,16 +104,16 @@ async fn a_folder_is_no_database() {
 async fn a_holder_learns_whether_the_last_runtime_ended_in_order() {
     let temp = open().await;
     temp.store.register(&listener("shop.l", "a"), NOW).await.unwrap();
-    assert!(!temp.store.hold("shop.l").await.unwrap().unclean);
+    assert!(!hold(&temp.store, "shop.l").await.unwrap().unclean);
     temp.store.close().await.unwrap();
     let store = SqliteStore::open(config(&temp.folder)).await.unwrap();
-    assert!(!store.hold("shop.l").await.unwrap().unclean);
+    assert!(!hold(&store, "shop.l").await.unwrap().unclean);
     drop(store);
     let store = SqliteStore::open(config(&temp.folder)).await.unwrap();
-    assert!(store.hold("shop.l").await.unwrap().unclean, "it was dropped, not closed");
+    assert!(hold(&store, "shop.l").await.unwrap().unclean, "it was dropped, not closed");
     store.close().await.unwrap();
     let store = SqliteStore::open(config(&temp.folder)).await.unwrap();
-    assert!(!store.hold("shop.l").await.unwrap().unclean);
+    assert!(!hold(&store, "shop.l").await.unwrap().unclean);
 }
 
 #[tokio::test]
@@ -166,10 +166,10 @@ async fn a_start_that_held_no_consumer_keeps_the_mark_of_an_unclean_end() {
     let started = SqliteStore::open(config(&folder)).await.unwrap();
     started.close().await.unwrap();
     let again = SqliteStore::open(config(&folder)).await.unwrap();
-    assert!(again.hold("shop.l").await.unwrap().unclean, "the mark was erased");
+    assert!(hold(&again, "shop.l").await.unwrap().unclean, "the mark was erased");
     again.close().await.unwrap();
     let after = SqliteStore::open(config(&folder)).await.unwrap();
-    assert!(!after.hold("shop.l").await.unwrap().unclean, "a clean end in between erases it");
+    assert!(!hold(&after, "shop.l").await.unwrap().unclean, "a clean end in between erases it");
 }
 
 #[cfg(unix)]

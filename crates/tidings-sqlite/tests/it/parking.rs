@@ -23,7 +23,7 @@ async fn six() -> (Temp, Lease) {
         Box::pin(async move { tx.append(&messages).await })
     });
     temp.run(run).await.unwrap();
-    let lease = temp.store.hold("shop.l").await.unwrap().lease;
+    let lease = hold(&temp.store, "shop.l").await.unwrap().lease;
     (temp, lease)
 }
 
@@ -59,7 +59,7 @@ async fn settle(temp: &Temp, lease: &Lease, position: i64, how: Settled) -> Resu
 }
 
 async fn due(temp: &Temp, now: Timestamp, limit: usize) -> Vec<i64> {
-    let due = temp.store.due("shop.l", now, limit).await.unwrap();
+    let due = temp.store.due("shop.l", 0, now, limit).await.unwrap();
     due.into_iter().map(|parked| parked.message.position.0).collect()
 }
 
@@ -86,7 +86,7 @@ async fn a_due_head_brings_its_followers_in_order() {
     assert!(due(&temp, at(9), 10).await.is_empty());
     assert_eq!(due(&temp, at(10), 10).await, [1, 2, 3, 5, 6]);
     assert_eq!(due(&temp, at(10), 2).await, [1, 2]);
-    let holding = temp.store.hold("shop.l").await.unwrap();
+    let holding = hold(&temp.store, "shop.l").await.unwrap();
     assert_eq!(holding.parked.keys, [(Key::new("order_id", "a"), 3), (Key::new("order_id", "b"), 1)]);
     assert_eq!(holding.parked.next_due, Some(at(10)));
 }
@@ -127,7 +127,7 @@ async fn behind_a_dead_head_nothing_is_due_until_a_person_acts() {
     assert!(due(&temp, at(1_000), 10).await.is_empty());
     settle(&temp, &lease, 1, Settled::Revive { due: at(30) }).await.unwrap();
     assert_eq!(due(&temp, at(30), 10).await, [1, 2, 3]);
-    assert_eq!(temp.store.due("shop.l", at(30), 1).await.unwrap()[0].attempts, 0);
+    assert_eq!(temp.store.due("shop.l", 0, at(30), 1).await.unwrap()[0].attempts, 0);
     settle(&temp, &lease, 1, dead(false)).await.unwrap();
     let discard = Settled::Discarded { at: at(40), reason: "a duplicate".to_owned() };
     settle(&temp, &lease, 1, discard.clone()).await.unwrap();
@@ -154,7 +154,7 @@ async fn dead_at_once_with_and_without_its_key() {
     let (temp, lease) = six().await;
     let released = Parked { releases_key: true, ..parked(1, "a", ParkedState::Dead) };
     park(&temp, &lease, vec![released, parked(5, "b", ParkedState::Dead)]).await.unwrap();
-    let holding = temp.store.hold("shop.l").await.unwrap();
+    let holding = hold(&temp.store, "shop.l").await.unwrap();
     assert_eq!(holding.parked.keys, [(Key::new("order_id", "b"), 1)]);
     assert_eq!(holding.parked.next_due, None);
 }
@@ -173,7 +173,7 @@ async fn settling_clears_the_mark_and_needs_the_lease_and_a_row() {
     let missing = settle(&temp, &lease, 4, handled()).await;
     assert!(matches!(missing, Err(StoreError::NotFound { .. })), "{missing:?}");
     settle(&temp, &lease, 1, handled()).await.unwrap();
-    let holding = temp.store.hold("shop.l").await.unwrap();
+    let holding = hold(&temp.store, "shop.l").await.unwrap();
     assert_eq!(holding.begun, None);
     for (position, result) in
         [(2, settle(&temp, &lease, 2, handled()).await), (3, park(&temp, &lease, vec![]).await)]
@@ -197,8 +197,8 @@ async fn an_alias_brings_everything_along_and_voids_the_old_lease() {
     assert_eq!(new.last_seen, at(51));
     assert!(temp.store.receipt("shop.better", Position(1)).await.unwrap().is_some());
     assert!(matches!(settle(&temp, &lease, 2, handled()).await, Err(StoreError::Fenced { .. })));
-    assert!(matches!(temp.store.hold("shop.l").await, Err(StoreError::NotFound { .. })));
-    let lease = temp.store.hold("shop.better").await.unwrap().lease;
+    assert!(matches!(hold(&temp.store, "shop.l").await, Err(StoreError::NotFound { .. })));
+    let lease = hold(&temp.store, "shop.better").await.unwrap().lease;
     settle(&temp, &lease, 2, handled()).await.unwrap();
 }
 
@@ -211,10 +211,10 @@ async fn a_retired_consumer_gives_up_its_work_and_comes_back_as_new() {
     assert_eq!(consumers[0].retired.as_deref(), Some("replaced"));
     assert_eq!((consumers[0].retrying, consumers[0].behind), (0, 0));
     assert!(matches!(settle(&temp, &lease, 1, handled()).await, Err(StoreError::Fenced { .. })));
-    assert!(matches!(temp.store.hold("shop.l").await, Err(StoreError::NotFound { .. })));
+    assert!(matches!(hold(&temp.store, "shop.l").await, Err(StoreError::NotFound { .. })));
     temp.store.retire("shop.none", "", NOW).await.unwrap();
     temp.store.register(&listener("shop.l", "x"), NOW).await.unwrap();
-    let holding = temp.store.hold("shop.l").await.unwrap();
+    let holding = hold(&temp.store, "shop.l").await.unwrap();
     assert_eq!(holding.cursor.0, "6");
     assert!(holding.lease.fence > lease.fence);
 }
@@ -225,8 +225,8 @@ async fn new_consumers_start_where_they_say() {
     let from_start = ConsumerSpec { start: Start::Beginning, ..listener("shop.early", "x") };
     temp.store.register(&from_start, NOW).await.unwrap();
     temp.store.register(&listener("shop.late", "x"), NOW).await.unwrap();
-    assert_eq!(temp.store.hold("shop.early").await.unwrap().cursor.0, "0");
-    assert_eq!(temp.store.hold("shop.late").await.unwrap().cursor.0, "6");
+    assert_eq!(hold(&temp.store, "shop.early").await.unwrap().cursor.0, "0");
+    assert_eq!(hold(&temp.store, "shop.late").await.unwrap().cursor.0, "6");
     let lags: Vec<_> = temp.store.consumers().await.unwrap().iter().map(|status| status.lag).collect();
     assert_eq!(lags, [6, 6, 0]);
 }

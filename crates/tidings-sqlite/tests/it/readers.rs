@@ -47,8 +47,8 @@ async fn queries_that_hold_every_reader_stop_no_consumer() {
     let questions = async {
         let from = Cursor("0".to_owned());
         assert_eq!(temp.store.read_after(&from, &filter("x"), 10).await.unwrap().messages.len(), 1);
-        assert!(temp.store.due("shop.l", NOW, 10).await.unwrap().is_empty());
-        assert!(temp.store.parked_keys("shop.l").await.unwrap().keys.is_empty());
+        assert!(temp.store.due("shop.l", 0, NOW, 10).await.unwrap().is_empty());
+        assert!(temp.store.parked_keys("shop.l", 0).await.unwrap().keys.is_empty());
         let scope = IdempotencyScope { caller: "c".to_owned(), command: "c".into(), key: "k".to_owned() };
         assert_eq!(temp.store.outcome(&scope, NOW).await.unwrap(), None);
     };

@@ -28,7 +28,7 @@ async fn append(temp: &Temp, count: i64) {
 }
 
 async fn advance(temp: &Temp, consumer: &str, to: i64, handled: Option<Receipt>) {
-    let lease = temp.store.hold(consumer).await.unwrap().lease;
+    let lease = hold(&temp.store, consumer).await.unwrap().lease;
     let run = work("advance", move |tx| {
         let (lease, handled) = (lease.clone(), handled.clone());
         Box::pin(async move { tx.advance(&lease, &Cursor(to.to_string()), handled.as_ref()).await })
@@ -89,7 +89,7 @@ async fn parked_and_dead_messages_stay_and_others_around_them_go() {
     let temp = open().await;
     temp.store.register(&listener("shop.l", "x"), NOW).await.unwrap();
     append(&temp, 10).await;
-    let lease = temp.store.hold("shop.l").await.unwrap().lease;
+    let lease = hold(&temp.store, "shop.l").await.unwrap().lease;
     let run = work("park", move |tx| {
         let lease = lease.clone();
         let parked = |position, state| Parked {
@@ -195,7 +195,7 @@ async fn a_range_does_not_claim_what_is_parked_inside_it() {
     append(&temp, 5).await;
     temp.run(append_work("other")).await.unwrap();
     append(&temp, 1).await;
-    let lease = temp.store.hold("shop.l").await.unwrap().lease;
+    let lease = hold(&temp.store, "shop.l").await.unwrap().lease;
     let run = work("batch", move |tx| {
         let lease = lease.clone();
         let dead = Parked {
@@ -276,7 +276,7 @@ async fn discarded_rows_go_unless_a_receipt_lies_around_them() {
     let temp = open().await;
     temp.store.register(&listener("shop.l", "x"), NOW).await.unwrap();
     append(&temp, 10).await;
-    let lease = temp.store.hold("shop.l").await.unwrap().lease;
+    let lease = hold(&temp.store, "shop.l").await.unwrap().lease;
     let run = work("discard", move |tx| {
         let lease = lease.clone();
         let dead = |position| Parked {

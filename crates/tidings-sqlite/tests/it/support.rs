@@ -12,7 +12,8 @@ use tidings_core::envelope::{Cursor, Envelope, MessageKind, Recorded};
 use tidings_core::ids::MessageId;
 use tidings_core::key::Key;
 use tidings_core::store::{
-    ConsumerKind, ConsumerSpec, Filter, Limits, Start, Store, StoreError, TableScope, Tx, Work,
+    ConsumerKind, ConsumerSpec, Filter, Holding, JobStore, Limits, Member, Start, Store, StoreError,
+    TableScope, Tx, Work,
 };
 use tidings_core::trace::TraceContext;
 use tidings_sqlite::{SqliteConfig, SqliteStore};
@@ -146,7 +147,7 @@ pub(crate) fn keyed(name: &str, key: &str) -> Envelope {
 }
 
 pub(crate) fn filter(name: &str) -> Filter {
-    Filter { kind: MessageKind::Event, names: vec![name.into()] }
+    Filter::all(MessageKind::Event, vec![name.into()])
 }
 
 pub(crate) fn listener(name: &str, reads: &str) -> ConsumerSpec {
@@ -156,7 +157,14 @@ pub(crate) fn listener(name: &str, reads: &str) -> ConsumerSpec {
         filter: filter(reads),
         start: Start::Now,
         aliases: Vec::new(),
+        partitions: 1,
     }
+}
+
+/// Holds a consumer for a worker of its own that is not heard of again: whoever comes next may take it.
+pub(crate) async fn hold(store: &SqliteStore, consumer: &str) -> Result<Holding, StoreError> {
+    let worker = store.enlist(&Member::named("a test"), Duration::ZERO).await?;
+    store.hold(consumer, 0, worker).await
 }
 
 /// Waits until `condition` holds.

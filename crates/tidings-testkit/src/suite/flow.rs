@@ -307,9 +307,10 @@ pub async fn every_consumer_of_a_message_is_told(factory: &dyn StoreFactory) {
     let handler = ConsumerSpec {
         name: "orders.placed".into(),
         kind: ConsumerKind::CommandHandler,
-        filter: Filter { kind: MessageKind::Command, names: vec!["orders.placed".into()] },
+        filter: Filter::all(MessageKind::Command, vec!["orders.placed".into()]),
         start: Start::Now,
         aliases: Vec::new(),
+        partitions: 1,
     };
     store.register(&handler, at(0)).await.expect("a consumer is registered");
     let placed = event("orders.placed", "1");
@@ -411,7 +412,10 @@ pub async fn the_jobs_of_a_flow_come_with_their_attempts(factory: &dyn StoreFact
     jobs[3].due = at(1_000);
     enqueue(store.as_ref(), &jobs).await;
     enqueue(store.as_ref(), &[NewJob { due: at(1_000), ..job(MessageId::new(), None) }]).await;
-    let worker = store.enlist("the suite", Duration::from_secs(60)).await.expect("a worker is entered");
+    let worker = store
+        .enlist(&tidings_core::store::Member::named("the suite"), Duration::from_secs(60))
+        .await
+        .expect("a worker is entered");
     let error = |text: &str| text.to_owned();
     let died = JobEnd::Dead { reason: DeathReason::Permanent, error: error("never"), releases_key: false };
     let failed = JobEnd::Retry { due: at(20), error: error("not now") };

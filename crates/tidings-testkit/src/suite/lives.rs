@@ -136,7 +136,7 @@ pub async fn of_two_aliases_the_second_is_told_or_retired(factory: &dyn StoreFac
     second.take(store.as_ref(), 2).await;
     run(store.as_ref(), [second.advance(None)]).await.expect("a cursor moves");
     store.register(&spec, at(5)).await.expect("a second alias without work is no obstacle");
-    let held = store.hold(NAME).await.expect("a consumer is held");
+    let held = hold(store.as_ref(), NAME).await.expect("a consumer is held");
     assert_eq!(held.cursor, first.cursor, "the first alias hands over");
     assert!(second.status(store.as_ref()).await.retired.is_some(), "the second one is retired");
 }

@@ -9,8 +9,8 @@ use tidings_core::envelope::{Cursor, Envelope, MessageKind, Position, Recorded};
 use tidings_core::ids::MessageId;
 use tidings_core::key::Key;
 use tidings_core::store::{
-    Batch, ConsumerKind, ConsumerSpec, ConsumerStatus, Filter, Holding, Lease, Parked, ParkedState, Receipt,
-    Settled, Start, Store, StoreError,
+    Batch, ConsumerKind, ConsumerSpec, ConsumerStatus, Filter, Holding, Lease, Member, Parked, ParkedState,
+    Receipt, Settled, Start, Store, StoreError,
 };
 use tidings_core::trace::TraceContext;
 
@@ -54,7 +54,7 @@ pub(crate) fn events(name: &str, count: usize) -> Vec<Envelope> {
 }
 
 pub(crate) fn filter(names: &[&str]) -> Filter {
-    Filter { kind: MessageKind::Event, names: names.iter().map(|name| Arc::from(*name)).collect() }
+    Filter::all(MessageKind::Event, names.iter().map(|name| Arc::from(*name)).collect())
 }
 
 pub(crate) fn spec(name: &str, reads: &[&str], start: Start) -> ConsumerSpec {
@@ -64,7 +64,14 @@ pub(crate) fn spec(name: &str, reads: &[&str], start: Start) -> ConsumerSpec {
         filter: filter(reads),
         start,
         aliases: Vec::new(),
+        partitions: 1,
     }
+}
+
+/// Holds a consumer of one partition for a worker of its own that is not heard of again: whoever comes next may take it.
+pub(crate) async fn hold(store: &dyn Store, consumer: &str) -> Result<Holding, StoreError> {
+    let worker = store.enlist(&Member::named("a suite"), Duration::ZERO).await?;
+    store.hold(consumer, 0, worker).await
 }
 
 /// Appends in one transaction of its own.
@@ -135,7 +142,7 @@ impl Consumer {
     }
 
     pub(crate) async fn hold(store: &dyn Store, name: &str, reads: &[&str]) -> Self {
-        let holding = store.hold(name).await.expect("a registered consumer can be held");
+        let holding = hold(store, name).await.expect("a registered consumer can be held");
         let (lease, cursor) = (holding.lease.clone(), holding.cursor.clone());
         Self { filter: filter(reads), lease, cursor, holding }
     }
@@ -178,7 +185,7 @@ impl Consumer {
 
     /// The messages that may run at `now`, by id.
     pub(crate) async fn due(&self, store: &dyn Store, now: Timestamp) -> Vec<MessageId> {
-        let due = store.due(self.name(), now, 1_000).await.expect("due messages are told");
+        let due = store.due(self.name(), 0, now, 1_000).await.expect("due messages are told");
         due.iter().map(|parked| parked.message.envelope.id).collect()
     }
 

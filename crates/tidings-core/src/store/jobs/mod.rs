@@ -83,7 +83,7 @@ pub struct RateLimit {
     pub per: Duration,
 }
 
-/// One who works on jobs: a process, from its start to its end. Never used twice.
+/// One who works on messages and jobs: a process, from its start to its end. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WorkerId(pub i64);
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::WorkerId;
 use crate::ids::MessageId;
-use crate::store::{StoreError, Watch};
+use crate::store::{Member, StoreError, Watch};
 
 /// What a heartbeat told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,9 +53,9 @@ pub struct CronTick {
 /// Jobs, their workers and their queues.
 #[async_trait]
 pub trait JobStore {
-    /// Enters a worker. Its lease lasts for `lease` after each [`heartbeat`](Self::heartbeat); when it has lapsed, others may
-    /// take over what the worker had claimed. `about` tells people who it is.
-    async fn enlist(&self, about: &str, lease: Duration) -> Result<WorkerId, StoreError>;
+    /// Enters a worker: a process, for its consumers and jobs alike. Its lease lasts for `lease` after each
+    /// [`heartbeat`](Self::heartbeat); when it has lapsed, others may take over what the worker holds or had claimed.
+    async fn enlist(&self, member: &Member, lease: Duration) -> Result<WorkerId, StoreError>;
 
     /// Renews a worker's lease, also one that has lapsed but was not taken over. Fails with [`StoreError::Fenced`] once it
     /// was: all attempts of the worker are void then.
@@ -64,11 +64,11 @@ pub trait JobStore {
     /// Takes over what lost workers had claimed: those of ended processes, and those whose lease has lapsed, other than
     /// `worker` itself, whatever its own lease. Each such attempt is [lost](super::AttemptEnd::Lost), its job becomes a
     /// [suspect](super::JobState::Suspect) (one that was asked to be cancelled is cancelled), and the workers' ids are
-    /// void. Returns how many jobs that were.
+    /// void. Returns how many jobs that were. (A partition needs no taking over: it is [held](crate::store::Store::hold) anew.)
     async fn take_over(&self, worker: WorkerId, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Strikes a worker off that stops in order. What it has claimed and not ended is given back. Does nothing if its id is
-    /// void already.
+    /// Strikes a worker off that stops in order. Jobs that it has claimed and not ended are given back; partitions that it has
+    /// not [given back](crate::store::Store::give_back) were not left in order. Does nothing if its id is void already.
     async fn dismiss(&self, worker: WorkerId, now: Timestamp) -> Result<(), StoreError>;
 
     /// Makes jobs of these names (the first of each pair) wait in these queues, wherever they waited before; also those that

@@ -105,7 +105,10 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) async fn enlist(store: &dyn Store) -> Self {
-        let id = store.enlist("a suite", LEASE).await.expect("a worker is enlisted");
+        let id = store
+            .enlist(&tidings_core::store::Member::named("a suite"), LEASE)
+            .await
+            .expect("a worker is enlisted");
         Self { id, queue: QUEUE.into(), names: vec![NAME.into()], rate: None }
     }
 

@@ -61,7 +61,7 @@ pub async fn a_void_lease_writes_nothing(factory: &dyn StoreFactory) {
     }
     let effects = everything(store.as_ref(), &["orders.shipped"]).await;
     assert!(effects.is_empty(), "a transaction under a void lease writes nothing");
-    let holding = store.hold(NAME).await.expect("a consumer is held");
+    let holding = hold(store.as_ref(), NAME).await.expect("a consumer is held");
     assert_eq!(holding.cursor, new.cursor, "a void lease moves no cursor");
     assert_eq!(holding.begun, None, "a void lease marks nothing as begun");
     assert_eq!(new.parked(store.as_ref()).await.len(), 1, "a void lease parks and settles nothing");
@@ -120,7 +120,7 @@ async fn take_over_during(
     gate.reached().await;
     let mut holding = tokio::spawn({
         let store = store.clone();
-        async move { store.hold(NAME).await }
+        async move { hold(store.as_ref(), NAME).await }
     });
     // Either answer is right; the time only gives a store that does not wait the chance to say so.
     let early = tokio::time::timeout(Duration::from_millis(200), &mut holding).await;
@@ -221,7 +221,7 @@ async fn work_until_done(store: &dyn Store, name: &str) {
 
 /// One life of a worker: takes over, and handles messages one by one until the end or the first error.
 async fn try_to_work(store: &dyn Store, name: &str) -> bool {
-    let Ok(holding) = store.hold(name).await else { return false };
+    let Ok(holding) = hold(store, name).await else { return false };
     let (lease, mut cursor) = (holding.lease, holding.cursor);
     loop {
         let Ok(batch) = store.read_after(&cursor, &filter(&READS), 1).await else { return false };

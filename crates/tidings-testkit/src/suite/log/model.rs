@@ -334,7 +334,7 @@ async fn check_parked(store: &dyn Store, model: &Model, when: &str) {
 
 async fn check_due(store: &dyn Store, model: &Model, now: i64, when: &str) {
     for now in [now, now + 15, now + 1_000] {
-        let told = store.due(model.consumer.name(), at(now), 10_000).await.expect("due messages are told");
+        let told = store.due(model.consumer.name(), 0, at(now), 10_000).await.expect("due messages are told");
         let chains = model.due(now);
         let expected: usize = chains.values().map(Vec::len).sum();
         assert_eq!(told.len(), expected, "the number of due messages {when}");

@@ -80,7 +80,7 @@ pub async fn a_settled_head_lets_the_next_one_run(factory: &dyn StoreFactory) {
         holder.settle(store.as_ref(), &read[settled], handled(11)).await;
     }
     assert!(consumer.due(store.as_ref(), at(1_000)).await.is_empty(), "nothing is left");
-    let holding = store.hold(NAME).await.expect("a consumer is held");
+    let holding = hold(store.as_ref(), NAME).await.expect("a consumer is held");
     assert!(holding.parked.keys.is_empty(), "a key without parked messages is free");
     assert_eq!(holding.parked.next_due, None, "nothing is due any more");
 }
@@ -94,7 +94,7 @@ pub async fn a_retry_waits_for_its_time(factory: &dyn StoreFactory) {
     consumer.settle(store.as_ref(), &read[0], retry(70, 2)).await;
     assert!(consumer.due(store.as_ref(), at(69)).await.is_empty(), "a retry waits for its time");
     assert_eq!(consumer.due(store.as_ref(), at(70)).await, ids(&read), "a retry runs when it is due");
-    let due = store.due(NAME, at(70), 1).await.expect("due messages are told");
+    let due = store.due(NAME, 0, at(70), 1).await.expect("due messages are told");
     assert_eq!(due[0].attempts, 2, "attempts are on record");
     let rows =
         store.parked(Some(NAME), Some(ParkedState::Retrying), 10).await.expect("parked rows are listed");
@@ -200,7 +200,7 @@ pub async fn a_revived_message_starts_again(factory: &dyn StoreFactory) {
         ids(&read),
         "a revived head brings its key along"
     );
-    let due = store.due(NAME, at(100), 1).await.expect("due messages are told");
+    let due = store.due(NAME, 0, at(100), 1).await.expect("due messages are told");
     assert_eq!(due[0].attempts, 0, "a revived message starts from its first attempt");
     assert_eq!(consumer.status(store.as_ref()).await.dead, 0, "a revived message is no dead letter");
 }
@@ -217,7 +217,7 @@ pub async fn messages_without_a_key_wait_for_nobody(factory: &dyn StoreFactory) 
     consumer.settle(store.as_ref(), &read[1], handled(11)).await;
     assert!(consumer.due(store.as_ref(), at(29)).await.is_empty(), "settling one moves no other");
     assert_eq!(consumer.due(store.as_ref(), at(30)).await, ids([&read[0]]));
-    let holding = store.hold(NAME).await.expect("a consumer is held");
+    let holding = hold(store.as_ref(), NAME).await.expect("a consumer is held");
     assert!(holding.parked.keys.is_empty(), "messages without a key hold no key");
 }
 
@@ -291,7 +291,7 @@ pub async fn due_messages_come_in_order_and_within_the_limit(factory: &dyn Store
     );
 
     for limit in [1, 2, 4, 5, 6, 11, 29, 30, 100] {
-        let due = store.due(NAME, at(40), limit).await.expect("due messages are told");
+        let due = store.due(NAME, 0, at(40), limit).await.expect("due messages are told");
         // Due at 40 s: keys c (40), d (30), e (20), f (10), each with five messages.
         assert_eq!(due.len(), limit.min(20), "as many as are due, at most {limit}");
         for key in ["a", "b", "c", "d", "e", "f"].map(|key| Key::new("order", key)) {

@@ -28,7 +28,7 @@ pub async fn a_consumer_starts_where_it_says(factory: &dyn StoreFactory) {
         (now, ids_of(&after), "registered now"),
         (beginning, all, "registered at the beginning"),
     ] {
-        let holding = store.hold(consumer.name()).await.expect("a consumer is held");
+        let holding = hold(store.as_ref(), consumer.name()).await.expect("a consumer is held");
         assert_eq!(holding.cursor, consumer.cursor, "a cursor is as it was, for a consumer {what}");
         let (read, _) = read_to_end(store.as_ref(), &holding.cursor, &consumer.filter, 2).await;
         assert_eq!(ids(&read), expected, "what a consumer sees that is {what}");
@@ -46,7 +46,7 @@ pub async fn registering_again_changes_no_cursor(factory: &dyn StoreFactory) {
     for start in [Start::Beginning, Start::Now] {
         let spec = spec("suite.worker", &["orders.placed", "orders.paid"], start);
         store.register(&spec, at(77)).await.expect("a consumer registers again");
-        let holding = store.hold("suite.worker").await.expect("a consumer is held");
+        let holding = hold(store.as_ref(), "suite.worker").await.expect("a consumer is held");
         assert_eq!(holding.cursor, consumer.cursor, "registering again moves no cursor");
         let status = consumer.status(store.as_ref()).await;
         assert_eq!(status.last_seen, at(77), "the time of the last registration is on record");
@@ -100,7 +100,7 @@ pub async fn a_retired_consumer_stays_on_record(factory: &dyn StoreFactory) {
 pub async fn an_unknown_consumer_is_not_found(factory: &dyn StoreFactory) {
     let database = factory.fresh().await;
     let store = database.store();
-    let held = store.hold("suite.nobody").await;
+    let held = hold(store.as_ref(), "suite.nobody").await;
     assert!(matches!(held, Err(StoreError::NotFound { .. })), "holding an unknown consumer: {held:?}");
     store.retire("suite.nobody", "never was", at(0)).await.expect("retiring an unknown consumer is no error");
     let listed = store.consumers().await.expect("consumers are listed");

@@ -143,7 +143,7 @@ pub async fn a_closed_store_says_so(factory: &dyn StoreFactory) {
 
     let appended = run(store.as_ref(), [Op::Append(events("orders.placed", 1))]).await;
     assert!(matches!(appended, Err(StoreError::Closed)), "transact on a closed store: {appended:?}");
-    let held = store.hold("suite.reader").await;
+    let held = hold(store.as_ref(), "suite.reader").await;
     assert!(matches!(held, Err(StoreError::Closed)), "hold on a closed store: {held:?}");
     let read = store.read_after(&consumer.cursor, &consumer.filter, 10).await;
     assert!(matches!(read, Err(StoreError::Closed)), "read_after on a closed store: {read:?}");

@@ -1,0 +1,1 @@
+DELETE FROM tidings_workers WHERE id = $1
