@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use sqlx::{AssertSqlSafe, PgConnection};
 use tidings_core::envelope::{Cursor, Envelope, MessageKind, Recorded};
 use tidings_core::ids::MessageId;
 use tidings_core::key::Key;
@@ -17,7 +18,11 @@ use tidings_testkit::script::{Op, run};
 pub(crate) const NAME: &str = "orders.placed";
 
 pub(crate) async fn open(url: &str) -> Arc<PostgresStore> {
-    Arc::new(PostgresStore::open(PostgresConfig::new(url)).await.expect("the server is there"))
+    Arc::new(
+        PostgresStore::open(PostgresConfig { connections_max: 24, ..PostgresConfig::new(url) })
+            .await
+            .expect("the server is there"),
+    )
 }
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
@@ -48,6 +53,32 @@ pub(crate) async fn publish(store: &dyn Store, key: &str, count: usize) -> Vec<M
     let ids = events.iter().map(|event| event.id).collect();
     run(store, [Op::Append(events)]).await.expect("an append commits");
     ids
+}
+
+/// Writes a message as somebody would who uses neither this store nor its statements. It is like the log's first, but for its
+/// id.
+pub(crate) async fn insert_by_hand(connection: &mut PgConnection, id: MessageId) -> Result<(), sqlx::Error> {
+    insert_like_the_first(connection, &format!("'{}'::uuid", id.0), 1).await
+}
+
+/// Writes many messages like the log's first, in one transaction.
+pub(crate) async fn fill_up(connection: &mut PgConnection, count: u32) -> Result<(), sqlx::Error> {
+    insert_like_the_first(connection, "gen_random_uuid()", count).await
+}
+
+async fn insert_like_the_first(
+    connection: &mut PgConnection,
+    id: &str,
+    count: u32,
+) -> Result<(), sqlx::Error> {
+    let columns = "SELECT string_agg(column_name, ', ') FROM information_schema.columns
+                   WHERE table_name = 'tidings_log' AND column_name NOT IN ('id', 'position', 'xid')";
+    let columns: String = sqlx::query_scalar(columns).fetch_one(&mut *connection).await?;
+    let insert = format!(
+        "INSERT INTO tidings_log (id, {columns})
+         SELECT {id}, {columns} FROM (SELECT * FROM tidings_log ORDER BY position LIMIT 1) first, generate_series(1, {count})"
+    );
+    sqlx::raw_sql(AssertSqlSafe(insert)).execute(connection).await.map(|_| ())
 }
 
 pub(crate) fn filter() -> Filter {

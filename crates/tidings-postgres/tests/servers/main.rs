@@ -1,8 +1,8 @@
 //! The log on real servers, and what these do to it: writers under stress, transactions that stay open, dumps that are restored
 //! elsewhere, crashes, and standbys that are promoted.
 //!
-//! What needs one server takes that of `TIDINGS_TEST_POSTGRES_URL`. What has to restart servers or needs two starts its own, from
-//! the programs of the system's PostgreSQL. Where there are none the tests say that they were not run, and fail under CI.
+//! They have to crash servers, or need two of them, so they start their own from the programs of the system's PostgreSQL. Where
+//! there are none they say that they were not run, and fail under CI.
 
 #[allow(dead_code, reason = "held against what SQL makes of the same")]
 #[path = "../../src/cursor.rs"]

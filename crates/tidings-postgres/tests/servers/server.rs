@@ -10,15 +10,6 @@ use std::sync::Once;
 use sqlx::{Connection as _, PgConnection};
 use tidings_core::ids::MessageId;
 
-/// The server that all suites share, if there is one. Says so when there is none.
-pub(crate) fn shared_url() -> Option<String> {
-    let url = std::env::var("TIDINGS_TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty());
-    if url.is_none() {
-        not_run("TIDINGS_TEST_POSTGRES_URL is not set");
-    }
-    url
-}
-
 /// Says that tests are not run, past the test harness; a test that is skipped in silence proves nothing.
 fn not_run(reason: &str) {
     assert!(std::env::var_os("CI").is_none(), "{reason}, and CI must not skip suites");
@@ -80,7 +71,7 @@ pub(crate) struct Server {
 const SETTINGS: &str = "
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
-max_connections = 60
+max_connections = 100
 max_prepared_transactions = 20
 shared_buffers = 32MB
 fsync = off

@@ -20,7 +20,7 @@ use tidings_testkit::random::Random;
 use tidings_testkit::script::{Op, run};
 use tokio::task::JoinSet;
 
-use crate::log::{Consumer, event, hold, open, publish};
+use crate::log::{Consumer, event, hold, insert_by_hand, open, publish};
 use crate::server::{Programs, Server, ask};
 
 const KEYS: [&str; 4] = ["a", "b", "c", "d"];
@@ -199,15 +199,10 @@ async fn prepared(
     random: &mut Random,
 ) -> Result<bool, sqlx::Error> {
     let mut connection = PgConnection::connect(url).await?;
-    let columns = "SELECT string_agg(column_name, ', ') FROM information_schema.columns
-                   WHERE table_name = 'tidings_log' AND column_name NOT IN ('id', 'position', 'xid')";
-    let columns: String = sqlx::query_scalar(columns).fetch_one(&mut connection).await?;
-    let id = published.id.0;
-    let insert = format!(
-        "BEGIN; INSERT INTO tidings_log (id, {columns}) SELECT '{id}', {columns} FROM tidings_log WHERE position = 1;
-         PREPARE TRANSACTION 'stress {number}'"
-    );
-    sqlx::raw_sql(AssertSqlSafe(insert)).execute(&mut connection).await?;
+    sqlx::raw_sql("BEGIN").execute(&mut connection).await?;
+    insert_by_hand(&mut connection, published.id).await?;
+    let prepare = format!("PREPARE TRANSACTION 'stress {number}'");
+    sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut connection).await?;
     tokio::time::sleep(random_length(random)).await;
     let commits = random.chance(80);
     let end = format!("{} PREPARED 'stress {number}'", if commits { "COMMIT" } else { "ROLLBACK" });
@@ -349,7 +344,7 @@ async fn audit(server: &Server, account: &Shared, seed: u64) {
     }
     let (unknown, undone) = (account.unknown.len(), account.undone.len());
     let transactions = account.transactions.len();
-    eprintln_past_the_harness(&format!(
+    say(&format!(
         "stress: {transactions} transactions acknowledged {} messages ({undone} undone, {unknown} of unknown fate); \
          {counted} delivered to each of {} readers: lost 0, doubled 0, out of order 0",
         acknowledged.len(),
@@ -372,7 +367,7 @@ fn out_of_order(account: &Account, place: &BTreeMap<MessageId, usize>) -> usize 
     breaks
 }
 
-pub(crate) fn eprintln_past_the_harness(text: &str) {
+pub(crate) fn say(text: &str) {
     use std::io::Write as _;
     writeln!(std::io::stderr(), "{text}").expect("stderr takes a line");
 }
