@@ -12,17 +12,18 @@ use tidings_core::store::{
     Batch, ConsumerKind, ConsumerSpec, Filter, Holding, Lease, Member, Receipt, Start, Store, StoreError,
 };
 use tidings_core::trace::TraceContext;
-use tidings_postgres::{PostgresConfig, PostgresStore};
+use tidings_postgres::{PostgresConfig, PostgresStore, Reader};
 use tidings_testkit::script::{Op, run};
 
 pub(crate) const NAME: &str = "orders.placed";
 
 pub(crate) async fn open(url: &str) -> Arc<PostgresStore> {
-    Arc::new(
-        PostgresStore::open(PostgresConfig { connections_max: 24, ..PostgresConfig::new(url) })
-            .await
-            .expect("the server is there"),
-    )
+    open_as(url, Reader::BetweenSnapshots).await
+}
+
+pub(crate) async fn open_as(url: &str, reader: Reader) -> Arc<PostgresStore> {
+    let config = PostgresConfig { connections_max: 24, reader, ..PostgresConfig::new(url) };
+    Arc::new(PostgresStore::open(config).await.expect("the server is there"))
 }
 
 pub(crate) fn at(seconds: i64) -> Timestamp {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use tidings_core::ids::MessageId;
 use tidings_core::store::{Inspect as _, Limits, Parked, ParkedState, Settled, Start, Store as _};
@@ -9,8 +10,9 @@ use tidings_postgres::PostgresStore;
 use tidings_testkit::script::{Gate, Op, Script, run};
 use tokio::task::JoinHandle;
 
-use crate::log::{Consumer, at, event, insert_by_hand, open, publish};
+use crate::log::{Consumer, at, event, fill_up, insert_by_hand, open, publish};
 use crate::server::{Programs, Server};
+use crate::stress::say;
 
 /// What was published, in the order of commits, each with how many had been committed when it was published.
 #[derive(Clone, Default)]
@@ -280,4 +282,42 @@ async fn a_very_young_cluster_uses_ids_up_first() {
         let wanted: Vec<_> = account.0[from..].iter().map(|(id, _)| *id).collect();
         assert_eq!(consumer.ids(), wanted, "consumer {number} gets exactly what is its");
     }
+}
+
+/// How long it takes. `TIDINGS_RESTORE_ROWS` says for how many messages (20,000), half of which one of two consumers has read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_log_is_rebased_in_one_go() {
+    let Some(programs) = Programs::find() else { return };
+    let rows =
+        std::env::var("TIDINGS_RESTORE_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000);
+    let (old, new) = (Server::start(&programs), Server::start(&programs));
+    old.use_ids_up(3_000).await;
+    let store = open(&old.database("shop").await).await;
+    publish(store.as_ref(), "a", 1).await;
+    let mut by_hand = old.connect("shop").await;
+    fill_up(&mut by_hand, rows / 2).await.expect("rows are written");
+    let behind = Consumer::enter(store.as_ref(), "test.behind", Start::Now).await;
+    fill_up(&mut by_hand, rows / 2).await.expect("rows are written");
+    let ahead = Consumer::enter(store.as_ref(), "test.ahead", Start::Now).await;
+    drop((store, behind, ahead));
+
+    let url = old.dump_to("shop", &new, "restored").await;
+    let began = Instant::now();
+    let restored = open(&url).await;
+    let took = began.elapsed();
+    say(&format!("restore: a log of {rows} messages, half of them unread, is re-based in {took:.1?}"));
+    let lag = |name: &str| {
+        let sql = format!(
+            "SELECT count(*)::text FROM tidings_log, tidings_partitions
+             WHERE consumer = '{name}' AND NOT tidings_passed(cursor, xid, position)"
+        );
+        let new = &new;
+        async move { new.ask("restored", &sql).await }
+    };
+    assert_eq!(lag("test.behind").await, Some((rows / 2).to_string()), "half is unread");
+    assert_eq!(lag("test.ahead").await.as_deref(), Some("0"), "nothing is unread");
+    let mut ahead = Consumer::hold(restored.as_ref(), "test.ahead").await;
+    let fresh = publish(restored.as_ref(), "a", 2).await;
+    ahead.take_all(restored.as_ref(), 10).await;
+    assert_eq!(ahead.ids(), fresh, "what is new is delivered");
 }

@@ -15,12 +15,12 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tidings_core::ids::MessageId;
 use tidings_core::store::{Limits, Start, Store as _, StoreError, Tx, Work};
 use tidings_core::value::Value;
-use tidings_postgres::PostgresStore;
+use tidings_postgres::{PostgresStore, Reader};
 use tidings_testkit::random::Random;
 use tidings_testkit::script::{Op, run};
 use tokio::task::JoinSet;
 
-use crate::log::{Consumer, event, hold, insert_by_hand, open, publish};
+use crate::log::{Consumer, event, hold, insert_by_hand, open, open_as, publish};
 use crate::server::{Programs, Server, ask};
 
 const KEYS: [&str; 4] = ["a", "b", "c", "d"];
@@ -213,7 +213,7 @@ async fn prepared(
 /// Reads and commits, and is killed at random places; ends when there is nothing left after the writers have.
 async fn read(store: Arc<PostgresStore>, name: String, limit: usize, mut random: Random, until: Instant) {
     loop {
-        let life = Duration::from_micros(random.below(400_000) as u64);
+        let life = Duration::from_micros(random.below(1_500_000) as u64);
         let lived = tokio::time::timeout(life, read_on(&store, &name, limit, &mut random, until)).await;
         if matches!(lived, Ok(Ok(()))) {
             return;
@@ -262,32 +262,60 @@ async fn nothing_is_lost_doubled_or_out_of_order_under_stress() {
     let Some(programs) = Programs::find() else { return };
     let seconds =
         std::env::var("TIDINGS_STRESS_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
+    let audit = stress(&programs, seconds, Reader::BetweenSnapshots, true).await;
+    say(&format!("stress: {audit}"));
+    assert_eq!(audit.wrong(), [0; 5], "lost, doubled, undone, unknown, out of order: {audit}");
+}
+
+/// The audit sees what it is there to see.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_by_sequence_loses_messages_under_stress() {
+    let Some(programs) = Programs::find() else { return };
+    let audit = stress(&programs, 3, Reader::BySequence, false).await;
+    assert!(audit.lost > 0, "the planted bug loses messages: {audit}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_by_transaction_id_breaks_order_under_stress() {
+    let Some(programs) = Programs::find() else { return };
+    let audit = stress(&programs, 3, Reader::ByTransaction, false).await;
+    assert!(audit.out_of_order > 0, "the planted bug breaks causal order: {audit}");
+}
+
+/// `faults`: backends are terminated, and the server crashes half-way.
+async fn stress(programs: &Programs, seconds: u64, reader: Reader, faults: bool) -> Audit {
     let seed = Random::seed(11);
     let random = |number: u64| Random::new(seed.wrapping_mul(1_000).wrapping_add(number));
-    let server = Server::start(&programs);
+    let server = Server::start(programs);
     let url = server.database("stress").await;
     server.execute("stress", TABLES).await;
-    let (writers, readers) = (open(&url).await, open(&url).await);
+    let (writers, readers) = (open(&url).await, open_as(&url, reader).await);
     let account = Shared::default();
     // The first row lends its columns to those that are written by hand.
     let first = publish(writers.as_ref(), KEYS[0], 1).await[0];
     account.acknowledge(vec![Published { id: first, key: KEYS[0], seen: 0 }]);
 
+    for limit in READERS {
+        Consumer::enter(readers.as_ref(), &format!("stress.{limit}"), Start::Beginning).await;
+    }
     let until = Instant::now() + Duration::from_secs(seconds);
     let (mut tasks, mut reading) = (JoinSet::new(), JoinSet::new());
     for number in 0..WRITERS {
         tasks.spawn(write(writers.clone(), account.clone(), random(number), until));
     }
     tasks.spawn(write_prepared(url.clone(), account.clone(), random(100), until));
-    tasks.spawn(terminate(url.clone(), random(101), until));
+    if faults {
+        tasks.spawn(terminate(url.clone(), random(101), until));
+    }
     for (number, limit) in (200..).zip(READERS) {
         let name = format!("stress.{limit}");
-        Consumer::enter(readers.as_ref(), &name, Start::Beginning).await;
         // Transactions that began in time take two seconds more at most, or eight, with four steps.
         reading.spawn(read(readers.clone(), name, limit, random(number), until + Duration::from_secs(1)));
     }
     tokio::time::sleep(Duration::from_secs(seconds) / 2).await;
-    tokio::task::block_in_place(|| server.restart("immediate"));
+    if faults {
+        tokio::task::block_in_place(|| server.restart("immediate"));
+    }
     while let Some(ended) = tasks.join_next().await {
         ended.expect("a writer ends");
     }
@@ -299,7 +327,7 @@ async fn nothing_is_lost_doubled_or_out_of_order_under_stress() {
     for limit in READERS {
         read(readers.clone(), format!("stress.{limit}"), limit, random(300), Instant::now()).await;
     }
-    audit(&server, &account, seed).await;
+    audit(&server, &account).await
 }
 
 const TABLES: &str = "
@@ -316,11 +344,61 @@ async fn end_prepared(server: &Server) {
     }
 }
 
-async fn audit(server: &Server, account: &Shared, seed: u64) {
+/// What became of all that was published, summed over the readers.
+#[derive(Debug, Default)]
+struct Audit {
+    transactions: usize,
+    acknowledged: usize,
+    /// By the word of its transaction.
+    rolled_back: usize,
+    /// Neither acknowledged nor refused, so both are right.
+    of_unknown_fate: usize,
+    delivered: usize,
+    lost: usize,
+    doubled: usize,
+    undone: usize,
+    unknown: usize,
+    out_of_order: usize,
+}
+
+impl Audit {
+    const fn wrong(&self) -> [usize; 5] {
+        [self.lost, self.doubled, self.undone, self.unknown, self.out_of_order]
+    }
+}
+
+impl std::fmt::Display for Audit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} transactions acknowledged {} messages ({} undone, {} of unknown fate); {} delivered to {} readers together: lost \
+             {}, doubled {}, delivered and undone {}, delivered and never published {}, out of order {}",
+            self.transactions,
+            self.acknowledged,
+            self.rolled_back,
+            self.of_unknown_fate,
+            self.delivered,
+            READERS.len(),
+            self.lost,
+            self.doubled,
+            self.undone,
+            self.unknown,
+            self.out_of_order
+        )
+    }
+}
+
+async fn audit(server: &Server, account: &Shared) -> Audit {
     let mut connection = server.connect("stress").await;
     let account = account.with(std::mem::take);
     let acknowledged: BTreeSet<_> = account.acknowledged.values().flatten().copied().collect();
-    let mut counted = 0;
+    let mut audit = Audit {
+        transactions: account.transactions.len(),
+        acknowledged: acknowledged.len(),
+        rolled_back: account.undone.len(),
+        of_unknown_fate: account.unknown.len(),
+        ..Audit::default()
+    };
     for limit in READERS {
         let sql = format!("SELECT message FROM effects WHERE consumer = 'stress.{limit}' ORDER BY ord");
         let delivered: Vec<uuid::Uuid> = sqlx::query_scalar(AssertSqlSafe(sql))
@@ -329,27 +407,17 @@ async fn audit(server: &Server, account: &Shared, seed: u64) {
             .expect("effects are read");
         let place: BTreeMap<_, _> =
             delivered.iter().enumerate().map(|(at, id)| (MessageId(*id), at)).collect();
-        let doubled = delivered.len() - place.len();
-        let lost = acknowledged.iter().filter(|id| !place.contains_key(id)).count();
-        let undone = place.keys().filter(|id| account.undone.contains(id)).count();
-        let known = |id: &&MessageId| acknowledged.contains(id) || account.unknown.contains(id);
-        let foreign = place.keys().filter(|id| !known(id)).count();
-        let out_of_order = out_of_order(&account, &place);
-        assert_eq!(
-            (lost, doubled, undone, foreign, out_of_order),
-            (0, 0, 0, 0, 0),
-            "lost, doubled, undone, foreign, out of order; reader of {limit}, seed {seed}"
-        );
-        counted = delivered.len();
+        let known = |id: &MessageId| {
+            acknowledged.contains(id) || account.unknown.contains(id) || account.undone.contains(id)
+        };
+        audit.delivered += delivered.len();
+        audit.doubled += delivered.len() - place.len();
+        audit.lost += acknowledged.iter().filter(|id| !place.contains_key(id)).count();
+        audit.undone += place.keys().filter(|id| account.undone.contains(id)).count();
+        audit.unknown += place.keys().filter(|id| !known(id)).count();
+        audit.out_of_order += out_of_order(&account, &place);
     }
-    let (unknown, undone) = (account.unknown.len(), account.undone.len());
-    let transactions = account.transactions.len();
-    say(&format!(
-        "stress: {transactions} transactions acknowledged {} messages ({undone} undone, {unknown} of unknown fate); \
-         {counted} delivered to each of {} readers: lost 0, doubled 0, out of order 0",
-        acknowledged.len(),
-        READERS.len()
-    ));
+    audit
 }
 
 /// Messages that were delivered before one that their publisher had seen acknowledged, or had published before.
