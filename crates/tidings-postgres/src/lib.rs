@@ -10,11 +10,26 @@
 //!   pair of snapshots, not a position; see [`cursor`].
 //! - Causal order holds for all messages, so also per key, and also for a publisher whose transaction began before its
 //!   cause did. Concurrent messages may be read in another order than that of their positions.
-//! - Cursors hold transaction ids, which mean nothing to another cluster. Physical copies (a standby, `pg_upgrade`, a
-//!   restored base backup) keep them; a log restored from `pg_dump` needs its cursors set anew before it is read.
-//!   The store to come must notice that (the system identifier belongs beside the cursors) and refuse.
-//! - One window between two snapshots is scanned from the oldest transaction that was open when it began. A
-//!   transaction that stays open for hours makes reading slower, not wrong.
+//! - One transaction that stays open for hours delays nobody, and makes no read look at more rows.
+//! - A lease is good for one life of the server: after a crash, or where a standby was promoted, whoever held a partition takes
+//!   hold of it anew. What he had read and not committed is read again.
+//!
+//! # Restoring a dump
+//!
+//! Cursors and rows hold transaction ids, which mean nothing to another cluster. A log that was restored by `pg_restore` or `psql`
+//! is noticed, and *re-based* by the first process that opens it: in one transaction, while the others wait and publishers do. Every
+//! consumer then goes on exactly where it stood. Nothing has to be done by hand; but:
+//!
+//! - It rewrites the log's rows: @@TIME@@ per million, more for large payloads, and the table needs as much room
+//!   again until it was vacuumed. Nothing is rewritten where all ids lie in the new cluster's past anyway.
+//! - The role that opens it needs SELECT, INSERT, UPDATE and DELETE on `tidings_log`, `tidings_cluster` and `tidings_life`, or let the
+//!   owner open it once.
+//! - A transaction that has been open in the new cluster since before the restore can be in the way, if that is very young: the error
+//!   says so.
+//!
+//! Copies by files (a base backup, a standby, `pg_upgrade`, a database made from this one as its template) keep all ids, and need
+//! nothing. A standby is refused until it is promoted. A log that was carried over by logical replication is
+//! not supported: it can be taken for one that was written here.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), tidings_core::store::StoreError> {
