@@ -33,7 +33,3 @@ pub(crate) fn not_in_the_spike(what: &str) -> StoreError {
 pub(crate) fn foreign_row(what: &str, found: &str) -> StoreError {
     StoreError::Corrupt { what: format!("the log ({what} `{found}`)"), source: None }
 }
-
-#[derive(Debug, thiserror::Error)]
-#[error("the number {0} is out of range")]
-pub(crate) struct OutOfRange(pub(crate) i128);

@@ -59,7 +59,7 @@ impl Inspect for PostgresStore {
         let rows = sqlx::query(include_str!("../queries/parked_list.sql"))
             .bind(consumer)
             .bind(state.map(ParkedState::as_str))
-            .bind(wide(limit as u64)?)
+            .bind(wide(limit))
             .fetch_all(self.pool())
             .await
             .map_err(|error| meaning("listing parked messages", error))?;
@@ -99,7 +99,7 @@ impl Inspect for PostgresStore {
     async fn flow_sizes(&self, limit: usize) -> Result<Vec<FlowSize>, StoreError> {
         let sql = "SELECT correlation_id, count(*) AS messages FROM tidings_log \
                    GROUP BY correlation_id ORDER BY max(position) DESC LIMIT $1";
-        let rows = sqlx::query(sql).bind(wide(limit as u64)?).fetch_all(self.pool()).await;
+        let rows = sqlx::query(sql).bind(wide(limit)).fetch_all(self.pool()).await;
         let rows = rows.map_err(|error| meaning("listing flows", error))?;
         let size = |row| {
             Ok(FlowSize {

@@ -128,7 +128,7 @@ async fn rows_of(
         .bind(narrow(filter.part.index))
         .bind(narrow(filter.part.of))
         .bind(window.place())
-        .bind(wide(limit as u64)?)
+        .bind(wide(limit))
         .bind(LOOKED_AT_MAX)
         .fetch_all(connection)
         .await
@@ -197,7 +197,7 @@ async fn read_by_transaction(
         .bind(filter.kind.as_str())
         .bind(names(filter))
         .bind(window.to_string())
-        .bind(wide(limit as u64)?)
+        .bind(wide(limit))
         .fetch_all(connection)
         .await
         .map_err(|error| meaning("reading the log", error))?;

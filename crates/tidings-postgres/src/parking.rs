@@ -151,7 +151,7 @@ pub(crate) async fn due(
         .bind(consumer)
         .bind(narrow(partition))
         .bind(now.as_microsecond())
-        .bind(wide(limit as u64)?)
+        .bind(wide(limit))
         .fetch_all(pool)
         .await
         .map_err(|error| meaning("looking for due messages", error))?;

@@ -12,7 +12,7 @@ use tidings_core::store::StoreError;
 use tidings_core::trace::{TraceContext, TraceParent};
 use uuid::Uuid;
 
-use crate::error::{OutOfRange, foreign_row, meaning};
+use crate::error::{foreign_row, meaning};
 
 /// Reads one column; a failure names it.
 pub(crate) fn column<'r, T>(row: &'r PgRow, name: &str) -> Result<T, StoreError>
@@ -36,12 +36,9 @@ pub(crate) fn time(micros: i64) -> Timestamp {
     tidings_core::clock::from_stored(micros)
 }
 
-/// A count as the database takes it.
-pub(crate) fn wide<T: TryInto<i64> + Copy + Into<i128>>(count: T) -> Result<i64, StoreError> {
-    let error = || OutOfRange(count.into());
-    count
-        .try_into()
-        .map_err(|_| StoreError::Sql { context: "binding a number".to_owned(), source: Box::new(error()) })
+/// A limit as the database takes it; no table has more rows than the most.
+pub(crate) fn wide(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 /// A partition's number, of which there are at most 64, as the database takes it.

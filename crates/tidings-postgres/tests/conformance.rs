@@ -81,13 +81,55 @@ fn server_is_there() -> bool {
 }
 
 tidings_testkit::conformance!(log, Fresh(Reader::BetweenSnapshots), if server_is_there());
+tidings_testkit::conformance!(partitions, Fresh(Reader::BetweenSnapshots), if server_is_there());
 tidings_testkit::conformance!(work, Fresh(Reader::BetweenSnapshots), if server_is_there());
 tidings_testkit::conformance!(read, Fresh(Reader::BetweenSnapshots), if server_is_there());
 tidings_testkit::conformance!(tables, Fresh(Reader::BetweenSnapshots), if server_is_there());
 
 /// The traps of a log with concurrent writers, sprung on purpose.
 mod caught {
+    use tidings_testkit::factory::LayeredFactory;
+    use tidings_testkit::twins;
+
     use super::*;
+
+    fn fresh() -> Fresh {
+        Fresh(Reader::BetweenSnapshots)
+    }
+
+    /// Whoever commits under a void lease does what another does, too.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn no_fence_while_holders_change() {
+        if server_is_there() {
+            let suite = async {
+                let factory = LayeredFactory::new(fresh(), || Arc::new(twins::NoFence::default()));
+                suite::partitions::nothing_is_lost_or_doubled_while_holders_change(&factory).await;
+            };
+            assert_catches(suite, "holders change").await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_displaced_holder() {
+        if server_is_there() {
+            let suite = async {
+                let factory = LayeredFactory::new(fresh(), || Arc::new(twins::Displaces::default()));
+                suite::partitions::a_live_holder_is_not_displaced(&factory).await;
+            };
+            assert_catches(suite, "a live holder is not displaced").await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn any_version() {
+        if server_is_there() {
+            let suite = async {
+                let factory = LayeredFactory::new(fresh(), || Arc::new(twins::AnyGeneration));
+                suite::partitions::the_version_that_was_started_last_works(&factory).await;
+            };
+            assert_catches(suite, "another version than was started last holds nothing").await;
+        }
+    }
 
     /// A reader that stands at a position never comes back for a row that commits late.
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

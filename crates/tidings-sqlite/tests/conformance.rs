@@ -90,6 +90,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 tidings_testkit::conformance!(log, Fresh);
+tidings_testkit::conformance!(partitions, Fresh);
 tidings_testkit::conformance!(lives, Fresh);
 tidings_testkit::conformance!(outcomes, Fresh);
 tidings_testkit::conformance!(flow, Fresh);
@@ -145,6 +146,14 @@ mod caught {
         no_fence: twins::NoFence, suite::log::fencing::a_void_lease_writes_nothing, "under a void lease answers Fenced";
         no_fence_between_holders: twins::NoFence, suite::log::fencing::a_new_holder_voids_earlier_leases,
             "under a void lease answers Fenced";
+        a_displaced_holder: twins::Displaces, suite::partitions::a_live_holder_is_not_displaced,
+            "a live holder is not displaced";
+        any_version: twins::AnyGeneration, suite::partitions::the_version_that_was_started_last_works,
+            "another version than was started last holds nothing";
+        no_parts: twins::NoParts, suite::partitions::each_message_is_in_one_partition,
+            "a message is in the partition of its slot";
+        no_fence_while_holders_change: twins::NoFence,
+            suite::partitions::nothing_is_lost_or_doubled_while_holders_change, "while holders change";
         an_early_acknowledgement: twins::EarlyAck, suite::log::visibility::what_is_acknowledged_survives_a_crash,
             "what is acknowledged survives a crash";
         a_reader_that_skips: twins::SkipsSome, suite::log::concurrent::no_reader_skips_or_repeats_a_committed_message,

@@ -2,7 +2,7 @@
 
 /// Makes one test of each suite of a group, against the stores of a factory: `conformance!(log, factory)`.
 ///
-/// Groups: `log`, `lives` (consumers that are retired, renamed, come back, or change what they read), `outcomes`, `flow`, `work`,
+/// Groups: `log`, `partitions` (consumers that several workers share), `lives` (consumers that are retired, renamed, come back, or change what they read), `outcomes`, `flow`, `work`,
 /// `retention`, `read`, `tables`, `jobs`, and `guard` for stores that can tell whose tables a statement touches. The factory is an expression, evaluated
 /// once per test. A condition may follow, for backends that need a server: `conformance!(log, factory, if there())`;
 /// where it is false the tests pass without running, so the condition must say so itself. The calling crate needs `tokio` with `macros` and `rt-multi-thread`.
@@ -67,6 +67,20 @@ macro_rules! conformance {
             of_two_aliases_the_second_is_told_or_retired,
             receipts_follow_what_was_read_at_the_time,
             discarded_messages_are_forgotten_and_never_claimed,
+        );
+    };
+    (partitions, $factory:expr $(, if $condition:expr)?) => {
+        $crate::suites!(partitions, $factory, [$($condition)?] =>
+            each_message_is_in_one_partition,
+            a_waiter_hears_of_its_partition,
+            the_first_registration_says_how_many,
+            a_live_holder_is_not_displaced,
+            what_a_lost_worker_held_is_taken,
+            a_void_worker_holds_nothing,
+            partitions_are_apart,
+            everybody_is_told_who_works,
+            the_version_that_was_started_last_works,
+            nothing_is_lost_or_doubled_while_holders_change,
         );
     };
     (outcomes, $factory:expr $(, if $condition:expr)?) => {

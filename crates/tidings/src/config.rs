@@ -47,6 +47,7 @@ pub struct StoreConfig {
     pub synchronous: Synchronous,
     pub write_budget_ms: u64,
     pub queue_max: usize,
+    pub lease_seconds: f64,
     pub guard_tables: bool,
 }
 
@@ -83,6 +84,7 @@ pub struct QueriesConfig {
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "see `Config`")]
 pub struct ListenersConfig {
+    pub partitions: u16,
     pub batch: usize,
     pub slice_ms: u64,
     pub retry_seconds: Vec<f64>,
@@ -216,6 +218,10 @@ impl Config {
         }
     }
 
+    pub(crate) fn lease(&self) -> Duration {
+        limits::duration(self.store.lease_seconds)
+    }
+
     pub(crate) fn limits(&self) -> Limits {
         Limits { budget: Duration::from_millis(self.store.write_budget_ms), wait: None }
     }
@@ -307,7 +313,16 @@ mod tests {
                 vec![],
                 "`queues.mail.rate_count` needs `rate_seconds`",
             ),
-            (Some("[jobs]\nlease_seconds = 0\n"), vec![], "tidings.toml:2:17: `jobs.lease_seconds` must be"),
+            (
+                Some("[store]\nlease_seconds = 0\n"),
+                vec![],
+                "tidings.toml:2:17: `store.lease_seconds` must be",
+            ),
+            (
+                Some("[listeners]\npartitions = 65\n"),
+                vec![],
+                "tidings.toml:2:14: `listeners.partitions` must be",
+            ),
             (None, variable("TIDINGS_QUEUES__MAIL__CONCURRENCY", "few"), "`few` is not a number"),
             (
                 None,

@@ -24,6 +24,7 @@ mod command;
 mod config;
 mod consumer;
 mod contracts;
+mod crew;
 mod ctx;
 mod deadline;
 mod decode;

@@ -10,6 +10,7 @@ pub mod jobs;
 pub mod lives;
 pub mod log;
 pub mod outcomes;
+pub mod partitions;
 pub mod read;
 pub mod retention;
 mod support;

@@ -4,6 +4,10 @@
 //! |---|---|---|
 //! | [`CursorApart`] | the cursor moves in a transaction of its own | `fencing::the_cursor_moves_with_the_effects`, `fencing::effects_happen_once_whatever_fails` |
 //! | [`NoFence`] | the lease is ignored | `fencing::a_void_lease_writes_nothing`, `fencing::a_new_holder_voids_earlier_leases` |
+//! | [`NoFence`] | the same | `partitions::nothing_is_lost_or_doubled_while_holders_change` |
+//! | [`Displaces`] | a live holder is displaced | `partitions::a_live_holder_is_not_displaced` |
+//! | [`AnyGeneration`] | another version than the last one works | `partitions::the_version_that_was_started_last_works` |
+//! | [`NoParts`] | a partition is read whole | `partitions::each_message_is_in_one_partition` |
 //! | [`EarlyAck`] | some commits are acknowledged and then lost | `visibility::what_is_acknowledged_survives_a_crash` |
 //! | [`SkipsSome`] | a reader loses a message now and then | `concurrent::no_reader_skips_or_repeats_a_committed_message` |
 //! | [`Reversed`] | a batch comes newest first | `reading::messages_come_in_the_order_of_their_appending`, `concurrent::no_consumer_sees_an_effect_before_its_cause` |
@@ -24,12 +28,15 @@ pub mod jobs;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tidings_core::envelope::Cursor;
 use tidings_core::flow::{FlowFacts, HandlingState};
+use tidings_core::partition::Part;
 use tidings_core::store::{
-    Batch, Holding, Lease, Limits, Parked, ParkedState, Receipt, Store, StoreError, Tx, Work,
+    Batch, Filter, Holding, Lease, Limits, Member, Parked, ParkedState, Receipt, Store, StoreError, Tx, Work,
+    WorkerId,
 };
 
 use crate::faults::Step;
@@ -74,18 +81,84 @@ impl Layer for CursorApart {
 /// Ignores leases: shows the store the newest lease, whoever asks.
 #[derive(Default)]
 pub struct NoFence {
-    newest: Mutex<BTreeMap<Arc<str>, Lease>>,
+    newest: Mutex<BTreeMap<(Arc<str>, u16), Lease>>,
 }
 
 impl Layer for NoFence {
     fn held(&self, holding: &Holding) {
         let lease = holding.lease.clone();
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.consumer.clone(), lease);
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).insert(place(&lease), lease);
     }
 
     fn shown(&self, lease: &Lease) -> Lease {
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        newest.get(&lease.consumer).unwrap_or(lease).clone()
+        newest.get(&place(lease)).unwrap_or(lease).clone()
+    }
+}
+
+fn place(lease: &Lease) -> (Arc<str>, u16) {
+    (lease.consumer.clone(), lease.partition)
+}
+
+/// Gives a partition to whoever asks, although somebody holds it who is alive.
+#[derive(Default)]
+pub struct Displaces {
+    held: Mutex<BTreeMap<(Arc<str>, u16), Lease>>,
+}
+
+#[async_trait]
+impl Layer for Displaces {
+    async fn hold(
+        &self,
+        inner: &dyn Store,
+        consumer: &str,
+        partition: u16,
+        worker: WorkerId,
+    ) -> Result<Holding, StoreError> {
+        let place = (consumer.into(), partition);
+        let before = self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
+        if let Some(before) = before {
+            inner.give_back(&before).await?;
+        }
+        inner.hold(consumer, partition, worker).await
+    }
+
+    fn held(&self, holding: &Holding) {
+        let lease = holding.lease.clone();
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(place(&lease), lease);
+    }
+}
+
+/// Lets also those work who know another version of a consumer than was registered last.
+#[derive(Default)]
+pub struct AnyGeneration;
+
+#[async_trait]
+impl Layer for AnyGeneration {
+    async fn hold(
+        &self,
+        inner: &dyn Store,
+        consumer: &str,
+        partition: u16,
+        worker: WorkerId,
+    ) -> Result<Holding, StoreError> {
+        match inner.hold(consumer, partition, worker).await {
+            Err(StoreError::Outdated { .. }) => {
+                let other = inner.enlist(&Member::named("one who says nothing"), Duration::ZERO).await?;
+                inner.hold(consumer, partition, other).await
+            }
+            held => held,
+        }
+    }
+}
+
+/// Reads every partition whole.
+#[derive(Default)]
+pub struct NoParts;
+
+impl Layer for NoParts {
+    fn filter(&self, filter: &Filter) -> Filter {
+        filter.of(Part::WHOLE)
     }
 }
 

@@ -8,18 +8,20 @@ use tidings_core::clock::SharedClock;
 use tidings_core::contract::ContractInfo;
 use tidings_core::error::chain;
 use tidings_core::store::{Store, StoreError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::borders::{Contradiction, contradictions};
 use super::consumers::consumers_of;
-use super::orphans::{Orphan, give_up_jobs, refuse_orphans, tell_of_queues_nobody_works};
+use super::orphans::{Orphan, Orphans, give_up_jobs, refuse_orphans, tell_of_queues_nobody_works};
 use super::shared::CheckTables;
 use super::{App, Consumer, Manifest, Running, Shared};
 use crate::clock::SystemClock;
 use crate::command::{Gate, InFlight};
 use crate::config::{Config, ConfigError};
+use crate::consumer::Desk;
 use crate::contracts::ContractBook;
+use crate::crew::{Crew, Post};
 use crate::ctx::{Driver, Portable};
 use crate::jobs;
 use crate::module::{Module, ModuleFacts};
@@ -183,12 +185,14 @@ async fn start(
     let (shared, consumers) = assemble(modules, contracts, config, clock, store)?;
     super::lost::take_over(&shared).await?;
     // First what may refuse the start, last what gives something up: a start that is refused has discarded nothing.
-    let jobs_given_up = refuse_orphans(&shared, &consumers, &retired).await?;
+    let (jobs_given_up, orphans) = refuse_orphans(&shared, &consumers, &retired).await?;
     for (module, migrations) in &migrations {
         shared.store.migrate(module, migrations, now).await?;
     }
-    for consumer in &consumers {
-        shared.store.register(&consumer.spec, now).await?;
+    let mut registered = Vec::with_capacity(consumers.len());
+    for consumer in consumers {
+        let partitions = shared.store.register(&consumer.spec, now).await?;
+        registered.push((Arc::new(consumer), partitions));
     }
     for (name, reason) in &retired {
         shared.store.retire(name, reason, now).await?;
@@ -198,7 +202,7 @@ async fn start(
     }
     tell_of_queues_nobody_works(&shared).await?;
     let ticks = jobs::register_crons(&shared).await?;
-    Ok(run(shared, consumers, manifest, ticks))
+    Ok(run(shared, registered, orphans, manifest, ticks))
 }
 
 /// Full names with the reasons why their pending work is given up.
@@ -210,35 +214,36 @@ fn retired(modules: &[Module]) -> Vec<(String, String)> {
     modules.iter().flat_map(of).collect()
 }
 
-/// Starts one task for each consumer, one for the jobs, one for those that recur, and one for maintenance.
+/// Starts one task for whoever works here, with a desk for each partition of each consumer, one for those that recur, and one for maintenance.
 fn run(
     shared: Arc<Shared>,
-    consumers: Vec<Consumer>,
+    consumers: Vec<(Arc<Consumer>, u16)>,
+    orphans: Orphans,
     manifest: Manifest,
     ticks: Vec<tidings_core::store::CronTick>,
 ) -> App {
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
-    let mut known = Vec::new();
-    for consumer in consumers {
-        let (consumer, (control, controlled)) = (Arc::new(consumer), mpsc::channel(16));
-        known.push((consumer.clone(), control));
-        tasks.spawn(crate::consumer::run(shared.clone(), consumer, controlled, stopped.clone()));
-    }
-    if shared.jobs.worked().next().is_some() {
-        tasks.spawn(jobs::run(shared.clone(), stopped.clone()));
+    let mut staff = JoinSet::new();
+    let mut set_up = |(consumer, partitions): (Arc<Consumer>, u16)| {
+        let mut desks = Vec::new();
+        for partition in 0..partitions {
+            let (desk, work) = Desk::set_up(&shared, &consumer, partition);
+            desks.push(desk);
+            staff.spawn(work);
+        }
+        Post { consumer, desks }
+    };
+    let posts: Arc<[Post]> = consumers.into_iter().map(&mut set_up).collect();
+    if !posts.is_empty() || shared.jobs.worked().next().is_some() {
+        let crew = Crew::new(shared.clone(), posts.clone(), staff, orphans, stopped.clone());
+        tasks.spawn(crew.work());
     }
     tasks.spawn(jobs::run_crons(shared.clone(), ticks, stopped.clone()));
     tasks.spawn(super::maintenance::run(shared.clone(), stopped));
     App {
         shared,
-        running: Arc::new(Running {
-            stop,
-            tasks: tasks.into(),
-            closing: None.into(),
-            consumers: known,
-            manifest,
-        }),
+        running: Arc::new(Running { stop, tasks: tasks.into(), closing: None.into(), posts, manifest }),
     }
 }
 

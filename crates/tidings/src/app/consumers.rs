@@ -22,9 +22,10 @@ pub(super) fn consumers_of(mut module: Module, facts: &Arc<ModuleFacts>, config:
             spec: ConsumerSpec {
                 name: format!("{}.{name}", module.name).into(),
                 kind,
-                filter: Filter { kind: kind.reads(), names },
+                filter: Filter::all(kind.reads(), names),
                 start,
                 aliases: former_names(&module, name),
+                partitions: config.listeners.partitions,
             },
             module: facts.clone(),
             work,

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use tidings_core::envelope::Position;
+use tidings_core::partition::{Part, SLOTS, slot};
 use tidings_core::store::{ParkedRow, ParkedState, StoreError};
 use tokio::sync::oneshot;
 
 use super::App;
-use crate::consumer::{Control, Verdict};
+use crate::consumer::{Control, Desk, Verdict};
+use crate::crew::Post;
 use crate::ctx::in_handler;
 
 /// Why nothing became of a decision about a dead letter.
@@ -27,6 +29,16 @@ pub enum DeadLetterError {
     /// Called without a reason.
     #[error("`dead_letters().discard` was given no reason; give one: it is kept, for whoever asks later")]
     NoReason,
+    /// Another process works the partition that the dead letter is in.
+    #[error("dead letter {} of `{consumer}` is with {holder}, which works its partition: decide there", .position.0)]
+    HeldElsewhere {
+        /// The consumer.
+        consumer: String,
+        /// The dead letter.
+        position: Position,
+        /// Who has it.
+        holder: String,
+    },
     /// There is no such dead letter, or the store cannot tell.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -70,7 +82,7 @@ impl DeadLetters<'_> {
         self.tell(consumer, position, Verdict::Discard(reason.to_owned()), "discard").await
     }
 
-    /// Only the holder of the consumer may settle, so the verdict goes to its task.
+    /// Only the holder of the partition may settle, so the verdict goes to its task.
     async fn tell(
         &self,
         consumer: &str,
@@ -82,9 +94,41 @@ impl DeadLetters<'_> {
             return Err(DeadLetterError::InsideHandler { handler, call });
         }
         let unknown = || StoreError::NotFound { what: format!("consumer `{consumer}`") };
-        let control = self.app.control(consumer).ok_or_else(unknown)?;
+        let post = self.app.post(consumer).ok_or_else(unknown)?;
+        let desk = self.desk_of(post, position).await?;
         let (done, answer) = oneshot::channel();
-        control.send(Control { position, verdict, done }).await.map_err(|_| StoreError::Closed)?;
-        Ok(answer.await.map_err(|_| StoreError::Closed)??)
+        desk.control().send(Control { position, verdict, done }).await.map_err(|_| StoreError::Closed)?;
+        match answer.await.map_err(|_| StoreError::Closed)? {
+            Err(StoreError::PartitionHeld { .. }) => {
+                let holder = self.holder(consumer, desk.partition).await?;
+                Err(DeadLetterError::HeldElsewhere { consumer: consumer.to_owned(), position, holder })
+            }
+            answer => Ok(answer?),
+        }
+    }
+
+    /// The desk of the partition that a dead letter is in.
+    async fn desk_of<'p>(&self, post: &'p Post, position: Position) -> Result<&'p Desk, StoreError> {
+        let consumer = &post.consumer.spec.name;
+        let unknown =
+            || StoreError::NotFound { what: format!("parked message {} of `{consumer}`", position.0) };
+        if let [only] = &*post.desks {
+            return Ok(only);
+        }
+        let store = &self.app.shared.store;
+        let dead = store.parked(Some(consumer), Some(ParkedState::Dead), usize::MAX).await?;
+        let row = dead.iter().find(|row| row.message.position == position).ok_or_else(unknown)?;
+        let of = u16::try_from(post.desks.len()).unwrap_or(SLOTS);
+        let part = Part::of_slot(slot(&row.message.envelope), of);
+        post.desks.get(usize::from(part.index)).ok_or_else(unknown)
+    }
+
+    /// Who works a partition, for people.
+    async fn holder(&self, consumer: &str, partition: u16) -> Result<String, StoreError> {
+        let crew = self.app.shared.store.crew().await?;
+        let holder = crew.consumers.get(consumer).and_then(|of| *of.holders.get(usize::from(partition))?);
+        let member = holder.and_then(|holder| crew.members.get(&holder));
+        Ok(member
+            .map_or_else(|| "no process at the moment".to_owned(), |member| format!("`{}`", member.about)))
     }
 }

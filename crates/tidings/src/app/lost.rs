@@ -1,6 +1,6 @@
 //! What was running when the process before this one ended.
 
-use tidings_core::store::StoreError;
+use tidings_core::store::{Member, StoreError};
 
 use super::Shared;
 
@@ -9,7 +9,7 @@ use super::Shared;
 pub(super) async fn take_over(shared: &Shared) -> Result<(), StoreError> {
     let (store, now) = (&shared.store, shared.clock.now());
     let about = format!("the start of process {}", std::process::id());
-    let worker = store.enlist(&about, shared.config.jobs.lease()).await?;
+    let worker = store.enlist(&Member::named(&about), shared.config.lease()).await?;
     let taken = store.take_over(worker, now).await;
     // Dismissed in any case; the first error is the one to tell.
     let dismissed = store.dismiss(worker, now).await;

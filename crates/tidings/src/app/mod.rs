@@ -19,20 +19,21 @@ use std::sync::Arc;
 
 use tidings_core::contract::{Command, Query};
 use tidings_core::store::{Store, StoreError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use borders::Contradiction;
 pub use build::{AppBuilder, BuildError};
 pub use dead_letters::{DeadLetterError, DeadLetters};
 pub use manifest::{Consumes, Does, Manifest, ModuleManifest, Publishes, Recurs};
+pub(crate) use orphans::Orphans;
 #[cfg(feature = "testing")]
 pub(crate) use readable::allowed_samples;
 pub(crate) use shared::{Consumer, ConsumerWork, Shared};
 pub use shutdown::ShutdownError;
 
 use crate::command::{Caller, SendCommand};
-use crate::consumer::Control;
+use crate::crew::Post;
 use crate::jobs::{Jobs, Queues};
 use crate::query::AskQuery;
 use crate::{Outbox, QueryError, SendError};
@@ -49,8 +50,7 @@ struct Running {
     tasks: tokio::sync::Mutex<JoinSet<()>>,
     /// The store's closing, once it has begun.
     closing: tokio::sync::Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
-    /// Each with the way to tell it what a person has decided.
-    consumers: Vec<(Arc<Consumer>, mpsc::Sender<Control>)>,
+    posts: Arc<[Post]>,
     manifest: Manifest,
 }
 
@@ -130,11 +130,10 @@ impl App {
     /// The consumers that run here.
     #[cfg(feature = "testing")]
     pub(crate) fn consumers(&self) -> impl Iterator<Item = &Arc<Consumer>> {
-        self.running.consumers.iter().map(|(consumer, _)| consumer)
+        self.running.posts.iter().map(|post| &post.consumer)
     }
 
-    fn control(&self, consumer: &str) -> Option<&mpsc::Sender<Control>> {
-        let mut consumers = self.running.consumers.iter();
-        consumers.find(|(known, _)| &*known.spec.name == consumer).map(|(_, control)| control)
+    fn post(&self, consumer: &str) -> Option<&Post> {
+        self.running.posts.iter().find(|post| &*post.consumer.spec.name == consumer)
     }
 }

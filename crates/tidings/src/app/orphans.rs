@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tidings_core::store::{Cancelled, ConsumerStatus, JobFilter, JobRow, JobState, StoreError};
+use tidings_core::store::{Cancelled, ConsumerStatus, Crew, JobFilter, JobRow, JobState, StoreError};
 
 use super::build::BuildError;
 use super::{Consumer, Shared};
@@ -72,20 +72,74 @@ pub(super) fn advice(orphans: &[Orphan]) -> String {
     )
 }
 
+/// What this process knows of work that is not its own, to tell of what nobody does.
+#[derive(Default)]
+pub(crate) struct Orphans {
+    /// Jobs that it has no handler for.
+    jobs: Vec<Arc<str>>,
+    /// There was work at the start that nobody knew.
+    found: bool,
+    /// Other workers were there: what they know, and this process does not, may be left behind by them.
+    pub(crate) company: bool,
+}
+
+impl Orphans {
+    /// Tells of work that no live worker knows. Nobody looks where this process has always been alone and has found nothing.
+    pub(crate) async fn tell(&self, shared: &Shared, crew: &Crew) {
+        if !self.found && !self.company {
+            return;
+        }
+        match self.nobodys(shared, crew).await {
+            Ok(orphans) => {
+                for orphan in orphans {
+                    tracing::warn!(name = orphan.name, "no process that is alive knows {orphan}");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "nobody looked for orphaned work; tried again"),
+        }
+    }
+
+    async fn nobodys(&self, shared: &Shared, crew: &Crew) -> Result<Vec<Orphan>, StoreError> {
+        let on_record = shared.store.consumers().await?;
+        let unknown =
+            |status: &&ConsumerStatus| status.retired.is_none() && !crew.knows_consumer(&status.name);
+        let mut orphans: Vec<_> = on_record.iter().filter(unknown).map(Orphan::of).collect();
+        for name in self.jobs.iter().filter(|name| !crew.knows_job(name)) {
+            let mut jobs = 0;
+            for state in JobState::ALL.into_iter().filter(|state| !state.is_final()) {
+                let filter =
+                    JobFilter { name: Some(name.clone()), state: Some(state), ..JobFilter::default() };
+                jobs += shared.store.jobs(&filter, COUNTED_MAX).await?.len() as u64;
+            }
+            orphans.push(Orphan::of_jobs(name, jobs));
+        }
+        orphans.retain(Orphan::has_work);
+        Ok(orphans)
+    }
+}
+
+/// How many more there are is of no interest.
+const COUNTED_MAX: usize = 100;
+
 /// Refuses a start that would strand work, unless the configuration allows it, and tells of every orphan: even one
-/// without work holds back retention from now on, and has work as soon as something arrives. Returns the jobs that are to
+/// without work holds back retention from now on, and has work as soon as something arrives. Work that a live worker knows is
+/// no orphan: another version of the application is running beside this one. Where others are alive, what none of them knows
+/// is told and refuses nothing: they run with it as well, and one process less would help nobody. Returns the jobs that are to
 /// be given up, by name and with the reason.
 pub(super) async fn refuse_orphans(
     shared: &Shared,
     consumers: &[Consumer],
     retired: &[(String, String)],
-) -> Result<Vec<(Arc<str>, String)>, BuildError> {
+) -> Result<(Vec<(Arc<str>, String)>, Orphans), BuildError> {
+    let crew = shared.store.crew().await?;
+    let has_company = !crew.members.is_empty();
     let on_record = shared.store.consumers().await?;
     let placed: Vec<_> = shared.jobs.jobs().map(|job| (job.name.clone(), job.queue.name.clone())).collect();
     let jobs = shared.store.place_jobs(&placed).await?;
     let orphans: Vec<Orphan> = on_record
         .iter()
         .filter(|status| is_orphan(status, consumers, retired, &on_record))
+        .filter(|status| !crew.knows_consumer(&status.name))
         .map(Orphan::of)
         .collect();
     // On an empty store there is nothing to retire, which is as it should be.
@@ -106,20 +160,25 @@ pub(super) async fn refuse_orphans(
             orphan.name
         );
     }
-    let mut given_up = Vec::new();
+    let (mut given_up, mut not_ours) = (Vec::new(), Vec::new());
     for (job, count) in jobs {
         match retired.iter().find(|(name, _)| **name == *job) {
             Some((_, reason)) => given_up.push((job, reason.clone())),
-            None => with_work.extend(Some(Orphan::of_jobs(&job, count)).filter(Orphan::has_work)),
+            None => {
+                let orphan = Orphan::of_jobs(&job, count);
+                with_work.extend(Some(orphan).filter(|orphan| orphan.has_work() && !crew.knows_job(&job)));
+                not_ours.push(job);
+            }
         }
     }
-    if !with_work.is_empty() && !shared.config.start.allow_orphans {
+    if !with_work.is_empty() && !shared.config.start.allow_orphans && !has_company {
         return Err(BuildError::Orphans(with_work));
     }
     for orphan in &with_work {
         tracing::warn!(name = orphan.name, "orphaned work is kept: {orphan}");
     }
-    Ok(given_up)
+    let orphans = Orphans { jobs: not_ours, found: !with_work.is_empty(), company: has_company };
+    Ok((given_up, orphans))
 }
 
 /// At most so many jobs are looked at at once.

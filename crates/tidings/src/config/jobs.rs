@@ -16,7 +16,6 @@ pub struct JobsConfig {
     pub retry_seconds: Vec<f64>,
     pub jitter_percent: u8,
     pub timeout_seconds: f64,
-    pub lease_seconds: f64,
     pub kills_max: u32,
     pub concurrency: usize,
     pub only: Vec<String>,
@@ -40,10 +39,6 @@ impl JobsConfig {
 
     pub(crate) fn timeout(&self) -> Duration {
         limits::duration(self.timeout_seconds)
-    }
-
-    pub(crate) fn lease(&self) -> Duration {
-        limits::duration(self.lease_seconds)
     }
 }
 

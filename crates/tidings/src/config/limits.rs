@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tidings_core::partition::SLOTS;
+
 use super::Config;
 
 /// Beyond any use, and well within what a time can be moved by.
@@ -62,6 +64,9 @@ fn unusable_setting(config: &Config) -> Option<(&'static str, String)> {
             "is less than `retention.messages_max`: publishing would be refused before anything is deleted";
         return Some(("retention.messages_hard_max", problem.to_owned()));
     }
+    if !(1..=SLOTS).contains(&listeners.partitions) {
+        return Some(("listeners.partitions", format!("must be from 1 to {SLOTS}")));
+    }
     if listeners.jitter_percent > 100 {
         return Some(("listeners.jitter_percent", "is more than 100".to_owned()));
     }
@@ -69,10 +74,10 @@ fn unusable_setting(config: &Config) -> Option<(&'static str, String)> {
         return Some(("jobs.jitter_percent", "is more than 100".to_owned()));
     }
     for (name, seconds) in
-        [("jobs.timeout_seconds", jobs.timeout_seconds), ("jobs.lease_seconds", jobs.lease_seconds)]
+        [("jobs.timeout_seconds", jobs.timeout_seconds), ("store.lease_seconds", store.lease_seconds)]
     {
         if seconds == 0.0 {
-            return Some((name, "must be more than 0: with 0 every job would be too late".to_owned()));
+            return Some((name, "must be more than 0: with 0 everything would be too late".to_owned()));
         }
     }
     let seconds = |milliseconds: u64| Duration::from_millis(milliseconds).as_secs_f64();
@@ -82,7 +87,7 @@ fn unusable_setting(config: &Config) -> Option<(&'static str, String)> {
         ("commands.idempotency_hours", f64::from(commands.idempotency_hours) * 3_600.0),
         ("listeners.slice_ms", seconds(listeners.slice_ms)),
         ("jobs.timeout_seconds", jobs.timeout_seconds),
-        ("jobs.lease_seconds", jobs.lease_seconds),
+        ("store.lease_seconds", store.lease_seconds),
         ("retention.days", retention.days * 86_400.0),
         ("retention.jobs_days", retention.jobs_days * 86_400.0),
         ("retention.every_seconds", Duration::from_secs(retention.every_seconds).as_secs_f64()),

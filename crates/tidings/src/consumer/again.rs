@@ -20,7 +20,7 @@ pub(super) struct Undone;
 pub(crate) async fn again(shared: &Arc<Shared>, consumer: &Arc<Consumer>, message: Recorded) -> Result<()> {
     let run = Attempt {
         // It is asked for where a cursor or something parked is written, and this writes neither.
-        lease: Lease { consumer: consumer.spec.name.clone(), fence: 0 },
+        lease: Lease { consumer: consumer.spec.name.clone(), partition: 0, fence: 0 },
         deliveries: vec![Delivery { message: Arc::new(message), task: Task::Fresh }],
         cursors: Arc::default(),
         first: 0,

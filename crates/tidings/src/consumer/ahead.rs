@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use tidings_core::envelope::{Cursor, Recorded};
 use tidings_core::error::Result;
+use tidings_core::store::Filter;
 
 use super::deliver::Attempt;
-use crate::app::{Consumer, Shared};
+use crate::app::Shared;
 
 /// A batch that was read. Messages of the log do not change, so it can wait.
 pub(super) struct Read {
@@ -37,8 +38,8 @@ impl Waiting {
     }
 }
 
-pub(super) async fn read(shared: &Shared, consumer: &Consumer, after: &Cursor, limit: usize) -> Result<Read> {
-    let batch = shared.store.read_after(after, &consumer.spec.filter, limit).await?;
+pub(super) async fn read(shared: &Shared, filter: &Filter, after: &Cursor, limit: usize) -> Result<Read> {
+    let batch = shared.store.read_after(after, filter, limit).await?;
     let messages = batch.messages.into_iter().map(Arc::new).collect();
     let waiting = Waiting { messages, cursors: batch.cursors.into(), passed: 0 };
     Ok(Read { waiting, next: batch.next, at_end: batch.at_end })
@@ -48,13 +49,13 @@ pub(super) async fn read(shared: &Shared, consumer: &Consumer, after: &Cursor, l
 /// before, which takes a while for a large batch.
 pub(super) async fn read_ahead(
     shared: Arc<Shared>,
-    consumer: Arc<Consumer>,
+    filter: &Filter,
     after: Option<Cursor>,
     limit: usize,
     spent: Vec<Arc<Attempt>>,
 ) -> Result<Option<Read>> {
     let Some(after) = after else { return Ok(None) };
-    let reading = read(&shared, &consumer, &after, limit);
+    let reading = read(&shared, filter, &after, limit);
     let (read, ()) = futures_util::future::join(reading, async { drop(spent) }).await;
     read.map(Some)
 }

@@ -28,21 +28,22 @@ pub(super) struct Careful {
 #[derive(Default)]
 pub(super) struct Care {
     pub(super) careful: Option<Careful>,
-    /// The consumer was held before in this process: that the last end was unclean is old news.
-    held: bool,
+    /// The fence under which this process held the partition last: if nobody has held it since, that an end was unclean is
+    /// old news.
+    held: Option<i64>,
     /// The mark as this process wrote it last.
     own_mark: Option<Begun>,
 }
 
 impl Care {
-    /// Takes note of a hold. The first tells how the last process ended; a later one only if somebody else, who held the
-    /// consumer in between, left a mark.
+    /// Takes note of a hold. It tells how the last holder ended, unless that was this process itself.
     pub(super) fn held(&mut self, holding: &Holding, batch: usize) {
         let others_mark = holding.begun.is_some() && holding.begun != self.own_mark;
-        if !self.held || others_mark {
+        let nobody_between = self.held.is_some_and(|fence| holding.lease.fence == fence + 1);
+        if !nobody_between || others_mark {
             self.careful = Careful::after(holding, batch);
         }
-        self.held = true;
+        self.held = Some(holding.lease.fence);
     }
 }
 

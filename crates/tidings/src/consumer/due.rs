@@ -18,7 +18,7 @@ impl Worker {
     /// Handles parked messages that are due, key by key.
     pub(super) async fn work_due(&mut self, control: &mpsc::Receiver<Control>) -> Result<()> {
         let (now, limit) = (self.shared.clock.now(), self.shared.config.listeners.batch.max(1));
-        let due = self.shared.store.due(&self.lease.consumer, now, limit).await?;
+        let due = self.shared.store.due(&self.lease.consumer, self.lease.partition, now, limit).await?;
         for chain in chains(due) {
             if self.is_called_away(control) {
                 break;

@@ -30,7 +30,7 @@ impl Worker {
     pub(super) async fn work_fresh(&mut self, control: &mpsc::Receiver<Control>) -> Result<bool> {
         let Read { mut waiting, next, at_end } = match self.ahead.take() {
             Some(read) => read,
-            None => read(&self.shared, &self.consumer, &self.cursor, self.batch()).await?,
+            None => read(&self.shared, &self.filter, &self.cursor, self.batch()).await?,
         };
         if waiting.messages.is_empty() {
             self.cursor = next;
@@ -41,7 +41,8 @@ impl Worker {
         }
         // While these are handled by the writer, a reader fetches the next ones.
         let (after, spent) = ((!at_end).then_some(next), std::mem::take(&mut self.spent));
-        let ahead = read_ahead(self.shared.clone(), self.consumer.clone(), after, self.batch(), spent);
+        let filter = self.filter.clone();
+        let ahead = read_ahead(self.shared.clone(), &filter, after, self.batch(), spent);
         let (handled, ahead) = futures_util::future::join(self.handle(&mut waiting, control), ahead).await;
         handled?;
         if waiting.messages.is_empty() {
@@ -250,7 +251,7 @@ impl Worker {
 
     /// The message at a position after the cursor, with the cursor behind it.
     pub(super) async fn read_one(&self, position: Position) -> Result<Option<(Recorded, Cursor)>> {
-        let filter = &self.consumer.spec.filter;
+        let filter = &self.filter;
         let mut cursor = self.cursor.clone();
         loop {
             let batch = self.shared.store.read_after(&cursor, filter, 1).await?;

@@ -1,4 +1,4 @@
-//! The loop of one holder of a consumer.
+//! The loop of one holder of a partition.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,12 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 use tidings_core::envelope::{Cursor, Position};
 use tidings_core::error::{Error, Result};
 use tidings_core::key::Key;
-use tidings_core::store::{Holding, Lease, Settled, StoreError, Watch};
-use tokio::sync::{mpsc, watch};
+use tidings_core::store::{Filter, Holding, Lease, Settled, StoreError, Watch};
+use tokio::sync::mpsc;
 
 use super::ahead::Read;
 use super::careful::Care;
 use super::deliver::Attempt;
+use super::desk::Shift;
 use super::{Control, Verdict};
 use crate::app::{Consumer, Shared};
 use crate::unit::{self, Access, Unit, UnitFuture};
@@ -26,6 +27,8 @@ pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) consumer: Arc<Consumer>,
     pub(super) lease: Lease,
+    /// What it reads: the consumer's messages of this partition.
+    pub(super) filter: Filter,
     /// Everything before it is handled or parked, or belongs to others.
     pub(super) cursor: Cursor,
     /// The cursor as it was last written.
@@ -46,11 +49,13 @@ pub(super) struct Worker {
     /// The lone message that is being tried again at once, with the rounds it has had.
     pub(super) transient: Option<(Position, u32)>,
     got_on: bool,
-    stop: watch::Receiver<bool>,
+    shift: Shift,
 }
 
 /// Why a worker ended.
 pub(super) enum Ended {
+    /// Somebody else has the partition.
+    NoTurn,
     Stopped,
     Fenced,
     Trouble(Error),
@@ -64,7 +69,7 @@ impl Worker {
         consumer: Arc<Consumer>,
         holding: Holding,
         mut care: Care,
-        stop: watch::Receiver<bool>,
+        shift: Shift,
     ) -> Self {
         let batch = shared.config.listeners.batch.max(1);
         care.held(&holding, batch);
@@ -75,6 +80,7 @@ impl Worker {
             written: holding.cursor.clone(),
             cursor: holding.cursor,
             lease: holding.lease,
+            filter: consumer.spec.filter.of(holding.part),
             written_at: shared.clock.now(),
             ahead: None,
             spent: Vec::new(),
@@ -84,8 +90,13 @@ impl Worker {
             got_on: false,
             shared,
             consumer,
-            stop,
+            shift,
         }
+    }
+
+    /// The right under which it has worked.
+    pub(super) fn lease(&self) -> &Lease {
+        &self.lease
     }
 
     /// What the next holder within this process goes on with.
@@ -110,7 +121,7 @@ impl Worker {
     }
 
     async fn work_on(&mut self, control: &mut mpsc::Receiver<Control>) -> Result<()> {
-        let mut watch = self.shared.store.watch(&self.consumer.spec.filter);
+        let mut watch = self.shared.store.watch(&self.filter);
         self.settle_suspect().await?;
         while !self.is_stopped() {
             while let Ok(order) = control.try_recv() {
@@ -127,7 +138,7 @@ impl Worker {
     }
 
     pub(super) fn is_stopped(&self) -> bool {
-        *self.stop.borrow()
+        self.shift.is_over()
     }
 
     /// Whether the worker is to stop, or a person has decided something: both are looked at between attempts, so that
@@ -140,7 +151,7 @@ impl Worker {
     pub(super) async fn pause(&mut self, pause: Duration) {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            _ = self.stop.wait_for(|stop| *stop) => {}
+            () = self.shift.over() => {}
         }
     }
 
@@ -163,7 +174,7 @@ impl Worker {
             () = watch.changed(), if !self.blocked => None,
             () = self.shared.clock.sleep_until(due), if self.next_due.is_some() => None,
             order = control.recv() => order,
-            _ = self.stop.wait_for(|stop| *stop) => None,
+            () = self.shift.over() => None,
         };
         match order {
             Some(order) => self.obey(order).await,
@@ -219,7 +230,7 @@ impl Worker {
 
     /// Reads anew which keys are held and when something is due.
     pub(super) async fn reload_parked(&mut self) -> Result<()> {
-        let parked = self.shared.store.parked_keys(&self.lease.consumer).await?;
+        let parked = self.shared.store.parked_keys(&self.lease.consumer, self.lease.partition).await?;
         self.parked_keys = parked.keys.into_iter().collect();
         self.next_due = parked.next_due;
         self.blocked = false;

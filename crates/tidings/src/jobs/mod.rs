@@ -5,14 +5,13 @@
 //!
 //! One loop per queue ([`run`]) claims as many jobs as there are free slots and ends what has ended, both in one
 //! transaction. Each attempt ([`attempt`]) is a task of its own. What was running when a worker was lost is suspect, and
-//! runs alone ([`suspects`]). The worker's lease ([`crew`]) keeps two processes from doing one thing.
+//! runs alone ([`suspects`]). The worker's lease (`crew/`) keeps two processes from doing one thing.
 
 #[cfg(feature = "testing")]
 mod again;
 mod attempt;
 mod book;
 mod build;
-mod crew;
 mod cron;
 mod ctx;
 mod died;
@@ -35,7 +34,6 @@ pub(crate) use again::again;
 pub(crate) use attempt::Attempt;
 pub(crate) use book::{Cancel, JobBook, JobFacts};
 pub(crate) use build::book;
-pub(crate) use crew::run;
 pub(crate) use cron::{CronDeclaration, cron_problem, register as register_crons, run as run_crons};
 pub use ctx::JobCtx;
 pub use died::JobDied;
@@ -50,4 +48,5 @@ pub(crate) use options::JobDeclaration;
 pub use options::JobOptions;
 pub use queue::Queue;
 pub(crate) use queue::QueueFacts;
+pub(crate) use run::work;
 pub use wish::{IntoEnqueue, ToEnqueue, UniqueKeyTaken};

@@ -5,17 +5,36 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tidings_core::store::{Claimed, Watch, WorkerId};
 use tokio::sync::broadcast::error::TryRecvError;
-use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, broadcast, watch};
+use tokio::task::JoinSet;
 
 use super::ends::Ended;
 use super::running::Running;
 use super::settle::{Ends, settle};
+use super::suspects::SuspectLane;
 use super::{Cancel, QueueFacts};
 use crate::app::Shared;
 use crate::patience::{Patience, is_closed, is_unknown};
 
 /// At most so many jobs are claimed in one transaction, so that none is long.
 const CLAIMED_AT_ONCE_MAX: usize = 512;
+
+/// Works the queues of this process for a worker, each in a task of its own, and one for the suspects.
+pub(crate) fn work(
+    shared: &Arc<Shared>,
+    worker: WorkerId,
+    look: &Arc<Notify>,
+    stop: &watch::Receiver<bool>,
+) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    for queue in shared.jobs.worked() {
+        tasks.spawn(QueueLoop::new(shared, queue, worker, stop.clone()).work());
+    }
+    if !tasks.is_empty() {
+        tasks.spawn(SuspectLane::new(shared, worker, look.clone(), stop.clone()).work());
+    }
+    tasks
+}
 
 pub(super) struct QueueLoop {
     shared: Arc<Shared>,

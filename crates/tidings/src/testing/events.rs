@@ -27,7 +27,7 @@ impl TestApp {
     }
 
     async fn events_at<E: Event + DeserializeOwned>(&self, place: Place) -> Vec<E> {
-        let filter = Filter { kind: MessageKind::Event, names: vec![E::NAME.into()] };
+        let filter = Filter::all(MessageKind::Event, vec![E::NAME.into()]);
         let (messages, _) = self.messages(place, beginning(), &filter).await;
         messages.iter().map(|message| decoded(place, message)).collect()
     }

@@ -105,7 +105,7 @@ impl TestApp {
         names.sort_unstable();
         names.dedup();
         let names = names.into_iter().map(Into::into).collect();
-        let filter = Filter { kind: MessageKind::Event, names };
+        let filter = Filter::all(MessageKind::Event, names);
         let (messages, cursor) = self.messages(place, after, &filter).await;
         let refused = messages.iter().flat_map(|message| {
             let envelope = &message.envelope;

@@ -87,7 +87,7 @@ fn config(plan: &Plan) -> Result<Config, Failure> {
         "[listeners]\nretry_seconds = [{tiers}]\njitter_percent = 50\n[jobs]\nretry_seconds = [{tiers}]\njitter_percent = 50\n"
     );
     let mut config = Config::from_parts(Some(&text), [])?;
-    config.jobs.lease_seconds = plan.lease_seconds;
+    config.store.lease_seconds = plan.lease_seconds;
     config.jobs.kills_max = plan.kills_max.unwrap_or(u32::MAX);
     if plan.freeze.is_some() {
         // So that the frozen runtime has nothing else under way, the one transaction of another charge for example.

@@ -101,7 +101,7 @@ async fn a_wish_that_is_heard_late_is_not_for_the_next_attempt() {
     let dir = Arc::new(tempfile::tempdir().unwrap());
     let clock = Arc::new(ManualClock::default());
     let mut config = config(&dir);
-    config.jobs.lease_seconds = 0.3;
+    config.store.lease_seconds = 0.3;
     let inner: Arc<dyn Store> = Arc::new(SqliteStore::open(SqliteConfig::new(path(&dir))).await.unwrap());
     let tells = Arc::new(Tells::default());
     let store: Arc<dyn Store> = Arc::new(Layered::new(inner, tells.clone()));

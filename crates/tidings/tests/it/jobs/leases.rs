@@ -16,7 +16,7 @@ use crate::telling;
 
 fn short(dir: &tempfile::TempDir) -> Config {
     let mut config = config(dir);
-    config.jobs.lease_seconds = 0.3;
+    config.store.lease_seconds = 0.3;
     config
 }
 
