@@ -1,6 +1,6 @@
 //! Appending and reading.
 
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgDatabaseError, PgRow};
 use sqlx::{PgConnection, PgPool};
 use tidings_core::envelope::{Cursor, Envelope};
 use tidings_core::partition::slot;
@@ -49,16 +49,15 @@ pub(crate) async fn snapshot(connection: &mut PgConnection) -> Result<String, St
 }
 
 fn no_snapshot(error: sqlx::Error) -> StoreError {
-    match &error {
-        // Unlogged tables cannot be read on a standby.
-        sqlx::Error::Database(refused) if refused.code().as_deref() == Some("0A000") => {
-            StoreError::ReadOnly {
-                what: "the server, which is a standby,".to_owned(),
-                source: Some(error.into()),
-            }
-        }
-        _ => meaning("taking a snapshot", error),
+    let refused = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    // "Not supported" is what a standby says of unlogged tables, and a plan of a table that has changed since.
+    let standby = refused
+        .is_some_and(|error| error.code() == "0A000" && error.routine() != Some("RevalidateCachedQuery"));
+    if standby {
+        let what = "the server, which is a standby,".to_owned();
+        return StoreError::ReadOnly { what, source: Some(error.into()) };
     }
+    meaning("taking a snapshot", error)
 }
 
 /// Reads the messages after `cursor`.
