@@ -3,6 +3,8 @@
 -- walking the primary key, over at most $10 rows: if that ends before $9 messages are found, `looked_to` says where. What was
 -- open when the lower snapshot was taken is found by its transaction ids, each for itself. The walk must not use the index on
 -- xid, which does not give the order: hence the IS NOT TRUE, which no index understands.
+-- Each for itself: with `=` instead of the two bounds the planner would know that all have one id, take the order of positions for
+-- the order wanted, and walk the primary key from its beginning where many rows share an id (a bulk load, a restored log).
 -- There is always one row, so that `looked_to` comes back also where nothing is found.
 WITH fresh AS MATERIALIZED (
     SELECT l.* FROM (
@@ -19,9 +21,9 @@ WITH fresh AS MATERIALIZED (
     ) ended
     CROSS JOIN LATERAL (
         SELECT * FROM tidings_log l
-        WHERE l.xid = ended.xid AND l.position > $5
+        WHERE l.xid >= ended.xid AND l.xid <= ended.xid AND l.position > $5
           AND l.kind = $1 AND l.name = ANY ($2) AND l.slot % $7 = $6
-        ORDER BY l.position LIMIT $9
+        ORDER BY l.xid, l.position LIMIT $9
     ) l
 ), looked AS MATERIALIZED (
     SELECT CASE WHEN (SELECT count(*) FROM fresh) < $9

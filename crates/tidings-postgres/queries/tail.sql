@@ -8,6 +8,7 @@ LEFT JOIN (
          WHERE xid >= pg_snapshot_xmax($1::pg_snapshot) ORDER BY xid, position LIMIT $2)
         UNION ALL
         (SELECT l.kind, l.name, l.slot FROM pg_snapshot_xip($1::pg_snapshot) AS xip (xid)
-         CROSS JOIN LATERAL (SELECT * FROM tidings_log l WHERE l.xid = xip.xid ORDER BY l.xid, l.position LIMIT $2) l LIMIT $2)
+         CROSS JOIN LATERAL (SELECT * FROM tidings_log l
+                             WHERE l.xid >= xip.xid AND l.xid <= xip.xid ORDER BY l.xid, l.position LIMIT $2) l LIMIT $2)
     ) m GROUP BY kind, name, slot
 ) new ON true

@@ -10,6 +10,7 @@ use tidings_core::store::{Begun, Holding, Lease, ParkedKeys, Receipt, StoreError
 
 use crate::cursor::Window;
 use crate::error::meaning;
+use crate::life;
 use crate::rows::{column, narrow, number, time};
 use crate::workers;
 
@@ -25,6 +26,8 @@ pub(crate) async fn hold(
     worker: WorkerId,
 ) -> Result<Holding, StoreError> {
     let failed = |error| meaning(format!("holding partition {partition} of `{consumer}`"), error);
+    // Only in a life of the server that has begun; begun by whoever comes first after a crash.
+    life::begin(pool).await?;
     let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(failed)?;
     let of = check_hold(&mut tx, consumer, partition, worker).await?;
     let row = sqlx::query(include_str!("../queries/hold.sql"))

@@ -20,13 +20,16 @@ use std::fmt;
 use tidings_core::envelope::Cursor;
 use tidings_core::store::StoreError;
 
-/// A parsed cursor; its text is `lo~hi~position~floor`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Window {
-    /// Everything this snapshot sees has been passed. As PostgreSQL writes it: `xmin:xmax:xip_list`.
-    pub(crate) lo: String,
+use crate::snapshot::Snapshot;
+
+/// A cursor; its text is `lo~hi~position~floor`. The store carries snapshots about as the texts that PostgreSQL gave; who
+/// has to look into them (re-basing, the model in `tests/model`) has them parsed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Window<S = String> {
+    /// Everything this snapshot sees has been passed.
+    pub(crate) lo: S,
     /// The window's other end.
-    pub(crate) hi: String,
+    pub(crate) hi: S,
     /// How far the reader has come between the two.
     pub(crate) position: i64,
     /// Whatever was written by transactions that `lo` had not heard of lies behind it. It saves walking the log from its
@@ -37,15 +40,12 @@ pub(crate) struct Window {
 /// A snapshot that sees nothing: no transaction has an id below 1.
 const NOTHING: &str = "1:1:";
 
-impl Window {
+/// The algorithm. What is left to the caller is the order of things: the snapshot for [`Window::open_to`] is taken *before*
+/// the rows are read, and [`Window::after`] becomes the cursor in the transaction of what was made of them.
+impl<S: Clone + PartialEq> Window<S> {
     /// Behind everything that `snapshot` sees.
-    pub(crate) fn behind(snapshot: &str) -> Self {
-        Self { lo: snapshot.to_owned(), hi: snapshot.to_owned(), position: 0, floor: 0 }
-    }
-
-    /// Before everything.
-    pub(crate) fn beginning() -> Self {
-        Self::behind(NOTHING)
+    pub(crate) fn behind(snapshot: S) -> Self {
+        Self { lo: snapshot.clone(), hi: snapshot, position: 0, floor: 0 }
     }
 
     /// Behind one row of the window.
@@ -58,19 +58,50 @@ impl Window {
         self.lo == self.hi
     }
 
-    /// The window from here to `snapshot`.
-    pub(crate) fn up_to(&self, snapshot: String, floor: i64) -> Self {
-        Self { lo: self.hi.clone(), hi: snapshot, position: 0, floor }
+    /// The window from a closed one to `snapshot`, which is closed itself if nothing lies in it. Of what `snapshot` sees:
+    /// `first` is the lowest position that a transaction wrote which the lower end had not heard of; `earlier` says whether
+    /// one has written that was open then.
+    pub(crate) fn open_to(&self, snapshot: S, first: Option<i64>, earlier: bool) -> Self {
+        let floor = match first {
+            Some(first) => first - 1,
+            // Nothing to walk over: only what was open before is looked at.
+            None if earlier => i64::MAX,
+            None => return Self::behind(snapshot),
+        };
+        self.up_to(snapshot, floor)
     }
 
-    /// Whether it begins before everything.
-    pub(crate) fn is_from_the_beginning(&self) -> bool {
-        self.lo == NOTHING
+    /// The window from a closed one to `snapshot`, whatever lies in it. Only a closed one may be given a new end.
+    pub(crate) fn up_to(&self, snapshot: S, floor: i64) -> Self {
+        Self { lo: self.hi.clone(), hi: snapshot, position: 0, floor }
     }
 
     /// Where to walk on.
     pub(crate) fn place(&self) -> i64 {
         self.position.max(self.floor)
+    }
+
+    /// Where to go on after rows up to `last` were read: as many as were asked for, or fewer because the walk ended at
+    /// `looked_to`. Else the window is used up and closes; it must not be left at the last row, since only a closed window is
+    /// ever given a new end.
+    pub(crate) fn after(&self, last: Option<i64>, full: bool, looked_to: Option<i64>) -> Self {
+        match (last, looked_to) {
+            (Some(last), _) if full => self.at(last),
+            (_, Some(looked_to)) => self.at(looked_to),
+            _ => Self::behind(self.hi.clone()),
+        }
+    }
+}
+
+impl Window {
+    /// Before everything.
+    pub(crate) fn beginning() -> Self {
+        Self::behind(NOTHING.to_owned())
+    }
+
+    /// Whether it begins before everything.
+    pub(crate) fn is_from_the_beginning(&self) -> bool {
+        self.lo == NOTHING
     }
 
     pub(crate) fn parse(cursor: &Cursor) -> Result<Self, StoreError> {
@@ -89,9 +120,25 @@ impl Window {
     pub(crate) fn cursor(&self) -> Cursor {
         Cursor(self.to_string())
     }
+
+    /// With its snapshots parsed.
+    pub(crate) fn parsed(&self) -> Result<Window<Snapshot>, StoreError> {
+        let unknown = |_| StoreError::NotFound { what: format!("the cursor `{self}`") };
+        let snapshot = |text: &str| text.parse::<Snapshot>().map_err(unknown);
+        let (lo, hi) = (snapshot(&self.lo)?, snapshot(&self.hi)?);
+        Ok(Window { lo, hi, position: self.position, floor: self.floor })
+    }
 }
 
-impl fmt::Display for Window {
+impl Window<Snapshot> {
+    /// Whether a row of transaction `xid` lies behind the cursor. In SQL: `tidings_passed`; a test holds the two against each
+    /// other.
+    pub(crate) fn has_passed(&self, xid: u64, position: i64) -> bool {
+        self.lo.sees(xid) || (position <= self.position && self.hi.sees(xid))
+    }
+}
+
+impl<S: fmt::Display> fmt::Display for Window<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}~{}~{}~{}", self.lo, self.hi, self.position, self.floor)
     }
@@ -105,6 +152,7 @@ mod tests {
     fn a_cursor_reads_back() {
         let window = Window { lo: "10:20:11,13".to_owned(), hi: "12:30:".to_owned(), position: 7, floor: 5 };
         assert_eq!(Window::parse(&window.cursor()).unwrap(), window);
+        assert_eq!(window.parsed().unwrap().to_string(), window.to_string());
         for broken in ["", "12", "1:1:~1:1:", "1:1:~1:1:~x", "1:1:~1:1:~1", "1~2~3~4~5"] {
             assert!(Window::parse(&Cursor(broken.to_owned())).is_err(), "{broken}");
         }

@@ -80,6 +80,23 @@
 //! Text with the character U+0000. In messages, outcomes and the parameters of statements it is refused with the place where
 //! it stands; in the errors and reasons that this store writes itself it is replaced. Columns of types that the portable
 //! layer does not read (`numeric`, `interval`, `timestamp` without a zone) are refused by name, with the cast to write.
+//!
+//! # Restoring a dump
+//!
+//! Cursors and rows hold transaction ids, which mean nothing to another cluster. A log that was restored by `pg_restore` or `psql`
+//! is noticed, and *re-based* by the first process that opens it: in one transaction, while the others wait and publishers do. Every
+//! consumer then goes on exactly where it stood. Nothing has to be done by hand; but:
+//!
+//! - It rewrites the log's rows: @@TIME@@ per million, more for large payloads, and the table needs as much room
+//!   again until it was vacuumed. Nothing is rewritten where all ids lie in the new cluster's past anyway.
+//! - The role that opens it needs SELECT, INSERT, UPDATE and DELETE on `tidings_log`, `tidings_cluster` and `tidings_life`, or let the
+//!   owner open it once.
+//! - A transaction that has been open in the new cluster since before the restore can be in the way, if that is very young: the error
+//!   says so.
+//!
+//! Copies by files (a base backup, a standby, `pg_upgrade`, a database made from this one as its template) keep all ids, and need
+//! nothing. A standby is refused until it is promoted. A log that was carried over by logical replication is
+//! not supported: it can be taken for one that was written here.
 
 mod config;
 mod connect;
@@ -91,15 +108,18 @@ pub mod foreign;
 mod fullness;
 mod inspect;
 mod jobs;
+mod life;
 mod lives;
 mod log;
 mod migrate;
 mod outcomes;
 mod owned;
 mod parking;
+mod rebase;
 mod retention;
 mod rows;
 mod schema;
+mod snapshot;
 mod store;
 mod tail;
 mod tell;

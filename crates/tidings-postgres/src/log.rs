@@ -1,6 +1,6 @@
 //! Appending and reading.
 
-use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::postgres::{PgArguments, PgDatabaseError, PgRow};
 use sqlx::query::Query;
 use sqlx::{PgConnection, PgPool, Postgres, Row as _};
 use tidings_core::envelope::{Cursor, Envelope};
@@ -72,11 +72,20 @@ pub(crate) fn not_appended(messages: &[Envelope], error: sqlx::Error) -> StoreEr
 
 /// What a new transaction would see now.
 pub(crate) async fn snapshot(connection: &mut PgConnection) -> Result<String, StoreError> {
-    sqlx::query("SELECT pg_current_snapshot()::text")
-        .fetch_one(connection)
-        .await
-        .and_then(|row| row.try_get(0))
-        .map_err(|error| meaning("taking a snapshot", error))
+    let row = sqlx::query(include_str!("../queries/snapshot.sql")).fetch_one(connection).await;
+    column(&row.map_err(no_snapshot)?, "snapshot")
+}
+
+fn no_snapshot(error: sqlx::Error) -> StoreError {
+    let refused = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    // "Not supported" is what a standby says of unlogged tables, and a plan of a table that has changed since.
+    let standby = refused
+        .is_some_and(|error| error.code() == "0A000" && error.routine() != Some("RevalidateCachedQuery"));
+    if standby {
+        let what = "the server, which is a standby,".to_owned();
+        return StoreError::ReadOnly { what, source: Some(error.into()) };
+    }
+    meaning("taking a snapshot", error)
 }
 
 /// Reads the messages after `cursor`.
@@ -107,10 +116,10 @@ async fn read_window(
     if window.is_closed() {
         return Ok(Batch { messages: Vec::new(), cursors: Vec::new(), next: window.cursor(), at_end: true });
     }
-    let (batch, has_more) = rows_of(connection, &window, filter, limit).await?;
-    // The window is used up. If it reached to the present, so is the log.
-    let next = if has_more { batch.next } else { Window::behind(&window.hi).cursor() };
-    Ok(Batch { next, at_end: !has_more && fresh, ..batch })
+    let batch = rows_of(connection, &window, filter, limit).await?;
+    // Used up: if it reached to the present, so is the log.
+    let at_end = fresh && Window::parse(&batch.next)?.is_closed();
+    Ok(Batch { at_end, ..batch })
 }
 
 /// The window from a closed one to the present, which is closed itself if nothing has appeared.
@@ -118,31 +127,25 @@ async fn open(connection: &mut PgConnection, before: &Window) -> Result<Window, 
     if before.is_from_the_beginning() {
         return Ok(before.up_to(snapshot(connection).await?, 0));
     }
-    let failed = |error| meaning("looking for the end of the log", error);
     let row = sqlx::query(include_str!("../queries/window_open.sql"))
         .bind(&before.hi)
         .fetch_one(connection)
         .await
-        .map_err(failed)?;
+        .map_err(no_snapshot)?;
     let (hi, earlier): (String, bool) = (column(&row, "hi")?, column(&row, "earlier")?);
-    match column::<Option<i64>>(&row, "first")? {
-        Some(first) => Ok(before.up_to(hi, first - 1)),
-        // Nothing to walk over: only what was open before is looked at.
-        None if earlier => Ok(before.up_to(hi, i64::MAX)),
-        None => Ok(Window::behind(&hi)),
-    }
+    Ok(before.open_to(hi, column(&row, "first")?, earlier))
 }
 
 /// At most this many rows are walked over in one call, so that a rare name does not hold a connection for long.
 const LOOKED_AT_MAX: i64 = 10_000;
 
-/// Rows of a window, and whether there may be more; `next` stands behind what was looked at.
+/// Rows of a window; `next` stands behind what was looked at, and is closed if there are no more.
 async fn rows_of(
     connection: &mut PgConnection,
     window: &Window,
     filter: &Filter,
     limit: usize,
-) -> Result<(Batch, bool), StoreError> {
+) -> Result<Batch, StoreError> {
     let rows = sqlx::query(include_str!("../queries/read_after.sql"))
         .bind(filter.kind.as_str())
         .bind(names(filter))
@@ -170,10 +173,9 @@ async fn rows_of(
         }
     }
     let batch = batch_of(&found, window, |window, _, position| Ok(window.at(position)))?;
-    Ok(match looked_to.filter(|_| found.len() < limit) {
-        Some(looked_to) => (Batch { next: window.at(looked_to).cursor(), ..batch }, true),
-        None => (batch, found.len() >= limit),
-    })
+    let last = batch.messages.last().map(|message| message.position.0);
+    let next = window.after(last, batch.messages.len() >= limit, looked_to).cursor();
+    Ok(Batch { next, ..batch })
 }
 
 fn batch_of(
@@ -203,8 +205,12 @@ async fn read_by_sequence(
 ) -> Result<Batch, StoreError> {
     let hi = snapshot(connection).await?;
     let window = Window { hi, lo: Window::beginning().lo, ..window };
-    let (batch, has_more) = rows_of(connection, &window, filter, limit).await?;
-    Ok(Batch { at_end: !has_more, ..batch })
+    let batch = rows_of(connection, &window, filter, limit).await?;
+    let used_up = Window::parse(&batch.next)?.is_closed();
+    // It stays where it is, and comes back with another end.
+    let next =
+        if used_up { batch.cursors.last().cloned().unwrap_or_else(|| window.cursor()) } else { batch.next };
+    Ok(Batch { next, at_end: used_up, ..batch })
 }
 
 /// A planted bug: everything below the oldest open transaction, by transaction.

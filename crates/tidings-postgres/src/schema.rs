@@ -23,6 +23,7 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { version: 1, name: "log", sql: include_str!("../migrations/0001_log.sql") },
     Step { version: 2, name: "jobs", sql: crate::jobs::schema::SQL },
+    Step { version: 3, name: "cluster", sql: include_str!("../migrations/0003_cluster.sql") },
 ];
 
 /// The version that this program knows.

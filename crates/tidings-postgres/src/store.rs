@@ -23,7 +23,9 @@ use crate::jobs::Jobs;
 use crate::tail::Tail;
 use crate::tell::Teller;
 use crate::watch::{Touched, Watchers};
-use crate::{PostgresConfig, consumers, lives, log, migrate, outcomes, parking, retention, schema, workers};
+use crate::{
+    PostgresConfig, consumers, life, lives, log, migrate, outcomes, parking, retention, schema, workers,
+};
 
 /// A log in a PostgreSQL database.
 pub struct PostgresStore {
@@ -61,6 +63,7 @@ impl PostgresStore {
     async fn start(target: Target, config: PostgresConfig) -> Result<Self, StoreError> {
         let doubts = Arc::<Doubts>::default();
         let pool = target.pool(&config, doubts.clone());
+        life::begin(&pool).await?;
         let watchers = Arc::<Watchers>::default();
         let (channel, voice) = (channel(&pool).await?, MessageId::new().to_string());
         let teller = Arc::new(Teller {

@@ -67,7 +67,9 @@ impl Tail {
                 }
             }
             if self.look().await.is_err() {
-                // Whoever is woken sees for himself what is wrong.
+                // Whoever is woken sees for himself what is wrong. If the server has crashed or is another one, what it had
+                // seen before tells nothing.
+                self.seen = None;
                 self.watchers.wake_all();
             }
             tokio::select! {

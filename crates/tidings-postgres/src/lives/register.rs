@@ -139,7 +139,7 @@ async fn start_new(
     let failed = |error| meaning(format!("entering consumer `{}`", spec.name), error);
     let cursor = match spec.start {
         Start::Beginning => Window::beginning(),
-        Start::Now => Window::behind(&snapshot(connection).await?),
+        Start::Now => Window::behind(snapshot(connection).await?),
     };
     let names: Vec<&str> = spec.filter.names.iter().map(|name| &**name).collect();
     let row = sqlx::query(include_str!("../../queries/consumer_start.sql"))

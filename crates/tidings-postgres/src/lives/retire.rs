@@ -52,7 +52,7 @@ pub(super) async fn give_up(
     reads::end_all(connection, name).await?;
     // What it had not read is given up, too: a consumer that comes back must not find it again. The present has seen all
     // that any cursor has passed.
-    let given_up = Window::behind(&snapshot(connection).await?);
+    let given_up = Window::behind(snapshot(connection).await?);
     run(connection, include_str!("../../queries/partitions_retire.sql"), &[name, &given_up.to_string()])
         .await?;
     sqlx::query(include_str!("../../queries/consumer_retire.sql"))
