@@ -13,8 +13,12 @@
 //! - Cursors hold transaction ids, which mean nothing to another cluster. Physical copies (a standby, `pg_upgrade`, a
 //!   restored base backup) keep them; a log restored from `pg_dump` needs its cursors set anew before it is read.
 //!   The store to come must notice that (the system identifier belongs beside the cursors) and refuse.
-//! - One window between two snapshots is scanned from the oldest transaction that was open when it began. A
-//!   transaction that stays open for hours makes reading slower, not wrong.
+//! - A read walks from where the present window begins, at most about 10,000 rows in one call, and finds what was written by
+//!   transactions that were open before by their ids. One that stays open for hours makes nothing slower.
+//! - Several processes share a consumer by its partitions, and any number of them may come and go: a partition is held by a
+//!   worker whose lease the server's clock has not let lapse, and whoever has lost it cannot commit.
+//! - Nothing is notified inside a publishing transaction. What a process commits wakes its own waiters at once, those of
+//!   others by a NOTIFY of its own or within the poll interval.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), tidings_core::store::StoreError> {
