@@ -76,8 +76,9 @@ pub fn generation(names: &[Arc<str>]) -> i64 {
     fnv1a(names.join("\n").as_bytes()).cast_signed()
 }
 
-/// Who should hold which of a consumer's partitions, of those who can: the highest weight first, and nobody more than his
-/// share, rounded up. Workers who come and go so move few partitions that they have nothing to do with.
+/// Who should hold which of a consumer's partitions, of those who can: the highest weight first (rendezvous hashing), but
+/// nobody more or less than his share, rounded. Workers who come and go so move few partitions that they have nothing to do
+/// with.
 #[must_use]
 pub fn shares(consumer: &str, partitions: u16, workers: &[WorkerId]) -> BTreeMap<u16, WorkerId> {
     let mut wishes: Vec<(u64, WorkerId, u16)> = Vec::new();
@@ -85,13 +86,17 @@ pub fn shares(consumer: &str, partitions: u16, workers: &[WorkerId]) -> BTreeMap
         wishes.extend((0..partitions).map(|index| (weight(*worker, consumer, index), *worker, index)));
     }
     wishes.sort_unstable_by(|a, b| b.cmp(a));
-    let share = usize::from(partitions).div_ceil(workers.len().max(1));
+    let (partitions, count) = (usize::from(partitions), workers.len().max(1));
+    let (share, mut left_over) = (partitions / count, partitions % count);
     let (mut owners, mut loads) = (BTreeMap::new(), BTreeMap::<WorkerId, usize>::new());
     for (_, worker, index) in wishes {
         let load = loads.entry(worker).or_default();
-        if *load < share && !owners.contains_key(&index) {
+        // As many may have one more as it takes to leave none over.
+        let takes_one_more = *load == share && left_over > 0;
+        if (*load < share || takes_one_more) && !owners.contains_key(&index) {
             owners.insert(index, worker);
             *load += 1;
+            left_over -= usize::from(takes_one_more);
         }
     }
     owners
@@ -166,9 +171,9 @@ mod tests {
             for count in 1..=workers.len() {
                 let owners = shares("shop.l", partitions, &workers[..count]);
                 assert_eq!(owners.len(), usize::from(partitions), "each partition has an owner");
-                let most =
-                    workers.iter().map(|worker| owners.values().filter(|owner| *owner == worker).count());
-                assert!(most.max().unwrap() <= usize::from(partitions).div_ceil(count));
+                let share = |worker| owners.values().filter(|owner| *owner == worker).count();
+                let all: Vec<_> = workers[..count].iter().map(share).collect();
+                assert!(all.iter().max().unwrap() - all.iter().min().unwrap() <= 1, "{all:?}");
                 let mut turned = workers[..count].to_vec();
                 turned.reverse();
                 assert_eq!(shares("shop.l", partitions, &turned), owners, "everybody computes the same");

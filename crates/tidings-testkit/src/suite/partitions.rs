@@ -255,11 +255,8 @@ pub async fn everybody_is_told_who_works(factory: &dyn StoreFactory) {
     assert_eq!(consumer.holders, holders, "it is told who holds what");
     let owners = crew.owners(NAME);
     assert_eq!(owners.len(), usize::from(partitions), "each partition is somebody's turn");
-    let most = partitions.div_ceil(2);
-    for worker in [one, two] {
-        let share = owners.values().filter(|owner| **owner == worker).count();
-        assert!(share <= usize::from(most), "nobody has more than his share");
-    }
+    let [of_one, of_two] = [one, two].map(|worker| owners.values().filter(|owner| **owner == worker).count());
+    assert!(of_one.abs_diff(of_two) <= 1, "everybody has his share: {of_one} and {of_two}");
     store.give_back(&lease).await.expect("a partition is given back");
     store.dismiss(two, at(0)).await.expect("a worker is dismissed");
     let crew = store.crew().await.expect("a crew is told");

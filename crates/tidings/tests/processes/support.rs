@@ -98,6 +98,13 @@ impl World {
         App::builder().modules(modules).config(config).store(store).build().await
     }
 
+    /// Transactions that the database has seen.
+    pub(crate) async fn transactions(&self) -> i64 {
+        let sql =
+            "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()";
+        sqlx::query(sql).fetch_one(&self.pool).await.unwrap().get(0)
+    }
+
     /// What was handled, by whom and of which counter, in order.
     pub(crate) async fn handled(&self) -> BTreeMap<(String, String), Vec<i64>> {
         let sql = format!("SELECT by_whom, counter, total FROM {}.handled ORDER BY seq", self.schema);
