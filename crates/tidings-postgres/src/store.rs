@@ -15,8 +15,8 @@ use tidings_core::envelope::Cursor;
 use tidings_core::error::Error;
 use tidings_core::ids::MessageId;
 use tidings_core::store::{
-    Batch, Claim, Claimed, ConsumerSpec, Filter, Holding, JobEnd, JobLease, Lease, Limits, Maintenance, Migration, ParkedKeys, ParkedMessage,
-    Retention, Store, StoreError, Watch, Work,
+    Batch, Claim, Claimed, ConsumerSpec, Filter, Holding, JobEnd, JobLease, Lease, Limits, Maintenance,
+    Migration, ParkedKeys, ParkedMessage, Retention, Store, StoreError, Watch, Work,
 };
 use tokio::sync::watch;
 
@@ -56,7 +56,13 @@ impl PostgresStore {
             .await
             .map_err(|error| meaning("connecting to PostgreSQL", error))?;
         migrate::set_up(&pool, config.schema.as_deref()).await?;
-        Ok(Self { pool, config, commits: watch::Sender::new(0), held: Mutex::default(), jobs: Arc::default() })
+        Ok(Self {
+            pool,
+            config,
+            commits: watch::Sender::new(0),
+            held: Mutex::default(),
+            jobs: Arc::default(),
+        })
     }
 
     pub(crate) fn pool(&self) -> &PgPool {

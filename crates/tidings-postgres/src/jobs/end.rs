@@ -48,7 +48,11 @@ impl<'a> Ends<'a> {
         let rest: Vec<&JobEnd> = self.order[self.batch..].iter().map(|index| &self.ends[*index].1).collect();
         // The parts that tell how an attempt ended are long only as far as they are looked at.
         fn padded<T: Clone>(batch: usize, filler: T, rest: impl Iterator<Item = T>) -> Vec<T> {
-            if rest.size_hint().0 == 0 { Vec::new() } else { vec![filler; batch].into_iter().chain(rest).collect() }
+            if rest.size_hint().0 == 0 {
+                Vec::new()
+            } else {
+                vec![filler; batch].into_iter().chain(rest).collect()
+            }
         }
         query
             .bind(self.each(|lease| lease.worker.0))

@@ -39,7 +39,8 @@ pub(super) async fn cancel(
             Some("asked") => return Ok(Cancelled::Asked),
             Some(_) if since.elapsed() < BUSY_MAX => tokio::time::sleep(BUSY_LOOK).await,
             Some(_) => {
-                let context = format!("job {id} is in the middle of its end, and cannot be cancelled just now");
+                let context =
+                    format!("job {id} is in the middle of its end, and cannot be cancelled just now");
                 return Err(StoreError::Busy { context, source: None });
             }
             None => return Err(unknown(id, "that has not ended")),

@@ -23,9 +23,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use sqlx::Postgres;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::Postgres;
 use tidings_core::ids::MessageId;
 use tidings_core::store::{
     Cancelled, Claim, Claimed, CronSpec, CronTick, Heartbeat, JobEnd, JobLease, JobStore, StoreError, Watch,
@@ -37,7 +37,9 @@ use crate::store::PostgresStore;
 
 pub(crate) use retention::delete_ended;
 pub(crate) use sweeps::Sweeps;
-pub(crate) use tx::{claim_jobs, claim_suspect, end_attempts, enqueue, move_cron, queues_of, report_progress};
+pub(crate) use tx::{
+    claim_jobs, claim_suspect, end_attempts, enqueue, move_cron, queues_of, report_progress,
+};
 pub(crate) use wake::QueueWatchers;
 
 /// What the store keeps in memory of jobs.
@@ -136,9 +138,15 @@ impl PostgresStore {
         at: Timestamp,
         claim: Option<&Claim<'_>>,
     ) -> Result<(Vec<bool>, Claimed), StoreError> {
-        let work = || claim.map_or_else(|| "the ends of attempts".to_owned(), |claim| format!("queue `{}`", claim.queue));
-        let mut connection =
-            self.pool().acquire().await.map_err(|error| meaning(format!("a connection for {}", work()), error))?;
+        let work = || {
+            claim
+                .map_or_else(|| "the ends of attempts".to_owned(), |claim| format!("queue `{}`", claim.queue))
+        };
+        let mut connection = self
+            .pool()
+            .acquire()
+            .await
+            .map_err(|error| meaning(format!("a connection for {}", work()), error))?;
         let settled = match claim {
             Some(claim) => claim::end_and_claim(&mut connection, &self.jobs().sweeps, ends, at, claim)
                 .await

@@ -12,7 +12,11 @@ const CHUNK: i64 = 5_000;
 
 /// Deletes those that ended longer ago than they are kept, and of the others the oldest beyond a number; none whose unique key
 /// is taken now.
-pub(crate) async fn delete_ended(pool: &PgPool, retention: &Retention, now: Timestamp) -> Result<u64, StoreError> {
+pub(crate) async fn delete_ended(
+    pool: &PgPool,
+    retention: &Retention,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
     let failed = |error| meaning("deleting jobs that have ended", error);
     let age_max = i64::try_from(retention.jobs_age_max.as_micros()).unwrap_or(i64::MAX);
     let cutoff = now.as_microsecond().saturating_sub(age_max);
@@ -29,7 +33,11 @@ pub(crate) async fn delete_ended(pool: &PgPool, retention: &Retention, now: Time
     Ok(old + delete_before(pool, (column(&newest, "ended_at")?, place + 1), now).await?)
 }
 
-async fn delete_before(pool: &PgPool, (ended_at, place): (i64, i64), now: Timestamp) -> Result<u64, StoreError> {
+async fn delete_before(
+    pool: &PgPool,
+    (ended_at, place): (i64, i64),
+    now: Timestamp,
+) -> Result<u64, StoreError> {
     let mut deleted = 0;
     loop {
         let row = sqlx::query(include_str!("../../queries/retention_delete_jobs.sql"))

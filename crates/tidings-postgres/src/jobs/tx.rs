@@ -7,9 +7,9 @@ use sqlx::PgConnection;
 use tidings_core::store::{Claim, Claimed, JobLease, NewJob, StoreError};
 
 pub(crate) use super::claim::claim_suspect;
+use super::claim::end_and_claim;
 pub(crate) use super::end::end as end_attempts;
 pub(crate) use super::enqueue::enqueue;
-use super::claim::end_and_claim;
 use super::sweeps::Sweeps;
 use crate::error::meaning;
 
@@ -71,4 +71,3 @@ pub(crate) fn queues_of(jobs: &[NewJob]) -> Vec<Arc<str>> {
     }
     queues
 }
-

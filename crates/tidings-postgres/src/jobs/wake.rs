@@ -27,7 +27,10 @@ impl QueueWatchers {
     /// Wakes those who wait for these queues.
     pub(crate) fn wake<'q>(&self, changed: impl IntoIterator<Item = &'q str>) {
         let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        changed.into_iter().filter_map(|queue| queues.get(queue)).for_each(|sender| sender.send_modify(|()| ()));
+        changed
+            .into_iter()
+            .filter_map(|queue| queues.get(queue))
+            .for_each(|sender| sender.send_modify(|()| ()));
     }
 }
 

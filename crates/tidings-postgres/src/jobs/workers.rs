@@ -32,7 +32,11 @@ pub(super) async fn heartbeat(store: &PostgresStore, worker: WorkerId) -> Result
     };
     let read = |row| {
         let attempt: i32 = column(row, "attempt")?;
-        Ok((MessageId(column(row, "id")?), u32::try_from(attempt).unwrap_or_default(), column(row, "reason")?))
+        Ok((
+            MessageId(column(row, "id")?),
+            u32::try_from(attempt).unwrap_or_default(),
+            column(row, "reason")?,
+        ))
     };
     Ok(Heartbeat { cancelled: rows.iter().map(read).collect::<Result<_, StoreError>>()? })
 }
@@ -56,7 +60,11 @@ pub(super) async fn take_over(
     Ok(u64::try_from(jobs).unwrap_or_default())
 }
 
-pub(super) async fn dismiss(store: &PostgresStore, worker: WorkerId, now: Timestamp) -> Result<(), StoreError> {
+pub(super) async fn dismiss(
+    store: &PostgresStore,
+    worker: WorkerId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let query = || {
         sqlx::query(include_str!("../../queries/worker_dismiss.sql"))
             .bind(worker.0)
@@ -76,7 +84,9 @@ pub(super) async fn suspects(
 ) -> Result<Vec<Arc<str>>, StoreError> {
     let texts = |texts: &[Arc<str>]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
     let query = || {
-        sqlx::query(include_str!("../../queries/job_suspect_queues.sql")).bind(texts(queues)).bind(texts(names))
+        sqlx::query(include_str!("../../queries/job_suspect_queues.sql"))
+            .bind(texts(queues))
+            .bind(texts(names))
     };
     let rows = store.statement("looking for suspects", query).await?;
     rows.iter().map(|row| text(row, "queue")).collect()

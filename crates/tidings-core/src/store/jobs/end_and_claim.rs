@@ -68,8 +68,7 @@ impl Work for EndAndClaim {
 
     async fn run(&self, mut tx: Box<dyn Tx>) -> (Box<dyn Tx>, Result<(), StoreError>) {
         let done = self.steps(tx.as_mut()).await;
-        let done =
-            done.map(|answer| *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer);
+        let done = done.map(|answer| *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer);
         (tx, done)
     }
 }

@@ -387,7 +387,8 @@ pub async fn ends_and_a_claim_may_be_one_call(factory: &dyn StoreFactory) {
     };
     let all = [keyed("a"), keyed("a"), job(), job(), unique("k", 1), delayed(50), keyed("b"), keyed("b")];
     enqueue(store.as_ref(), &all).await;
-    let (nothing, claimed) = store.end_and_claim(&[], at(1), Some(&claim)).await.expect("a claim is answered");
+    let (nothing, claimed) =
+        store.end_and_claim(&[], at(1), Some(&claim)).await.expect("a claim is answered");
     worker.check(&claimed, 10, at(2));
     assert!(nothing.is_empty(), "nothing was ended");
     assert_eq!(claimed.next_at, Some(at(50)), "it is told when the next job is due");
@@ -404,12 +405,18 @@ pub async fn ends_and_a_claim_may_be_one_call(factory: &dyn StoreFactory) {
         (held[4].lease, dead(true)),
     ];
     let (good, claimed) = store.end_and_claim(&ends, at(2), Some(&claim)).await.expect("it is answered");
-    assert_eq!((good[0], good[1], good[2], good[5]), (true, false, true, true), "a good lease is told as good");
+    assert_eq!(
+        (good[0], good[1], good[2], good[5]),
+        (true, false, true, true),
+        "a good lease is told as good"
+    );
     assert!(good[3] != good[4], "an attempt that is named twice ends once: {good:?}");
     let expected = [all[1].id, all[2].id, all[7].id];
     assert_eq!(ids(&claimed.jobs), expected, "a claim gets what the ends before it made free");
-    let (good, claimed) =
-        store.end_and_claim(&[(held[3].lease, JobEnd::Completed)], at(3), None).await.expect("it is answered");
+    let (good, claimed) = store
+        .end_and_claim(&[(held[3].lease, JobEnd::Completed)], at(3), None)
+        .await
+        .expect("it is answered");
     assert_eq!(good, [true], "ends without a claim");
     assert!(claimed.jobs.is_empty() && !claimed.more && claimed.next_at.is_none(), "claim nothing");
     let next = unique("k", 2);

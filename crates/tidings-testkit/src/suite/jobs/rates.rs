@@ -36,7 +36,11 @@ pub async fn no_period_sees_more_starts_than_its_limit(factory: &dyn StoreFactor
         let mut workers = enlist_two(store.as_ref(), count, per).await;
         for step in 0..120 {
             if step % 40 == 39 {
-                store = if random.chance(50) { crash(database.as_mut()).await } else { reopen(database.as_mut()).await };
+                store = if random.chance(50) {
+                    crash(database.as_mut()).await
+                } else {
+                    reopen(database.as_mut()).await
+                };
                 workers = enlist_two(store.as_ref(), count, per).await;
             }
             let claimed = workers[random.below(2)].claim_at(store.as_ref(), 1 + random.below(20), now).await;
