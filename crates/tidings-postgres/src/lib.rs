@@ -1,8 +1,8 @@
 //! A spike of the PostgreSQL store of [Tidings](https://docs.rs/tidings): the log part, and no more.
 //!
-//! It exists to keep the store port from being shaped by SQLite, and is not published. It passes the `log` group of
-//! the conformance suites. What it does not do answers with an error that says so: retention ([`Store::maintain`]),
-//! outcomes, the guard of tables, and typed access to its transactions.
+//! It exists to keep the store port from being shaped by SQLite, and is not published. It passes the `log` and
+//! `jobs` groups of the conformance suites. What it does not do answers with an error that says so: retention of the log
+//! ([`Store::maintain`] deletes jobs that have ended), outcomes, the guard of tables, and typed access to its transactions.
 //!
 //! # What it guarantees, and what is left
 //!
