@@ -1,11 +1,11 @@
 -- How jobs come in and are claimed.
 
--- Enqueues jobs, in order. Answers of those that are not new: their number, the job that has their unique key, and whether its
--- payload is the same. Who waits for a unique key that another transaction is about to take waits for that transaction.
+-- Enqueues jobs with keys, and those beside them, in order. Answers of those that are not new: their number, the job that has
+-- their unique key, and whether its payload is the same. Who waits for a unique key that another transaction is about to take waits for that transaction.
 CREATE FUNCTION tidings_enqueue(p_ids uuid[], p_names text[], p_queues text[], p_priorities smallint[], p_dues bigint[],
                                 p_ats bigint[], p_keys text[], p_uniques text[], p_hashes bytea[], p_untils bigint[],
                                 p_sources text[], p_correlations uuid[], p_causations uuid[], p_traceparents text[],
-                                p_tracestates text[], p_baggages text[], p_data text[], p_is_plain boolean)
+                                p_tracestates text[], p_baggages text[], p_data text[])
 RETURNS TABLE (number integer, taken_by uuid, is_same boolean) LANGUAGE plpgsql
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
@@ -15,38 +15,36 @@ DECLARE
     there record;
 BEGIN
     places := ARRAY(SELECT nextval('tidings_job_places') FROM generate_series(1, cardinality(p_ids)));
-    IF NOT p_is_plain THEN
-        -- In one order for all callers, so that none waits for another that waits for it.
-        FOR u IN SELECT n.i::integer AS i, n.name, n.unique_key, n.hash, n.until, n.at
-                 FROM unnest(p_names, p_uniques, p_hashes, p_untils, p_ats)
-                      WITH ORDINALITY AS n (name, unique_key, hash, until, at, i)
-                 WHERE n.unique_key IS NOT NULL ORDER BY n.name, n.unique_key, n.i LOOP
-            LOOP
-                -- A key outlives its job only until its time.
-                DELETE FROM tidings_unique AS t
-                WHERE t.name = u.name AND t.unique_key = u.unique_key AND t.until <= u.at
-                  AND NOT EXISTS (SELECT FROM tidings_jobs_live AS l WHERE l.place = t.place)
-                  AND array_position(places, t.place) IS NULL;
-                INSERT INTO tidings_unique AS t (name, unique_key, place, hash, until)
-                VALUES (u.name, u.unique_key, places[u.i], u.hash, u.until)
-                ON CONFLICT DO NOTHING;
-                EXIT WHEN FOUND;
-                SELECT t.place, t.hash = u.hash AS is_same INTO there
-                FROM tidings_unique AS t WHERE t.name = u.name AND t.unique_key = u.unique_key;
-                CONTINUE WHEN NOT FOUND; -- it has been let go meanwhile
-                number := u.i;
-                is_same := there.is_same;
-                taken_by := coalesce(p_ids[array_position(places, there.place)],
-                                     (SELECT j.id FROM tidings_jobs AS j WHERE j.place = there.place));
-                RETURN NEXT;
-                places[u.i] := NULL;
-                EXIT;
-            END LOOP;
+    -- In one order for all callers, so that none waits for another that waits for it.
+    FOR u IN SELECT n.i::integer AS i, n.name, n.unique_key, n.hash, n.until, n.at
+             FROM unnest(p_names, p_uniques, p_hashes, p_untils, p_ats)
+                  WITH ORDINALITY AS n (name, unique_key, hash, until, at, i)
+             WHERE n.unique_key IS NOT NULL ORDER BY n.name, n.unique_key, n.i LOOP
+        LOOP
+            -- A key outlives its job only until its time.
+            DELETE FROM tidings_unique AS t
+            WHERE t.name = u.name AND t.unique_key = u.unique_key AND t.until <= u.at
+              AND NOT EXISTS (SELECT FROM tidings_jobs_live AS l WHERE l.place = t.place)
+              AND array_position(places, t.place) IS NULL;
+            INSERT INTO tidings_unique AS t (name, unique_key, place, hash, until)
+            VALUES (u.name, u.unique_key, places[u.i], u.hash, u.until)
+            ON CONFLICT DO NOTHING;
+            EXIT WHEN FOUND;
+            SELECT t.place, t.hash = u.hash AS is_same INTO there
+            FROM tidings_unique AS t WHERE t.name = u.name AND t.unique_key = u.unique_key;
+            CONTINUE WHEN NOT FOUND; -- it has been let go meanwhile
+            number := u.i;
+            is_same := there.is_same;
+            taken_by := coalesce(p_ids[array_position(places, there.place)],
+                                 (SELECT j.id FROM tidings_jobs AS j WHERE j.place = there.place));
+            RETURN NEXT;
+            places[u.i] := NULL;
+            EXIT;
         END LOOP;
-        INSERT INTO tidings_key_marks (queue, key, at)
-        SELECT n.queue, n.key, max(n.at) FROM unnest(places, p_queues, p_keys, p_ats) AS n (place, queue, key, at)
-        WHERE n.place IS NOT NULL AND n.key IS NOT NULL GROUP BY n.queue, n.key;
-    END IF;
+    END LOOP;
+    INSERT INTO tidings_key_marks (queue, key, at)
+    SELECT n.queue, n.key, max(n.at) FROM unnest(places, p_queues, p_keys, p_ats) AS n (place, queue, key, at)
+    WHERE n.place IS NOT NULL AND n.key IS NOT NULL GROUP BY n.queue, n.key;
     INSERT INTO tidings_jobs (place, id, name, priority, due, at, key, unique_key, unique_hash, unique_until, source,
                               correlation_id, causation_id, traceparent, tracestate, baggage, data)
     SELECT * FROM unnest(places, p_ids, p_names, p_priorities, p_dues, p_ats, p_keys, p_uniques, p_hashes, p_untils, p_sources,

@@ -13,8 +13,12 @@ use tidings_postgres::{PostgresConfig, PostgresStore, Reader};
 use tidings_testkit::factory::{StoreFactory, TestDatabase};
 use tidings_testkit::suite::{self, assert_catches};
 
+#[path = "conformance/drain.rs"]
+mod drain;
 #[path = "conformance/jobs.rs"]
 mod of_jobs;
+#[path = "conformance/racing.rs"]
+mod racing;
 
 struct Fresh(Reader);
 

@@ -13,12 +13,12 @@ pub(crate) async fn enqueue(
     connection: &mut PgConnection,
     jobs: &[NewJob],
 ) -> Result<Vec<Enqueued>, StoreError> {
-    let mut enqueued = vec![Enqueued::New; jobs.len()];
+    let is_plain = |job: &NewJob| job.key.is_none() && job.unique.is_none();
     if jobs.is_empty() {
-        return Ok(enqueued);
+        return Ok(Vec::new());
     }
-    fn each<'a, T>(jobs: &'a [NewJob], field: impl Fn(&'a NewJob) -> T) -> Vec<T> {
-        jobs.iter().map(field).collect()
+    if jobs.iter().all(is_plain) {
+        return enqueue_plain(connection, jobs).await;
     }
     let until = |job: &NewJob| job.unique.as_ref()?.until.map(|until| until.as_microsecond());
     let rows = sqlx::query(include_str!("../../queries/job_enqueue.sql"))
@@ -39,10 +39,10 @@ pub(crate) async fn enqueue(
         .bind(each(jobs, |job| job.trace.tracestate.as_deref()))
         .bind(each(jobs, |job| job.trace.baggage.as_deref()))
         .bind(each(jobs, |job| job.data.as_str()))
-        .bind(jobs.iter().all(|job| job.key.is_none() && job.unique.is_none()))
         .fetch_all(connection)
         .await
         .map_err(|error| meaning("enqueueing jobs", error))?;
+    let mut enqueued = vec![Enqueued::New; jobs.len()];
     for row in &rows {
         let there = MessageId(column(row, "taken_by")?);
         let is_same: bool = column(row, "is_same")?;
@@ -53,4 +53,30 @@ pub(crate) async fn enqueue(
         }
     }
     Ok(enqueued)
+}
+
+/// Those that depend on nothing that is there.
+async fn enqueue_plain(connection: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
+    sqlx::query(include_str!("../../queries/job_enqueue_plain.sql"))
+        .bind(each(jobs, |job| job.id.0))
+        .bind(each(jobs, |job| &*job.name))
+        .bind(each(jobs, |job| &*job.queue))
+        .bind(each(jobs, |job| job.priority))
+        .bind(each(jobs, |job| job.due.as_microsecond()))
+        .bind(each(jobs, |job| job.at.as_microsecond()))
+        .bind(each(jobs, |job| &*job.source))
+        .bind(each(jobs, |job| job.correlation_id.0))
+        .bind(each::<Option<Uuid>>(jobs, |job| job.causation_id.map(|id| id.0)))
+        .bind(each(jobs, |job| job.trace.traceparent()))
+        .bind(each(jobs, |job| job.trace.tracestate.as_deref()))
+        .bind(each(jobs, |job| job.trace.baggage.as_deref()))
+        .bind(each(jobs, |job| job.data.as_str()))
+        .execute(connection)
+        .await
+        .map_err(|error| meaning("enqueueing jobs", error))?;
+    Ok(vec![Enqueued::New; jobs.len()])
+}
+
+fn each<'a, T>(jobs: &'a [NewJob], field: impl Fn(&'a NewJob) -> T) -> Vec<T> {
+    jobs.iter().map(field).collect()
 }
