@@ -8,5 +8,6 @@ WITH now AS (SELECT pg_current_xact_id()::text::bigint AS xid), young AS (
         SELECT xmin FROM pg_constraint WHERE conrelid = 'tidings_log'::regclass AND contype = 'p'
     ) it
 )
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin, now.xid AS present, young.xid AS restored
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin, now.xid AS present, young.xid AS restored,
+       (SELECT coalesce(min(position), 1) FROM tidings_log) AS first, (SELECT coalesce(max(position), 0) FROM tidings_log) AS last
 FROM now, young

@@ -31,8 +31,8 @@ const KEPT: &[(&str, &str)] = &[
 /// The first id that an ordinary transaction can have.
 const FIRST_XID: u64 = 3;
 
-/// How many rows are looked at at once.
-const CHUNK: i64 = 20_000;
+/// How many positions are looked at at once.
+const CHUNK: usize = 20_000;
 
 /// What re-basing did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,6 +87,9 @@ struct Present {
     xmin: u64,
     now: i64,
     restored: i64,
+    /// The log's first and last position.
+    first: i64,
+    last: i64,
 }
 
 impl Present {
@@ -97,7 +100,14 @@ impl Present {
             xmin: xid(&row, "xmin")?,
             now: column(&row, "present")?,
             restored: column(&row, "restored")?,
+            first: column(&row, "first")?,
+            last: column(&row, "last")?,
         })
+    }
+
+    /// The places behind which the chunks begin.
+    fn chunks(&self) -> impl Iterator<Item = i64> + use<> {
+        (self.first - 1..self.last).step_by(CHUNK)
     }
 
     /// Whether every id that the log speaks of was used up before it was restored.
@@ -164,7 +174,7 @@ async fn read_unread(
 ) -> Result<Vec<Unread>, StoreError> {
     let rows = sqlx::query(include_str!("../queries/rebase_rows.sql"))
         .bind(after)
-        .bind(CHUNK)
+        .bind(after.saturating_add(CHUNK as i64))
         .bind(settled_below(cursors))
         .bind(present.now)
         .bind(present.restored)
@@ -189,11 +199,8 @@ async fn find_classes(
         all
     });
     let mut classes = BTreeMap::from([(everybody, 0)]);
-    let mut after = 0;
-    loop {
+    for after in present.chunks() {
         let rows = read_unread(connection, present, cursors, after).await?;
-        let Some(last) = rows.last() else { break };
-        after = last.position;
         classes.extend(rows.iter().map(|row| (passed_by(cursors, row), 0)));
     }
     let mut order: Vec<_> = classes.keys().cloned().collect();
@@ -223,17 +230,16 @@ async fn write_unread(
     cursors: &[Window<Snapshot>],
     classes: &BTreeMap<Passed, u64>,
 ) -> Result<u64, StoreError> {
-    let (mut after, mut written) = (0, 0);
-    loop {
+    let mut written = 0;
+    for after in present.chunks() {
         let rows = read_unread(connection, present, cursors, after).await?;
-        let Some(last) = rows.last() else { return Ok(written) };
-        after = last.position;
         let positions: Vec<_> = rows.iter().map(|row| row.position).collect();
         let ids = rows.iter().map(|row| classes.get(&passed_by(cursors, row)).copied().unwrap_or(FIRST_XID));
         let ids: Vec<_> = ids.map(u64::cast_signed).collect();
         let query = sqlx::query(include_str!("../queries/rebase_write.sql")).bind(positions).bind(ids);
         written += query.execute(&mut *connection).await.map_err(failed)?.rows_affected();
     }
+    Ok(written)
 }
 
 /// The snapshot that sees the ids of those classes that a cursor has passed, and nothing later.
