@@ -185,3 +185,74 @@ async fn many_processes_maintain_one_database() {
     let done = store.maintain(&retention, at(1_000)).await.expect("maintenance runs");
     assert_eq!((done.messages, done.messages_deleted), (100, 0));
 }
+
+/// Of a consumer with several partitions each message is told by the receipt of its own, young, stable, merged and gone; what
+/// one partition has not read holds back its own messages and those behind them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn receipts_and_retention_know_partitions() {
+    use tidings_core::store::{ConsumerSpec, Filter, JobStore as _, Member};
+    const PARTITIONS: u16 = 3;
+    let Some(url) = url() else { return };
+    let store = open(&fresh(&url)).await;
+    let spec = ConsumerSpec { partitions: PARTITIONS, ..spec(NAME) };
+    assert_eq!(store.register(&spec, at(0)).await.expect("a consumer is registered"), PARTITIONS);
+    let messages: Vec<_> = (0..60).map(|number| event(&number.to_string())).collect();
+    run(store.as_ref(), [Op::Append(messages)]).await.expect("an append commits");
+    let worker = store.enlist(&Member::named("a test"), PATIENCE).await.expect("a worker is entered");
+    let mut expected = vec![None; 60];
+    let retention = Retention { age_max: Duration::from_secs(1), ..Retention::default() };
+    let keep = Retention { age_max: Duration::from_secs(100_000), ..Retention::default() };
+    for index in 0..PARTITIONS {
+        let mut holding = store.hold(NAME, index, worker).await.expect("a partition is held");
+        let filter = Filter { part: holding.part, ..spec.filter.clone() };
+        let seconds = i64::from(index) + 1;
+        loop {
+            // Small batches, so that there is something to merge.
+            let batch = store.read_after(&holding.cursor, &filter, 4).await.expect("a batch is read");
+            let to = batch.cursors.last().filter(|_| !batch.at_end).unwrap_or(&batch.next).clone();
+            let positions: Vec<_> = batch.messages.iter().map(|message| message.position).collect();
+            let receipt = positions.first().map(|first| Receipt {
+                first: *first,
+                last: positions[positions.len() - 1],
+                count: u32::try_from(positions.len()).expect("few"),
+                at: at(seconds),
+            });
+            run(store.as_ref(), [Op::Advance(holding.lease.clone(), to.clone(), receipt)])
+                .await
+                .expect("a batch commits");
+            for position in positions {
+                expected[usize::try_from(position.0).expect("positive") - 1] = Some(seconds);
+            }
+            holding.cursor = to;
+            if batch.at_end {
+                break;
+            }
+        }
+        assert_told(&store, &expected, "young").await;
+        make_stable(&store, &keep).await;
+        assert_told(&store, &expected, "stable").await;
+        // What all that have read it have passed goes only up to what another partition has not.
+        store.maintain(&retention, at(1_000)).await.expect("maintenance runs");
+    }
+    assert!(expected.iter().all(Option::is_some), "what a partition has not read is kept for it");
+    let one = Retention { receipts_max: 1, ..keep };
+    make_stable(&store, &one).await;
+    assert_told(&store, &expected, "merged").await;
+    let stored = "SELECT count(*) AS n FROM tidings_receipts";
+    let receipts: i64 = query(store.as_ref(), stored).await.expect("a query")[0].get("n").expect("a number");
+    assert_eq!(receipts, i64::from(PARTITIONS), "one for each partition is left");
+    store.maintain(&retention, at(1_000)).await.expect("maintenance runs");
+    assert_eq!(store.counts().await.expect("messages are counted"), [], "everybody has passed everything");
+    assert!(handled(&store, 60).await.iter().all(Option::is_some), "and what was handled is still told");
+    assert_eq!(store.consumers().await.expect("consumers are listed")[0].handled, 60);
+}
+
+/// Of each message that is still there it is told when it was handled. (Of one that is gone nobody knows the partition.)
+async fn assert_told(store: &PostgresStore, expected: &[Option<i64>], when: &str) {
+    let there = query(store, "SELECT position FROM tidings_log").await.expect("a query");
+    let told = handled(store, 60).await;
+    for row in there {
+        let position: usize = row.get::<i64>("position").expect("a number").try_into().expect("positive");
+        assert_eq!(told[position - 1], expected[position - 1], "{when}: {position}");
+    }
+}
