@@ -16,9 +16,9 @@ use tidings_core::store::StoreError;
 use uuid::Uuid;
 
 use crate::error::meaning;
-use crate::schema::ONE_AT_A_TIME;
 use crate::rebase::{self, Rebased};
 use crate::rows::column;
+use crate::schema::ONE_AT_A_TIME;
 
 /// Sees to it that the server's present life has begun. Says what was re-based for that, if anything.
 pub(crate) async fn begin(pool: &PgPool) -> Result<Option<Rebased>, StoreError> {

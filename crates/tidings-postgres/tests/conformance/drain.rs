@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, PgConnection, Row as _};
-use tidings_core::store::{Claim, JobEnd, NewJob};
+use tidings_core::store::{Claim, JobEnd, Member, NewJob};
 use tidings_core::trace::TraceContext;
 use tidings_testkit::script::{Op, run};
 use tokio::task::JoinSet;
@@ -43,7 +43,8 @@ async fn written(connection: &mut PgConnection) -> i64 {
 }
 
 async fn drain(store: Arc<dyn Store>) -> usize {
-    let worker = store.enlist("a drain", Duration::from_secs(60)).await.expect("a worker is enlisted");
+    let worker =
+        store.enlist(&Member::named("a drain"), Duration::from_secs(60)).await.expect("a worker is enlisted");
     let (names, mut ends, mut done) = (["suite.send".into()], Vec::new(), 0);
     loop {
         let now = Timestamp::now();

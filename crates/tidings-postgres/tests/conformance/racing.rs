@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tidings_core::key::Key;
 use tidings_core::store::{
-    Cancelled, Claim, ClaimedJob, Enqueued, JobEnd, JobFilter, JobLease, JobState, NewJob, StoreError,
-    UniqueKey, WorkerId,
+    Cancelled, Claim, ClaimedJob, Enqueued, JobEnd, JobFilter, JobLease, JobState, Member, NewJob,
+    StoreError, UniqueKey, WorkerId,
 };
 use tidings_core::trace::TraceContext;
 use tidings_testkit::random::Random;
@@ -54,7 +54,7 @@ async fn enqueue(store: &dyn Store, jobs: Vec<NewJob>) -> Vec<Enqueued> {
 }
 
 async fn enlist(store: &dyn Store) -> WorkerId {
-    store.enlist("a race", LEASE).await.expect("a worker is enlisted")
+    store.enlist(&Member::named("a race"), LEASE).await.expect("a worker is enlisted")
 }
 
 async fn end_and_claim(

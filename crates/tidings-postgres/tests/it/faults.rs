@@ -21,7 +21,7 @@ async fn behind_proxy(
     let url = url()?;
     let proxy = Proxy::to(address(&url).await).await.expect("a proxy");
     let direct = fresh(&url);
-    let mut config = PostgresConfig { url: through(&url, proxy.address()), ..direct.clone() };
+    let mut config = PostgresConfig { url: through(&url, proxy.address()).into(), ..direct.clone() };
     change(&mut config);
     let (direct, store) = (open(&direct).await, open(&config).await);
     make_counter(&direct).await;
@@ -129,7 +129,7 @@ async fn a_silent_network_holds_nobody_for_ever() {
         let limits = Limits { budget: within, wait: Some(within) };
         let work = run_for(&store, bump(), limits).await;
         assert!(work.is_err(), "a work that gets no answer: {work:?}");
-        let question = store.hold("nobody").await;
+        let question = hold(&store, "nobody").await;
         assert!(
             matches!(&question, Err(error) if error.is_transient()),
             "a question without an answer: {question:?}"

@@ -152,7 +152,8 @@ async fn behind_a_pooler_the_search_path_is_the_role_s_own() {
     let sql: &'static str = format!("CREATE SCHEMA {schema}").leak();
     tidings_testkit::script::run(admin.as_ref(), [execute(sql)]).await.expect("a schema is made");
     let sign = if url.contains('?') { '&' } else { '?' };
-    let config = PostgresConfig { url: format!("{url}{sign}options=-c%20search_path%3D{schema}"), ..config };
+    let config =
+        PostgresConfig { url: format!("{url}{sign}options=-c%20search_path%3D{schema}").into(), ..config };
     let store = open(&config).await;
     make_counter(&store).await;
     for _ in 0..3 {

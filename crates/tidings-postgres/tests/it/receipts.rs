@@ -72,7 +72,7 @@ async fn receipts_of_interleaved_transactions_stay_exact() {
     let Some(url) = url() else { return };
     let store = open(&fresh(&url)).await;
     store.register(&spec(NAME), at(0)).await.expect("a consumer is registered");
-    let mut holding = store.hold(NAME).await.expect("a consumer is held");
+    let mut holding = hold(&store, NAME).await.expect("a consumer is held");
     let append = |key: &str| Op::Append(vec![event(key)]);
     run(store.as_ref(), [append("1")]).await.expect("an append commits");
     assert_eq!(handle(&store, &mut holding, 1).await, [1]);
@@ -154,7 +154,7 @@ async fn many_processes_maintain_one_database() {
     let config = fresh(&url);
     let store = open(&config).await;
     store.register(&spec(NAME), at(0)).await.expect("a consumer is registered");
-    let mut holding = store.hold(NAME).await.expect("a consumer is held");
+    let mut holding = hold(&store, NAME).await.expect("a consumer is held");
     for round in 0..12 {
         let messages = (0..300).map(|number| event(&number.to_string())).collect();
         run(store.as_ref(), [Op::Append(messages)]).await.expect("an append commits");

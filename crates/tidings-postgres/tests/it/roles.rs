@@ -27,7 +27,7 @@ async fn an_application_needs_to_read_and_write_rows_only() {
     let (scheme, rest) = url.split_once("://").expect("a scheme");
     let (_, host) = rest.split_once('@').expect("a user");
     let app = PostgresConfig {
-        url: format!("{scheme}://{role}:s3cret@{host}"),
+        url: format!("{scheme}://{role}:s3cret@{host}").into(),
         auto_migrate: false,
         ..owner.clone()
     };
@@ -64,7 +64,7 @@ async fn an_application_needs_to_read_and_write_rows_only() {
     store.register(&spec("other"), at(1)).await.expect("a consumer is registered");
     let ops = vec![execute("UPDATE counter SET n = n + 1 WHERE id = 1"), Op::Append(vec![event("1")])];
     run_for(&store, ops, Limits::default()).await.expect("a work commits");
-    store.hold("slow").await.expect("a consumer is held");
+    hold(&store, "slow").await.expect("a consumer is held");
     store.retire("slow", "by the test", at(2)).await.expect("a consumer is retired");
     store.maintain(&Retention::default(), at(3)).await.expect("maintenance runs");
     assert_eq!((store.counts().await.expect("messages are counted").len(), counter(&store).await), (1, 1));

@@ -8,7 +8,8 @@ use tidings_core::envelope::{Cursor, Envelope, MessageKind};
 use tidings_core::ids::MessageId;
 use tidings_core::key::Key;
 use tidings_core::store::{
-    ConsumerKind, ConsumerSpec, Filter, Limits, Migration, Start, Store as _, StoreError,
+    ConsumerKind, ConsumerSpec, Filter, Holding, JobStore as _, Limits, Member, Migration, Start, Store as _,
+    StoreError,
 };
 use tidings_core::trace::TraceContext;
 use tidings_core::value::Row;
@@ -71,20 +72,27 @@ pub(crate) fn event(key: &str) -> Envelope {
 }
 
 pub(crate) fn spec(name: &str) -> ConsumerSpec {
-    let filter = Filter { kind: MessageKind::Event, names: vec!["orders.placed".into()] };
+    let filter = Filter::all(MessageKind::Event, vec!["orders.placed".into()]);
     ConsumerSpec {
         name: name.into(),
         kind: ConsumerKind::Listener,
         filter,
         start: Start::Beginning,
         aliases: Vec::new(),
+        partitions: 1,
     }
+}
+
+/// Takes the only partition of a consumer.
+pub(crate) async fn hold(store: &PostgresStore, consumer: &str) -> Result<Holding, StoreError> {
+    let worker = store.enlist(&Member::named("a test"), PATIENCE).await?;
+    store.hold(consumer, 0, worker).await
 }
 
 /// How many messages the log has, as a reader sees it.
 pub(crate) async fn keys(store: &PostgresStore) -> Vec<String> {
     let filter = spec("any").filter;
-    let mut cursor = Cursor("1:1:~1:1:~0".to_owned());
+    let mut cursor = Cursor("1:1:~1:1:~0~0".to_owned());
     let mut keys = Vec::new();
     loop {
         let batch = store.read_after(&cursor, &filter, 500).await.expect("a batch is read");
