@@ -26,6 +26,8 @@ const KEPT: &[(&str, &str)] = &[
     ("tidings_partitions", "cursor"),
     ("tidings_receipts", "from_cursor"),
     ("tidings_receipts", "to_cursor"),
+    ("tidings_reads", "from_cursor"),
+    ("tidings_reads", "to_cursor"),
 ];
 
 /// The first id that an ordinary transaction can have.
@@ -74,6 +76,13 @@ pub(crate) async fn rebase(connection: &mut PgConnection) -> Result<Outcome, Sto
     let settled = write_settled(connection, &present, &cursors).await?;
     let unread = write_unread(connection, &present, &cursors, &classes).await?;
     write_cursors(connection, &cursors, &classes).await?;
+    // What is kept of snapshots beside the cursors is found out anew.
+    let recount = include_str!("../queries/log_counted_again.sql");
+    sqlx::query(recount).execute(&mut *connection).await.map_err(failed)?;
+    sqlx::query(include_str!("../queries/receipts_unmark.sql"))
+        .execute(&mut *connection)
+        .await
+        .map_err(failed)?;
     Ok(Outcome::Done(Rebased { unread, settled, cursors: cursors.len(), ids: classes.len() }))
 }
 

@@ -90,15 +90,7 @@ fn server_is_there() -> bool {
 tidings_testkit::conformance!(log, Fresh(Reader::BetweenSnapshots), if server_is_there());
 tidings_testkit::conformance!(lives, Fresh(Reader::BetweenSnapshots), if server_is_there());
 tidings_testkit::conformance!(outcomes, Fresh(Reader::BetweenSnapshots), if server_is_there());
-// Three of the group need jobs, and come with them: by whatever belongs to it, the jobs of a flow, a trace leads.
-tidings_testkit::suites!(flow, Fresh(Reader::BetweenSnapshots), [server_is_there()] =>
-    the_messages_of_a_flow_come_whole_and_in_order,
-    each_handling_is_told_as_it_stands,
-    every_consumer_of_a_message_is_told,
-    what_a_retired_consumer_gave_up_is_told,
-    the_outcomes_of_a_flow_are_told,
-    a_flow_is_read_as_of_one_moment,
-);
+tidings_testkit::conformance!(flow, Fresh(Reader::BetweenSnapshots), if server_is_there());
 tidings_testkit::conformance!(retention, Fresh(Reader::BetweenSnapshots), if server_is_there());
 tidings_testkit::conformance!(partitions, Fresh(Reader::BetweenSnapshots), if server_is_there());
 tidings_testkit::conformance!(work, Fresh(Reader::BetweenSnapshots), if server_is_there());

@@ -37,6 +37,9 @@ pub(crate) enum Access {
     Write,
     /// As [`Write`](Self::Write), for a consumer: its messages are accepted when the log is full.
     Drain,
+    /// As [`Drain`](Self::Drain), for statements of the platform's own, with nothing of a handler's among them: whatever
+    /// isolation handlers have, these are written for read committed.
+    Own,
     Read,
 }
 
@@ -135,7 +138,7 @@ async fn in_transaction<T: Send + 'static>(
         result: result.clone(),
     });
     let done = match access {
-        Access::Write | Access::Drain => shared.store.transact(work, limits).await,
+        Access::Write | Access::Drain | Access::Own => shared.store.transact(work, limits).await,
         Access::Read => shared.store.read(work, limits).await,
     };
     let ended = result.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -237,7 +240,11 @@ impl<T: Send + 'static> Work for UnitWork<T> {
     }
 
     fn drains_log(&self) -> bool {
-        self.access == Access::Drain
+        matches!(self.access, Access::Drain | Access::Own)
+    }
+
+    fn runs_handlers(&self) -> bool {
+        self.access != Access::Own
     }
 
     async fn run(&self, tx: Box<dyn Tx>) -> (Box<dyn Tx>, Result<(), StoreError>) {

@@ -43,17 +43,7 @@ pub(crate) async fn flow_jobs(pool: &PgPool, flow: MessageId) -> Result<Vec<JobR
 pub(crate) async fn attempts(pool: &PgPool, id: MessageId) -> Result<Vec<AttemptRow>, StoreError> {
     let query = sqlx::query(include_str!("../../queries/inspect_attempts.sql")).bind(id.0);
     let rows = query.fetch_all(pool).await.map_err(|error| meaning("listing attempts of a job", error))?;
-    let read = |row: &PgRow| {
-        Ok(AttemptRow {
-            attempt: count(row, "attempt")?,
-            worker: WorkerId(column(row, "worker")?),
-            started_at: time(column(row, "started_at")?),
-            ended_at: time(column(row, "ended_at")?),
-            end: parsed(row, "ending", AttemptEnd::parse)?,
-            error: column(row, "error")?,
-        })
-    };
-    rows.iter().map(read).collect()
+    rows.iter().map(attempt_row).collect()
 }
 
 pub(crate) async fn queues(pool: &PgPool) -> Result<Vec<QueueStatus>, StoreError> {
@@ -113,6 +103,18 @@ pub(crate) fn job_row(row: &PgRow) -> Result<JobRow, StoreError> {
         correlation_id: MessageId(column(row, "correlation_id")?),
         causation_id: column::<Option<Uuid>>(row, "causation_id")?.map(MessageId),
         data: column(row, "data")?,
+    })
+}
+
+/// A row of `tidings_attempts`.
+pub(crate) fn attempt_row(row: &PgRow) -> Result<AttemptRow, StoreError> {
+    Ok(AttemptRow {
+        attempt: count(row, "attempt")?,
+        worker: WorkerId(column(row, "worker")?),
+        started_at: time(column(row, "started_at")?),
+        ended_at: time(column(row, "ended_at")?),
+        end: parsed(row, "ending", AttemptEnd::parse)?,
+        error: column(row, "error")?,
     })
 }
 

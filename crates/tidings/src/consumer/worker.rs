@@ -261,7 +261,7 @@ impl Worker {
                 future
             }),
         };
-        unit::run(&self.shared, unit, self.shared.config.limits(), Access::Write).await
+        unit::run(&self.shared, unit, self.shared.config.limits(), Access::Own).await
     }
 }
 

@@ -335,7 +335,7 @@ async fn fire(shared: &Shared, tick: &CronTick, next: Timestamp, job: Option<New
             })
         }),
     };
-    let (is_first, enqueued) = unit::run(shared, unit, shared.config.limits(), Access::Write).await?;
+    let (is_first, enqueued) = unit::run(shared, unit, shared.config.limits(), Access::Own).await?;
     // A unique key may be taken, and then this is all that is heard of the time.
     match enqueued.first() {
         Some(Enqueued::Conflict(id)) => {

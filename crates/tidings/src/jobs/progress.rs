@@ -56,7 +56,7 @@ impl Attempt {
                 })
             }),
         };
-        unit::run(&self.shared, unit, self.shared.config.limits(), Access::Write).await
+        unit::run(&self.shared, unit, self.shared.config.limits(), Access::Own).await
     }
 
     /// The newest report, if it is yet to be written.

@@ -122,7 +122,7 @@ pub(super) async fn settle(
         }),
     };
     // What it appends tells of deaths: refused at the limit of the log, they could not be written down at all.
-    let (claimed, good) = unit::run(shared, unit, shared.config.limits(), Access::Drain).await?;
+    let (claimed, good) = unit::run(shared, unit, shared.config.limits(), Access::Own).await?;
     ends.tell(&good);
     Ok(claimed)
 }

@@ -155,7 +155,7 @@ impl SuspectLane {
                 })
             }),
         };
-        unit::run(&self.shared, unit, self.shared.config.limits(), Access::Write).await
+        unit::run(&self.shared, unit, self.shared.config.limits(), Access::Own).await
     }
 
     /// Waits until the attempt has ended, that is written, and its handler is gone. Until then no other suspect may run.
