@@ -36,7 +36,8 @@ impl Arguments {
                 return Err(format!("no program `{name}`; there are {}", known.join(", ")).into());
             }
         }
-        let is_wanted = |program: &&Program| self.only.is_empty() || self.only.iter().any(|name| name == program.name);
+        let is_wanted =
+            |program: &&Program| self.only.is_empty() || self.only.iter().any(|name| name == program.name);
         Ok(PROGRAMS.iter().filter(is_wanted).collect())
     }
 
@@ -54,7 +55,7 @@ impl Arguments {
         Sizes {
             jobs: tenth(20_000),
             timed_jobs: tenth(500),
-            counted_transactions: tenth(2_000),
+            counted_transactions: tenth(5_000),
             seconds: if self.quick { 0.5 } else { 3.0 },
         }
     }

@@ -162,7 +162,10 @@ fn services(root: &Path, action: &str) -> Result<String> {
     }
     let output = command.output()?;
     if !output.status.success() {
-        return Err(format!("no PostgreSQL: set {VARIABLE}, or see what `cargo xtask services up postgres` says").into());
+        return Err(format!(
+            "no PostgreSQL: set {VARIABLE}, or see what `cargo xtask services up postgres` says"
+        )
+        .into());
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

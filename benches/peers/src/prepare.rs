@@ -91,7 +91,10 @@ fn cargo(places: &Places) -> Command {
 fn binary(places: &Places, name: &str) -> Result<PathBuf> {
     let target = places.binaries.parent().ok_or("the target folder")?;
     let mut cargo = cargo(places);
-    cargo.current_dir(&places.root).args(["--package", "tidings-peers", "--bin", name, "--target-dir"]).arg(target);
+    cargo
+        .current_dir(&places.root)
+        .args(["--package", "tidings-peers", "--bin", name, "--target-dir"])
+        .arg(target);
     done(&mut cargo)?;
     Ok(places.binaries.join(name))
 }
@@ -130,7 +133,9 @@ fn node_itself(places: &Places) -> Result<PathBuf> {
     let installed = std::fs::read_dir(&modules)?.flatten().map(|entry| entry.path().join("bin/node"));
     let mut installed = installed.filter(|node| is_new_enough(node));
     let (major, minor) = NODE_AT_LEAST;
-    Ok(installed.next().ok_or_else(|| format!("no Node.js {major}.{minor} here, and none from npm for this machine"))?)
+    Ok(installed
+        .next()
+        .ok_or_else(|| format!("no Node.js {major}.{minor} here, and none from npm for this machine"))?)
 }
 
 fn is_new_enough(node: &Path) -> bool {

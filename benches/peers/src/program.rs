@@ -81,7 +81,7 @@ impl Ready {
         if let Some(variant) = self.program.variant {
             command.env("PEER_VARIANT", variant);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         command
     }
 
@@ -91,7 +91,11 @@ impl Ready {
     }
 
     /// Runs to the end; the last line is the answer.
-    pub(crate) async fn answer<T: DeserializeOwned>(&self, task: &str, values: &[(&str, String)]) -> Result<T> {
+    pub(crate) async fn answer<T: DeserializeOwned>(
+        &self,
+        task: &str,
+        values: &[(&str, String)],
+    ) -> Result<T> {
         let text = self.text(task, values).await?;
         let last = text.lines().rfind(|line| line.starts_with('{'));
         let last = last.ok_or_else(|| format!("`{task}` of {} answered nothing", self.program.name))?;
@@ -102,16 +106,21 @@ impl Ready {
         let name = self.program.name;
         let running = self.command(task, values).output();
         let output = tokio::time::timeout(PATIENCE, running).await;
-        let output = output.map_err(|_| format!("`{task}` of {name} took longer than {} s", PATIENCE.as_secs()))??;
+        let output =
+            output.map_err(|_| format!("`{task}` of {name} took longer than {} s", PATIENCE.as_secs()))??;
+        let said = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() {
-            return Err(format!("`{task}` of {name} ended with {}", output.status).into());
+            eprint!("{said}");
+            let first = said.lines().find(|line| line.to_lowercase().contains("error")).unwrap_or("");
+            return Err(format!("`{task}` ended with {}: {}", output.status, first.trim()).into());
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Starts a worker, and returns when it is ready to go.
     pub(crate) async fn worker(&self, values: &[(&str, String)]) -> Result<Worker> {
-        let mut child = self.command("work", values).stdin(Stdio::piped()).spawn()?;
+        let mut child =
+            self.command("work", values).stdin(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
         let output = child.stdout.take().ok_or("no output")?;
         let mut lines = BufReader::new(output).lines();
         let waiting = async {

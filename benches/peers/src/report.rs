@@ -19,8 +19,17 @@ pub(crate) struct Report {
     pub(crate) measured: Measurements,
 }
 
-const HEAD: [&str; 9] =
-    ["program", "version", "state", "median", "min - max", "of best peer", "of best that keeps", "of floor", ""];
+const HEAD: [&str; 9] = [
+    "program",
+    "version",
+    "state",
+    "median",
+    "min - max",
+    "of best peer",
+    "of best that keeps",
+    "of floor",
+    "",
+];
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,7 +39,10 @@ impl fmt::Display for Report {
             rows.extend(self.figure(figure));
         }
         table(f, &rows)?;
-        writeln!(f, "\nRatios are of medians. Best peer: of those that work from a client; that keeps: of those of them in")?;
+        writeln!(
+            f,
+            "\nRatios are of medians. Best peer: of those that work from a client; that keeps: of those of them in"
+        )?;
         writeln!(f, "whose tables the state of a finished job can be asked for.\n")?;
         for program in &self.measured.programs {
             let about = &program.about;
@@ -59,10 +71,18 @@ impl Report {
             .collect();
         writeln!(f, "{} (* not as PostgreSQL comes)", settings.join(", "))?;
         for setting in settings::undurable(&machine.settings) {
-            writeln!(f, "WARNING: {setting} is not on: nothing here is durable, and the figures mean nothing")?;
+            writeln!(
+                f,
+                "WARNING: {setting} is not on: nothing here is durable, and the figures mean nothing"
+            )?;
         }
         let measured = &self.measured;
-        writeln!(f, "rounds: {}{}\n", measured.rounds, if measured.is_quick { ", QUICK: these are no figures" } else { "" })
+        writeln!(
+            f,
+            "rounds: {}{}\n",
+            measured.rounds,
+            if measured.is_quick { ", QUICK: these are no figures" } else { "" }
+        )
     }
 
     fn figure(&self, figure: &Figure) -> Vec<[String; 9]> {
@@ -134,7 +154,8 @@ fn table<const N: usize>(f: &mut fmt::Formatter<'_>, rows: &[[String; N]]) -> fm
         let mut line = String::new();
         for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
             // Numbers stand at the right of their column, words at the left.
-            let cell = if (3..8).contains(&column) { format!("{cell:>width$}") } else { format!("{cell:<width$}") };
+            let cell =
+                if (3..8).contains(&column) { format!("{cell:>width$}") } else { format!("{cell:<width$}") };
             line += &cell;
             line += "  ";
         }

@@ -58,7 +58,10 @@ pub(crate) const PROGRAMS: &[Program] = &[
     peer("graphile-worker", Origin::Node { folder: "node/graphile-worker" }),
     peer("pg-boss", Origin::Node { folder: "node/pg-boss" }),
     peer("river", Origin::Go { folder: "go/river", binary: "river" }),
-    peer("spring-modulith", Origin::Maven { folder: "java/spring-modulith", jar: "spring-modulith-peer.jar" }),
+    peer(
+        "spring-modulith",
+        Origin::Maven { folder: "java/spring-modulith", jar: "spring-modulith-peer.jar" },
+    ),
     peer("apalis-postgres", rust("rust/apalis-postgres", "tidings-peer-apalis-postgres")),
     peer("graphile_worker-rs", rust("rust/graphile-worker", "tidings-peer-graphile-worker")),
     Program { drains_at_most: 2_000, ..peer("underway", rust("rust/underway", "tidings-peer-underway")) },
@@ -67,6 +70,8 @@ pub(crate) const PROGRAMS: &[Program] = &[
     Program { side: Side::InServer, variant: Some("server"), ..peer("pgmq-server", PGMQ) },
     peer(
         "oban",
-        Origin::Absent("Elixir's packages come from Hex, which is none of the registries that this benchmark uses"),
+        Origin::Absent(
+            "Elixir's packages come from Hex, which is none of the registries that this benchmark uses",
+        ),
     ),
 ];

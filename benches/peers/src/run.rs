@@ -34,7 +34,11 @@ pub(crate) struct Known {
 }
 
 pub(crate) async fn all(server: &Server, roster: &Roster, arguments: &Arguments) -> Result<Measurements> {
-    let known = |ready: &Ready| Known { name: ready.program.name, side: ready.program.side, about: ready.about.clone() };
+    let known = |ready: &Ready| Known {
+        name: ready.program.name,
+        side: ready.program.side,
+        about: ready.about.clone(),
+    };
     let mut measured = Measurements {
         rounds: arguments.rounds(),
         is_quick: arguments.sizes().jobs < 20_000,

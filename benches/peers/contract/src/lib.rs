@@ -14,7 +14,7 @@ mod seen;
 mod signals;
 
 pub use arguments::{Arguments, variant};
-pub use peer::{About, Job, Peer, TABLES, INSERT_ORDER, INSERT_COPY, NOTE};
+pub use peer::{About, INSERT_COPY, INSERT_ORDER, Job, NOTE, Peer, TABLES};
 pub use programs::run;
 pub use seen::{Seen, now_us};
 pub use signals::Stop;

@@ -9,7 +9,12 @@ use crate::program::Counted;
 
 pub(super) async fn run(bench: &Bench<'_>, figures: &mut Vec<Measured>) -> Result<()> {
     let mut push = |figure: &str, bytes: f64| {
-        figures.push(Measured { figure: figure.to_owned(), unit: "bytes", better: Better::Less, value: bytes });
+        figures.push(Measured {
+            figure: figure.to_owned(),
+            unit: "bytes",
+            better: Better::Less,
+            value: bytes,
+        });
     };
     if bench.ready.can("enqueue") {
         push("write-ahead log of one order and job", of_transactions(bench).await?);
@@ -24,7 +29,7 @@ async fn of_transactions(bench: &Bench<'_>) -> Result<f64> {
     let database = bench.server.fresh(bench.ready).await?;
     let values = [
         ("url", database.url.clone()),
-        ("callers", "1".to_owned()),
+        ("callers", "8".to_owned()),
         ("n", bench.sizes.counted_transactions.to_string()),
     ];
     let before = bench.server.wal_bytes().await?;

@@ -28,7 +28,11 @@ pub(super) async fn run(bench: &Bench<'_>, figures: &mut Vec<Measured>) -> Resul
         let took = work_off(bench, &mut database, workers, jobs).await?;
         database.close().await?;
         figures.push(Measured {
-            figure: format!("drain of {} jobs, {processes} process{}", bench.sizes.jobs, if processes == 1 { "" } else { "es" }),
+            figure: format!(
+                "drain of {} jobs, {processes} process{}",
+                bench.sizes.jobs,
+                if processes == 1 { "" } else { "es" }
+            ),
             unit: "jobs/s",
             better: Better::More,
             value: f64::from(jobs) / took.as_secs_f64(),
@@ -61,7 +65,9 @@ pub(super) async fn work_off(
     let mut unfinished = database.unfinished().await?;
     while unfinished > 0 {
         if handled.elapsed() > PATIENCE {
-            return Err(format!("{unfinished} jobs of {} are never finished", bench.ready.program.name).into());
+            return Err(
+                format!("{unfinished} jobs of {} are never finished", bench.ready.program.name).into()
+            );
         }
         tokio::time::sleep(LOOK_EVERY).await;
         unfinished = database.unfinished().await?;

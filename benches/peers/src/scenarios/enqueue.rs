@@ -23,7 +23,10 @@ pub(super) async fn run(bench: &Bench<'_>, figures: &mut Vec<Measured>) -> Resul
             return Err(format!("says {} transactions, and there are {orders} orders", counted.count).into());
         }
         figures.push(Measured {
-            figure: format!("order and job in one transaction, {callers} caller{}", if callers == 1 { "" } else { "s" }),
+            figure: format!(
+                "order and job in one transaction, {callers} caller{}",
+                if callers == 1 { "" } else { "s" }
+            ),
             unit: "tx/s",
             better: Better::More,
             value: counted.count / counted.seconds,

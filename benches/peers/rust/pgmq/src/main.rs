@@ -9,7 +9,9 @@ use std::time::Duration;
 use pgmq::PGMQueueExt;
 use sqlx::PgPool;
 use sqlx::postgres::{PgListener, PgPoolOptions};
-use tidings_peers_contract::{About, INSERT_ORDER, Job, Peer, Result, Seen, Stop, TABLES, now_us, run, variant};
+use tidings_peers_contract::{
+    About, INSERT_ORDER, Job, Peer, Result, Seen, Stop, TABLES, now_us, run, variant,
+};
 
 const QUEUE: &str = "work";
 const BATCH: i32 = 1_000;
@@ -50,9 +52,10 @@ impl Peer for Pgmq {
                 &["enqueue", "bulk", "drain", "latency", "produce"],
             ),
             Way::Delete => ("pgmq.read of 1,000 and pgmq.delete of all of them", &["drain"]),
-            Way::Server => {
-                ("one DO block that reads and archives 1,000 and commits, until there are none: no client, no handler", &["drain"])
-            }
+            Way::Server => (
+                "one DO block that reads and archives 1,000 and commits, until there are none: no client, no handler",
+                &["drain"],
+            ),
         };
         About {
             version: "1.11.0 (crate 0.33.0)",
@@ -93,7 +96,11 @@ impl Peer for Pgmq {
         let jobs = (0..jobs).map(|number| serde_json::to_value(Job::new(number)));
         let jobs = jobs.collect::<std::result::Result<Vec<_>, _>>()?;
         for thousand in jobs.chunks(1_000) {
-            sqlx::query("SELECT pgmq.send_batch($1, $2)").bind(QUEUE).bind(thousand).execute(&self.pool).await?;
+            sqlx::query("SELECT pgmq.send_batch($1, $2)")
+                .bind(QUEUE)
+                .bind(thousand)
+                .execute(&self.pool)
+                .await?;
         }
         Ok(())
     }
@@ -153,7 +160,8 @@ impl Pgmq {
     }
 
     async fn work_in_server(&self, seen: &Seen, mut stop: Stop) -> Result<()> {
-        let (jobs,): (i64,) = sqlx::query_as("SELECT count(*) FROM pgmq.q_work").fetch_one(&self.pool).await?;
+        let (jobs,): (i64,) =
+            sqlx::query_as("SELECT count(*) FROM pgmq.q_work").fetch_one(&self.pool).await?;
         let all = format!(
             "DO $$ DECLARE ids bigint[]; BEGIN LOOP
                 SELECT array_agg(msg_id) INTO ids FROM pgmq.read('{QUEUE}', {HIDDEN}, {BATCH});

@@ -15,13 +15,15 @@ pub(crate) const TABLES: &str = "
     CREATE INDEX events_in_order ON events (xid, id);
     CREATE TABLE cursors (listener smallint PRIMARY KEY, xid xid8 NOT NULL, id bigint NOT NULL);";
 
-const APPEND: &str = "INSERT INTO events (name, payload) SELECT 'placed', payload FROM unnest($1::text[]) AS new (payload)";
+const APPEND: &str =
+    "INSERT INTO events (name, payload) SELECT 'placed', payload FROM unnest($1::text[]) AS new (payload)";
 
 /// Only what is below every open transaction: what commits late is not skipped.
 const READ: &str = "SELECT id, xid::text, payload FROM events
     WHERE (xid, id) > ($1::text::xid8, $2) AND xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY xid, id LIMIT $3";
 
-const COPY_MANY: &str = "INSERT INTO copies (listener, number) SELECT $1, number FROM unnest($2::integer[]) AS new (number)";
+const COPY_MANY: &str =
+    "INSERT INTO copies (listener, number) SELECT $1, number FROM unnest($2::integer[]) AS new (number)";
 
 const ADVANCE: &str = "INSERT INTO cursors (listener, xid, id) VALUES ($1, $2::text::xid8, $3)
     ON CONFLICT (listener) DO UPDATE SET xid = excluded.xid, id = excluded.id";
@@ -53,7 +55,9 @@ async fn listen(pool: PgPool, listener: i16, mut left: usize) -> Result<()> {
         let read: Vec<(i64, String, String)> = query.fetch_all(&mut *transaction).await?;
         let Some((last, last_xid, _)) = read.last() else { continue };
         (id, xid) = (*last, last_xid.clone());
-        let numbers = read.iter().map(|(_, _, payload)| Ok(i32::try_from(serde_json::from_str::<Job>(payload)?.number)?));
+        let numbers = read
+            .iter()
+            .map(|(_, _, payload)| Ok(i32::try_from(serde_json::from_str::<Job>(payload)?.number)?));
         let numbers = numbers.collect::<Result<Vec<i32>>>()?;
         left -= numbers.len();
         if is_least() {

@@ -1,7 +1,5 @@
 //! Messages claimed by a write, and completed with the next claim.
 
-use std::time::Duration;
-
 use sqlx::PgPool;
 use tidings_peers_contract::{Job, Result, Seen, Stop};
 
@@ -16,7 +14,6 @@ const TURN: &str = "WITH done AS (
     UPDATE messages SET state = 1, worker = $2, attempts = attempts + 1, started_at = clock_timestamp()
     FROM next WHERE messages.id = next.id RETURNING messages.id, messages.payload";
 
-const POLL_EVERY: Duration = Duration::from_millis(5);
 /// While one waits for its answer the other handles.
 const LOOPS: i64 = 2;
 
@@ -47,16 +44,7 @@ async fn one_loop(pool: PgPool, seen: Seen, mut stop: Stop, worker: i64, latency
             done.push(id);
         }
         if is_idle {
-            let wait = async {
-                match &mut listener {
-                    Some(listener) => listener.recv().await.map(drop),
-                    None => Ok(tokio::time::sleep(POLL_EVERY).await),
-                }
-            };
-            tokio::select! {
-                () = stop.stopped() => {}
-                heard = wait => heard?,
-            }
+            enqueue::news(&mut listener, &mut stop).await?;
         }
     }
     Ok(())

@@ -1,16 +1,19 @@
 //! An order and a message.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
-use tidings_peers_contract::{INSERT_ORDER, Job, Result, now_us};
+use tidings_peers_contract::{INSERT_ORDER, Job, Result, Stop, now_us};
 use tokio::sync::Notify;
 
 use crate::BATCH;
 use crate::shards::SHARDS;
 
 const CHANNEL: &str = "messages";
+/// For a worker that does not listen.
+const POLL_EVERY: Duration = Duration::from_millis(5);
 
 const INSERT: &str = "INSERT INTO messages (shard, name, payload) VALUES ($1, 'work', $2)";
 const INSERT_BOTH: &str = "WITH new_order AS (
@@ -39,7 +42,8 @@ pub(crate) async fn in_one_statement(pool: &PgPool, number: u32) -> Result<u64> 
 pub(crate) async fn many(pool: &PgPool, jobs: u32) -> Result<()> {
     let messages = (0..jobs).map(message).collect::<Result<Vec<_>>>()?;
     for some in messages.chunks(usize::try_from(BATCH)?) {
-        let (shards, payloads): (Vec<i16>, Vec<&str>) = some.iter().map(|(shard, text)| (*shard, text.as_str())).unzip();
+        let (shards, payloads): (Vec<i16>, Vec<&str>) =
+            some.iter().map(|(shard, text)| (*shard, text.as_str())).unzip();
         sqlx::query(INSERT_MANY).bind(shards).bind(payloads).execute(pool).await?;
     }
     Ok(())
@@ -57,6 +61,22 @@ pub(crate) async fn listener(pool: &PgPool) -> Result<PgListener> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
     Ok(listener)
+}
+
+/// Returns when there is something new, or it is time to look again, or to stop.
+pub(crate) async fn news(listener: &mut Option<PgListener>, stop: &mut Stop) -> Result<()> {
+    let Some(listener) = listener else {
+        tokio::select! {
+            () = stop.stopped() => {}
+            () = tokio::time::sleep(POLL_EVERY) => {}
+        }
+        return Ok(());
+    };
+    tokio::select! {
+        () = stop.stopped() => {}
+        heard = listener.recv() => drop(heard?),
+    }
+    Ok(())
 }
 
 fn message(number: u32) -> Result<(i16, String)> {

@@ -65,7 +65,8 @@ impl Peer for Floor {
 
     async fn set_up(url: &str) -> Result<()> {
         let peer = Self::open(url, 1).await?;
-        let tables = [TABLES, MESSAGES, if is_least() { shards::TABLES } else { drain::INDEX }, delivery::TABLES];
+        let tables =
+            [TABLES, MESSAGES, if is_least() { shards::TABLES } else { drain::INDEX }, delivery::TABLES];
         for sql in tables {
             sqlx::raw_sql(sql).execute(&peer.pool).await?;
         }

@@ -1,7 +1,5 @@
 //! Shards of messages, leased to a worker with an epoch: a claim writes nothing, and a completion is fenced by the epoch.
 
-use std::time::Duration;
-
 use sqlx::PgPool;
 use tidings_peers_contract::{Job, Result, Seen, Stop};
 
@@ -26,8 +24,6 @@ const TURN: &str = "WITH lease AS (
         WHERE id = ANY($4) AND state = 0 AND EXISTS (SELECT FROM lease))
     SELECT id, payload FROM messages WHERE shard = $1 AND state = 0 AND id > $5 ORDER BY id LIMIT $6";
 
-const POLL_EVERY: Duration = Duration::from_millis(5);
-
 struct Shard {
     shard: i16,
     epoch: i64,
@@ -35,7 +31,13 @@ struct Shard {
     after: i64,
 }
 
-pub(crate) async fn work(pool: &PgPool, seen: Seen, mut stop: Stop, processes: u32, latency: bool) -> Result<()> {
+pub(crate) async fn work(
+    pool: &PgPool,
+    seen: Seen,
+    mut stop: Stop,
+    processes: u32,
+    latency: bool,
+) -> Result<()> {
     let worker = i64::from(std::process::id());
     let share = i64::from(SHARDS.div_ceil(processes));
     let leases: Vec<(i16, i64)> = sqlx::query_as(LEASE).bind(worker).bind(share).fetch_all(pool).await?;
@@ -48,16 +50,7 @@ pub(crate) async fn work(pool: &PgPool, seen: Seen, mut stop: Stop, processes: u
             is_idle &= !turn(pool, worker, shard, &seen).await?;
         }
         if is_idle {
-            let wait = async {
-                match &mut listener {
-                    Some(listener) => listener.recv().await.map(drop),
-                    None => Ok(tokio::time::sleep(POLL_EVERY).await),
-                }
-            };
-            tokio::select! {
-                () = stop.stopped() => {}
-                heard = wait => heard?,
-            }
+            enqueue::news(&mut listener, &mut stop).await?;
         }
     }
     Ok(())
