@@ -56,7 +56,7 @@ impl Arguments {
             jobs: tenth(20_000),
             timed_jobs: tenth(500),
             counted_transactions: tenth(5_000),
-            seconds: if self.quick { 0.5 } else { 3.0 },
+            seconds: if self.quick { 0.5 } else { 2.0 },
         }
     }
 }

@@ -8,8 +8,8 @@ pub(crate) struct Program {
     pub(crate) origin: Origin,
     /// Which of its ways it goes, where it has several.
     pub(crate) variant: Option<&'static str>,
-    /// Drains at most so many jobs: one that is slow must not hold up the others. The rate is what is compared.
-    pub(crate) drains_at_most: u32,
+    /// Works off or delivers at most so many: one that is slow must not hold up the others. The rate is what is compared.
+    pub(crate) at_most: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(crate) enum Origin {
 }
 
 const fn peer(name: &'static str, origin: Origin) -> Program {
-    Program { name, side: Side::Peer, origin, variant: None, drains_at_most: u32::MAX }
+    Program { name, side: Side::Peer, origin, variant: None, at_most: u32::MAX }
 }
 
 const fn rust(folder: &'static str, binary: &'static str) -> Origin {
@@ -64,7 +64,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
     ),
     peer("apalis-postgres", rust("rust/apalis-postgres", "tidings-peer-apalis-postgres")),
     peer("graphile_worker-rs", rust("rust/graphile-worker", "tidings-peer-graphile-worker")),
-    Program { drains_at_most: 2_000, ..peer("underway", rust("rust/underway", "tidings-peer-underway")) },
+    Program { at_most: 2_000, ..peer("underway", rust("rust/underway", "tidings-peer-underway")) },
     peer("pgmq", PGMQ),
     Program { variant: Some("delete"), ..peer("pgmq-delete", PGMQ) },
     Program { side: Side::InServer, variant: Some("server"), ..peer("pgmq-server", PGMQ) },

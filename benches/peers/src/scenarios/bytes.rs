@@ -40,7 +40,7 @@ async fn of_transactions(bench: &Bench<'_>) -> Result<f64> {
 }
 
 async fn of_many(bench: &Bench<'_>) -> Result<(f64, f64)> {
-    let jobs = bench.sizes.jobs.min(bench.ready.program.drains_at_most);
+    let jobs = bench.sizes.jobs.min(bench.ready.program.at_most);
     let mut database = bench.server.fresh(bench.ready).await?;
     let before = bench.server.wal_bytes().await?;
     bulk::fill(bench, &mut database, jobs).await?;

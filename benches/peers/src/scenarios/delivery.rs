@@ -9,13 +9,11 @@ use crate::program::Counted;
 const LISTENERS: [u32; 2] = [1, 5];
 
 pub(super) async fn run(bench: &Bench<'_>, figures: &mut Vec<Measured>) -> Result<()> {
+    let events = bench.sizes.jobs.min(bench.ready.program.at_most);
     for listeners in LISTENERS {
         let mut database = bench.server.fresh(bench.ready).await?;
-        let values = [
-            ("url", database.url.clone()),
-            ("n", bench.sizes.jobs.to_string()),
-            ("listeners", listeners.to_string()),
-        ];
+        let values =
+            [("url", database.url.clone()), ("n", events.to_string()), ("listeners", listeners.to_string())];
         let counted: Counted = bench.ready.answer("deliver", &values).await?;
         let copies = database.rows("copies").await?;
         database.close().await?;

@@ -16,7 +16,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(bench: &Bench<'_>, figures: &mut Vec<Measured>) -> Result<()> {
-    let jobs = bench.sizes.jobs.min(bench.ready.program.drains_at_most);
+    let jobs = bench.sizes.jobs.min(bench.ready.program.at_most);
     for processes in PROCESSES {
         if processes > 1 && bench.ready.program.side == Side::InServer {
             break;
