@@ -13,6 +13,8 @@ use crate::prepare::Places;
 use crate::program::Ready;
 
 const VARIABLE: &str = "TIDINGS_BENCH_POSTGRES_URL";
+/// Four processes of underway, with 40 each at most, and what looks on.
+const CONNECTIONS: i32 = 200;
 /// Whoever has just left a template may be there a moment longer.
 const TRIES: u32 = 50;
 
@@ -34,6 +36,13 @@ impl Server {
             }
         };
         let admin = PgPool::connect(&url).await?;
+        let sql = "SELECT setting::integer FROM pg_settings WHERE name = 'max_connections'";
+        let connections: i32 = sqlx::query_scalar(sql).fetch_one(&admin).await?;
+        if connections < CONNECTIONS {
+            eprintln!(
+                "warning: max_connections is {connections}; four processes with the pools that some peers ask for want {CONNECTIONS}"
+            );
+        }
         Ok(Self { url, admin, is_ours })
     }
 

@@ -62,7 +62,7 @@ impl Peer for Graphile {
     }
 
     async fn open(url: &str, callers: usize) -> Result<Self> {
-        let connections = u32::try_from(callers)?.max(10);
+        let connections = u32::try_from(callers)?.max(20);
         let pool = PgPoolOptions::new().max_connections(connections).connect(url).await?;
         let utils = WorkerUtils::new(pool.clone(), SCHEMA);
         Ok(Self { pool, utils })
