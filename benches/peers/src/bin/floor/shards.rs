@@ -31,23 +31,39 @@ struct Shard {
     after: i64,
 }
 
-pub(crate) async fn work(
-    pool: &PgPool,
-    seen: Seen,
-    mut stop: Stop,
-    processes: u32,
-    latency: bool,
-) -> Result<()> {
+pub(crate) async fn work(pool: &PgPool, seen: Seen, stop: Stop, processes: u32, latency: bool) -> Result<()> {
     let worker = i64::from(std::process::id());
     let share = i64::from(SHARDS.div_ceil(processes));
     let leases: Vec<(i16, i64)> = sqlx::query_as(LEASE).bind(worker).bind(share).fetch_all(pool).await?;
     let shard = |(shard, epoch)| Shard { shard, epoch, done: Vec::new(), after: 0 };
     let mut shards: Vec<Shard> = leases.into_iter().map(shard).collect();
-    let mut listener = if latency { Some(enqueue::listener(pool).await?) } else { None };
+    let mut loops = tokio::task::JoinSet::new();
+    // One loop has enough to do for all of them, but a job that comes alone need not wait for three other shards to be read.
+    let together = if latency { 1 } else { shards.len().max(1) };
+    while !shards.is_empty() {
+        let rest = shards.split_off(together.min(shards.len()));
+        loops.spawn(one_loop(pool.clone(), worker, shards, seen.clone(), stop.clone(), latency));
+        shards = rest;
+    }
+    while let Some(ended) = loops.join_next().await {
+        ended??;
+    }
+    Ok(())
+}
+
+async fn one_loop(
+    pool: PgPool,
+    worker: i64,
+    mut shards: Vec<Shard>,
+    seen: Seen,
+    mut stop: Stop,
+    latency: bool,
+) -> Result<()> {
+    let mut listener = if latency { Some(enqueue::listener(&pool).await?) } else { None };
     while !stop.is_stopped() {
         let mut is_idle = true;
         for shard in &mut shards {
-            is_idle &= !turn(pool, worker, shard, &seen).await?;
+            is_idle &= !turn(&pool, worker, shard, &seen).await?;
         }
         if is_idle {
             enqueue::news(&mut listener, &mut stop).await?;
