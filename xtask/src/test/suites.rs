@@ -28,8 +28,9 @@ pub(crate) enum Step {
     CargoSweep(&'static [&'static str]),
 }
 
-/// Members whose tests need a service, or minutes: they have suites of their own.
-pub(crate) const LEFT_OUT_OF_SWEEPS: &[&str] = &["tidings-postgres", "tidings-kill-tests", "tidings-benches"];
+/// Members whose tests need a service, or minutes: they have suites of their own. And those that only measure.
+pub(crate) const LEFT_OUT_OF_SWEEPS: &[&str] =
+    &["tidings-postgres", "tidings-kill-tests", "tidings-benches", "tidings-peers", "tidings-peers-contract"];
 
 pub(crate) const SUITES: &[Suite] = &[
     Suite {

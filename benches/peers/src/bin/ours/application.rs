@@ -1,0 +1,146 @@
+//! The module that is measured.
+
+use std::sync::{Arc, OnceLock};
+
+use serde::{Deserialize, Serialize};
+use tidings::{App, Command, Config, Ctx, Job, JobCtx, Module, Outcome, Queue, Reads, sql};
+use tidings_peers_contract::{INSERT_COPY, INSERT_ORDER, NOTE, Result, Seen, now_us};
+use tidings_postgres::{PostgresConfig, PostgresStore};
+
+use crate::with_events;
+
+pub(crate) mod contracts {
+    tidings::contracts!("schemas");
+}
+pub(crate) use contracts::orders::Placed;
+
+const QUEUE: &str = "work";
+const RUNNING: usize = 1_024;
+
+/// What the application does beside being called.
+#[derive(Clone, Copy)]
+pub(crate) enum Role {
+    /// Nothing: it is only sent commands.
+    Sends,
+    /// Works off jobs, or listens and notes when a listener starts.
+    Works,
+    /// So many listeners copy every event from the log's beginning.
+    Copies(u32),
+}
+
+/// Answers with when its COMMIT was sent.
+#[derive(Clone, Command, Serialize, Deserialize)]
+#[command("orders.place", output = u64)]
+pub(crate) struct Place {
+    pub(crate) number: u32,
+}
+
+/// Many events in one transaction.
+#[derive(Clone, Command, Serialize, Deserialize)]
+#[command("orders.publish-many")]
+pub(crate) struct PublishMany {
+    pub(crate) from: u32,
+    pub(crate) to: u32,
+}
+
+#[derive(Clone, Job, Serialize, Deserialize)]
+#[job("orders.work")]
+pub(crate) struct Work {
+    number: u32,
+    note: String,
+}
+
+impl Work {
+    pub(crate) fn new(number: u32) -> Self {
+        Self { number, note: NOTE.to_owned() }
+    }
+}
+
+#[derive(Reads)]
+#[reads("orders.placed", versions = "1")]
+pub(crate) struct OrderRef {
+    number: u32,
+}
+
+fn event(number: u32) -> Placed {
+    Placed { number, note: NOTE.to_owned() }
+}
+
+async fn place(ctx: &mut Ctx, order: Place) -> Outcome<u64> {
+    sql(INSERT_ORDER).bind(order.number).execute(ctx.tx()).await?;
+    if with_events() {
+        ctx.publish(event(order.number)).await?;
+    } else {
+        ctx.enqueue(Work::new(order.number)).await?;
+    }
+    Ok(now_us())
+}
+
+async fn publish_many(ctx: &mut Ctx, many: PublishMany) -> Outcome<()> {
+    for number in many.from..many.to {
+        ctx.publish(event(number)).await?;
+    }
+    Ok(())
+}
+
+/// Handlers are plain functions, and there is one application that works.
+static SEEN: OnceLock<Seen> = OnceLock::new();
+
+pub(crate) fn tell(seen: Seen) -> Result<()> {
+    SEEN.set(seen).map_err(|_| "it works already".into())
+}
+
+fn note(number: u32) {
+    if let Some(seen) = SEEN.get() {
+        seen.job(number);
+    }
+}
+
+async fn work(_ctx: &mut JobCtx, job: Work) -> tidings::Result<()> {
+    note(job.number);
+    Ok(())
+}
+
+async fn note_start(_ctx: &mut Ctx, order: OrderRef) -> tidings::Result<()> {
+    note(order.number);
+    Ok(())
+}
+
+macro_rules! copiers {
+    ($($name:ident $number:literal),*) => {
+        $(async fn $name(ctx: &mut Ctx, order: OrderRef) -> tidings::Result<()> {
+            sql(INSERT_COPY).bind($number).bind(order.number).execute(ctx.tx()).await?;
+            Ok(())
+        })*
+
+        fn copied_by(module: Module, listeners: u32) -> Module {
+            let mut module = module;
+            $(if $number <= listeners {
+                module = module.on_with(stringify!($name), $name, |options| options.from_start());
+            })*
+            module
+        }
+    };
+}
+// A listener has a row of its own number to write.
+copiers!(first 1_u32, second 2_u32, third 3_u32, fourth 4_u32, fifth 5_u32);
+
+pub(crate) async fn start(url: &str, connections: u32, role: Role) -> Result<App> {
+    let mut config = PostgresConfig::new(url);
+    config.connections_max = connections;
+    let store = Arc::new(PostgresStore::open(config).await?);
+    let module = Module::new("orders")
+        .owns::<Placed>()
+        .tables(["orders", "copies"])
+        .command(place)
+        .command(publish_many);
+    let module = match role {
+        Role::Sends => module,
+        Role::Works if with_events() => module.on("note-start", note_start),
+        Role::Works => module.job(Queue::named(QUEUE).concurrency(RUNNING), work),
+        Role::Copies(listeners) => copied_by(module, listeners),
+    };
+    let mut config = Config::default();
+    config.retention.jobs_max = 10_000_000;
+    Ok(App::builder().module(module).config(config).store(store).build().await?)
+}

@@ -1,0 +1,108 @@
+//! Tidings on PostgreSQL, by its public interface. It has two ways:
+//!
+//! - a job beside a row (the default);
+//! - with `PEER_VARIANT=events`, an event beside a row, and listeners.
+//!
+//! While the store is a spike it refuses both, and the report says so. TO BE COMPLETED where it says so: publishing through a
+//! transaction of the caller's own.
+
+mod application;
+mod deliver;
+
+use std::sync::Arc;
+
+use tidings::App;
+use tidings_peers_contract::{About, Peer, Result, Seen, Stop, TABLES, run, variant};
+use tokio::sync::OnceCell;
+
+use application::{Place, Role};
+
+#[derive(Clone)]
+struct Ours {
+    url: Arc<str>,
+    connections: u32,
+    /// Whoever works and enqueues in one process does both with one application.
+    app: Arc<OnceCell<App>>,
+}
+
+fn with_events() -> bool {
+    variant().as_deref() == Some("events")
+}
+
+fn main() -> Result<()> {
+    run::<Ours>()
+}
+
+impl Peer for Ours {
+    fn about() -> About {
+        let (configuration, can): (_, &[_]) = if with_events() {
+            (
+                "a command whose handler writes a row and publishes an event, and whose outcome is stored; listeners that write a row \
+                 for each event",
+                &["enqueue", "latency", "produce", "deliver"],
+            )
+        } else {
+            (
+                "a command whose handler writes a row and enqueues a job, and whose outcome is stored; one queue with 1,024 jobs at \
+                 once; what has ended is kept",
+                &["enqueue", "bulk", "drain", "latency", "produce"],
+            )
+        };
+        About {
+            version: env!("CARGO_PKG_VERSION"),
+            runtime: "Rust, sqlx 0.9",
+            keeps: true,
+            configuration,
+            unfinished: "SELECT count(*) FROM tidings_jobs_live WHERE state <> 'dead'",
+            can,
+        }
+    }
+
+    async fn set_up(url: &str) -> Result<()> {
+        let pool = sqlx::PgPool::connect(url).await?;
+        sqlx::raw_sql(TABLES).execute(&pool).await?;
+        application::start(url, 4, Role::Sends).await?.shutdown().await?;
+        Ok(())
+    }
+
+    async fn open(url: &str, callers: usize) -> Result<Self> {
+        let connections = u32::try_from(callers)? + 8;
+        Ok(Self { url: url.into(), connections, app: Arc::default() })
+    }
+
+    /// TO BE COMPLETED: `outbox.publish(&mut tx, ..)` and `outbox.enqueue_in(&mut tx, ..)` in a transaction of sqlx, like everybody
+    /// else here, beside this way, which also stores the command's outcome.
+    async fn enqueue(&self, number: u32) -> Result<u64> {
+        let app = self.app(Role::Sends).await?;
+        Ok(app.send(Place { number }).await?)
+    }
+
+    async fn bulk(&self, jobs: u32) -> Result<()> {
+        let app = self.app(Role::Sends).await?;
+        let outbox = app.outbox("orders")?;
+        let jobs: Vec<application::Work> = (0..jobs).map(application::Work::new).collect();
+        for thousand in jobs.chunks(1_000) {
+            outbox.enqueue_many(thousand.to_vec()).await?;
+        }
+        Ok(())
+    }
+
+    async fn work(&self, seen: Seen, mut stop: Stop, _processes: u32, _latency: bool) -> Result<()> {
+        application::tell(seen)?;
+        let app = self.app(Role::Works).await?;
+        stop.stopped().await;
+        app.shutdown().await?;
+        Ok(())
+    }
+
+    async fn deliver(&self, events: u32, listeners: u32) -> Result<f64> {
+        deliver::run(&self.url, events, listeners).await
+    }
+}
+
+impl Ours {
+    async fn app(&self, role: Role) -> Result<App> {
+        let app = self.app.get_or_try_init(|| application::start(&self.url, self.connections, role)).await?;
+        Ok(app.clone())
+    }
+}
