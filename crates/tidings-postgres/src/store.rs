@@ -79,7 +79,11 @@ impl PostgresStore {
             voice: voice.clone(),
             is_alone: AtomicBool::new(false),
         });
-        let one = || PgPoolOptions::new().max_connections(1).connect_lazy_with(options);
+        let one = || {
+            // Polling waits for it meanwhile.
+            let patience = Duration::from_secs(1);
+            PgPoolOptions::new().max_connections(1).acquire_timeout(patience).connect_lazy_with(options)
+        };
         let listen = config.listen.then(|| (one(), channel));
         let tail = Tail::new(pool.clone(), watchers.clone(), config.poll_interval, voice, listen);
         let mut background = JoinSet::new();
