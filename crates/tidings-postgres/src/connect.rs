@@ -199,7 +199,9 @@ impl Target {
 
     /// A pool of one connection, which is kept.
     pub(crate) fn single(&self) -> PgPool {
-        PgPoolOptions::new().max_connections(1).connect_lazy_with(self.options.clone())
+        PgPoolOptions::new().max_connections(1)
+            // Polling waits for it meanwhile.
+            .acquire_timeout(TRUSTED_FOR).connect_lazy_with(self.options.clone())
     }
 
     /// A pool that makes its connections when they are wanted.

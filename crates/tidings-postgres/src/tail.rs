@@ -18,6 +18,9 @@ use crate::watch::Watchers;
 /// Where more than this has appeared, all are woken: they would be found out more slowly one by one.
 const MESSAGES_MAX: i64 = 2_000;
 
+/// Where nobody can be listened to just now, it is tried again after so much time.
+const LISTEN_AGAIN: Duration = Duration::from_secs(5);
+
 /// Readers are woken once in so much time though nothing of theirs has appeared, if anything has at all: they move on past what
 /// belongs to others, and need not look at it again after a restart.
 const PASS_EVERY: Duration = Duration::from_secs(30);
@@ -54,9 +57,10 @@ impl Tail {
 
     /// Looks for as long as the store is open.
     pub(crate) async fn run(mut self) {
-        let mut listener = None;
+        let (mut listener, mut listens_at) = (None, Instant::now());
         loop {
-            if listener.is_none() {
+            if listener.is_none() && listens_at <= Instant::now() {
+                listens_at = Instant::now() + LISTEN_AGAIN;
                 listener = self.listener().await;
             }
             if !self.watchers.has_any() {
@@ -82,7 +86,7 @@ impl Tail {
     async fn listener(&self) -> Option<PgListener> {
         let (pool, channel) = self.listen.as_ref()?;
         let mut listener = PgListener::connect_with(pool).await.ok()?;
-        // Where it fails it is tried again at the next look.
+        // Where it fails it is tried again later, and polling goes on.
         listener.listen(channel).await.ok()?;
         Some(listener)
     }

@@ -58,9 +58,12 @@ pub(crate) struct Watchers {
     pub(crate) came: Notify,
 }
 
+/// One who waits for messages of a part.
+type Reader = (Part, Weak<Notify>);
+
 #[derive(Default)]
 struct Waiting {
-    messages: HashMap<(MessageKind, Arc<str>), Vec<(Part, Weak<Notify>)>>,
+    messages: HashMap<(MessageKind, Arc<str>), Vec<Reader>>,
     queues: HashMap<Arc<str>, Vec<Weak<Notify>>>,
     crew: Vec<Weak<Notify>>,
 }

@@ -12,7 +12,6 @@ use rusqlite::Connection;
 use tidings_core::envelope::Cursor;
 use tidings_core::error::Error;
 use tidings_core::ids::MessageId;
-use tidings_core::partition::generation;
 use tidings_core::store::{
     Batch, ConsumerSpec, Crew, Filter, Holding, Lease, Limits, Maintenance, Migration, ParkedKeys,
     ParkedMessage, Retention, Store, StoreError, Watch, Work, WorkerId,
@@ -330,9 +329,8 @@ impl Store for SqliteStore {
     }
 
     async fn crew(&self) -> Result<Crew, StoreError> {
-        let on_record = self.ask("listing consumers", consumers::reads_of_all).await?;
-        let of = |(name, reads): (Arc<str>, Vec<Arc<str>>)| (name, generation(&reads));
-        Ok(self.shared.env.workers.crew(on_record.into_iter().map(of).collect()))
+        let generations = self.ask("listing consumers", consumers::generations).await?;
+        Ok(self.shared.env.workers.crew(generations))
     }
 
     fn watch_crew(&self) -> Box<dyn Watch> {

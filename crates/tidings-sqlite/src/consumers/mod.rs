@@ -10,6 +10,6 @@ mod retire;
 pub(crate) use due::due;
 pub(crate) use hold::{hold, parked_keys};
 pub(crate) use read_after::read_after;
-pub(crate) use reads::of_all as reads_of_all;
+pub(crate) use reads::generations;
 pub(crate) use register::register;
 pub(crate) use retire::retire;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
+use tidings_core::partition::generation;
 
 use crate::rows::unreadable;
 
@@ -17,11 +18,11 @@ pub(super) fn of(connection: &Connection, consumer: &str) -> rusqlite::Result<Op
     reads.map(|reads: String| parse(&reads)).transpose()
 }
 
-/// The consumers that are not retired, each with the names that it reads.
-pub(crate) fn of_all(connection: &Connection) -> rusqlite::Result<Vec<(Arc<str>, Vec<Arc<str>>)>> {
+/// The consumers that are not retired, each with its present generation.
+pub(crate) fn generations(connection: &Connection) -> rusqlite::Result<Vec<(Arc<str>, i64)>> {
     let sql = "SELECT name, reads FROM tidings_consumers WHERE retired_at IS NULL";
     let mut statement = connection.prepare_cached(sql)?;
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, parse(&row.get::<_, String>(1)?)?));
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, generation(&parse(&row.get::<_, String>(1)?)?)));
     statement.query_map([], read)?.collect()
 }
 

@@ -101,8 +101,9 @@ impl Orphans {
 
     async fn nobodys(&self, shared: &Shared, crew: &Crew) -> Result<Vec<Orphan>, StoreError> {
         let on_record = shared.store.consumers().await?;
+        // Also one whose present version nobody alive knows: older ones wait for it.
         let unknown =
-            |status: &&ConsumerStatus| status.retired.is_none() && !crew.knows_consumer(&status.name);
+            |status: &&ConsumerStatus| status.retired.is_none() && crew.owners(&status.name).is_empty();
         let mut orphans: Vec<_> = on_record.iter().filter(unknown).map(Orphan::of).collect();
         for name in self.jobs.iter().filter(|name| !crew.knows_job(name)) {
             let mut jobs = 0;

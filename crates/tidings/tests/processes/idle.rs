@@ -12,8 +12,8 @@ async fn an_idle_process_asks_seldom() {
     const LISTENERS: [&str; 10] = ["l0", "l1", "l2", "l3", "l4", "l5", "l6", "l7", "l8", "l9"];
     let listening = LISTENERS.into_iter().fold(audit(), |module, name| module.on(name, other));
     let app = world.process([counters(), listening], Some(15.0)).await.unwrap();
-    // Statistics come in with a delay.
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    // Statistics of a connection that rests come in after ten seconds.
+    tokio::time::sleep(Duration::from_secs(12)).await;
     let before = world.transactions().await;
     const SECONDS: u64 = 20;
     tokio::time::sleep(Duration::from_secs(SECONDS)).await;
