@@ -25,7 +25,7 @@ use crate::server::{Programs, Server, ask};
 
 const KEYS: [&str; 4] = ["a", "b", "c", "d"];
 const WRITERS: u64 = 16;
-const READERS: [usize; 4] = [1, 7, 40, 200];
+const READERS: [usize; 4] = [3, 7, 40, 200];
 
 /// A message as its publisher knows it.
 #[derive(Clone)]
