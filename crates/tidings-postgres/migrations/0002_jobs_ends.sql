@@ -33,7 +33,8 @@ CREATE FUNCTION tidings_note_attempt(l tidings_jobs_live, p_worker bigint, p_end
                                      p_kept integer) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO tidings_attempts (job, attempt, worker, started_at, ended_at, ending, error)
-    VALUES (l.place, l.attempts, p_worker, l.started_at, p_at, p_ending, p_error);
+    -- Whoever takes over may have read his clock before the attempt began, and been heard late.
+    VALUES (l.place, l.attempts, p_worker, l.started_at, greatest(p_at, l.started_at), p_ending, p_error);
     IF l.attempts > p_kept THEN
         DELETE FROM tidings_attempts WHERE job = l.place AND attempt <= l.attempts - p_kept;
     END IF;

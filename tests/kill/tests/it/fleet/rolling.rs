@@ -1,5 +1,7 @@
 //! Processes are stopped in order and started again, one after the other: nobody who asks meets an error.
 
+use std::time::Duration;
+
 use tidings_kill_tests::words::Word;
 
 use super::{campaign, fleet};
@@ -37,6 +39,8 @@ fn versions_with_different_handlers_run_side_by_side() {
 
 fn roll_without_errors(fleet: &mut Fleet, mut choose: impl FnMut(&mut Fleet, usize)) {
     fleet.ends_in_order = true;
+    // As by default: who stops in order gives back what he has, and nobody waits for his lease.
+    fleet.lease = Duration::from_secs(15);
     campaign(fleet, |fleet| {
         for place in 0..PROCESSES {
             fleet.all_go_on();

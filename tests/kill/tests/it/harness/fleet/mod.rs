@@ -24,7 +24,7 @@ pub(crate) use tally::Tally;
 /// Processes that share the work.
 pub(crate) const PROCESSES: usize = 3;
 
-/// How long a worker that is not heard of keeps what it has.
+/// How long a worker that is not heard of keeps what it has, where that is what it is about.
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
 
 /// How long anything may take that has to happen. Only a failing test waits this long.
@@ -37,6 +37,7 @@ pub(crate) struct Fleet {
     pub(crate) tally: Tally,
     /// Nobody is killed for an audit.
     pub(crate) ends_in_order: bool,
+    pub(crate) lease: Duration,
     pub(crate) database: Database,
     /// Dropped last.
     _turn: MutexGuard<'static, ()>,
@@ -56,6 +57,7 @@ impl Fleet {
             leases: Leases::of(database.url()),
             tally: Tally::default(),
             ends_in_order: false,
+            lease: LEASE,
             database,
             _turn: turn,
         }
@@ -88,7 +90,7 @@ impl Fleet {
         let mut plan = self.campaign.plan();
         let index = |account: &str| self.campaign.acks.index(account);
         plan.callers.retain(|caller| index(&caller.account).is_some_and(|index| member_of(index) == place));
-        plan.lease_seconds = LEASE.as_secs_f64();
+        plan.lease_seconds = self.lease.as_secs_f64();
         plan.until = Until::Served;
         plan.without.clone_from(&member.without);
         if let Some(network) = &member.network {
@@ -225,7 +227,9 @@ impl Fleet {
 
     /// What the campaign came to.
     pub(crate) fn figures(&self) -> String {
-        format!("{}\n  {}", self.campaign.figures, self.tally)
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load = load.split(' ').next().unwrap_or_default();
+        format!("{}\n  {}; the machine's load is {load}", self.campaign.figures, self.tally)
     }
 
     pub(crate) fn figures_mut(&mut self) -> &mut Figures {
