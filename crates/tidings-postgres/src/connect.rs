@@ -199,9 +199,11 @@ impl Target {
 
     /// A pool of one connection, which is kept.
     pub(crate) fn single(&self) -> PgPool {
-        PgPoolOptions::new().max_connections(1)
+        PgPoolOptions::new()
+            .max_connections(1)
             // Polling waits for it meanwhile.
-            .acquire_timeout(TRUSTED_FOR).connect_lazy_with(self.options.clone())
+            .acquire_timeout(TRUSTED_FOR)
+            .connect_lazy_with(self.options.clone())
     }
 
     /// A pool that makes its connections when they are wanted.

@@ -91,7 +91,8 @@ impl World {
         modules: impl IntoIterator<Item = Module>,
         lease_seconds: Option<f64>,
     ) -> std::result::Result<App, BuildError> {
-        let config = PostgresConfig { schema: Some(self.schema.clone()), ..PostgresConfig::new(self.url.as_str()) };
+        let config =
+            PostgresConfig { schema: Some(self.schema.clone()), ..PostgresConfig::new(self.url.as_str()) };
         let store = Arc::new(PostgresStore::open(config).await.unwrap());
         let mut config = Config::default();
         config.store.lease_seconds = lease_seconds.unwrap_or(600.0);
