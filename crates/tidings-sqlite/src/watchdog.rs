@@ -113,8 +113,8 @@ impl Slot {
                 work,
                 ?held,
                 ?budget,
-                "a work blocks its thread and cannot be interrupted (it does not await): find what it does there and move \
-                 it into a job"
+                "a work blocks its thread and cannot be interrupted (it does not await): find what it does there and do \
+                 it outside of the transaction, in a job for example"
             );
         }
         true

@@ -159,7 +159,7 @@ impl State {
             if let Some(held) = entry.look(now) {
                 let (handler, held_s) = (&entry.handler.name, held.as_secs());
                 tracing::error!(%handler, held_s, "{handler} has blocked a thread of the async runtime for {held:?} and \
-                    cannot be interrupted (it does not await): find what it does there and move it into a job");
+                    cannot be interrupted (it does not await): find what it does there and give it to `tokio::task::spawn_blocking`");
             }
         }
         !entries.running.is_empty()

@@ -30,7 +30,7 @@ pub enum StoreError {
     /// A work that cannot be interrupted holds the writer, or the last reader, long past its budget.
     #[error(
         "{work} has blocked a connection for {held:?} and cannot be interrupted; whoever needs that connection is \
-         refused until it returns: find what it does there and move it into a job"
+         refused until it returns: find what it does there, and do it outside of the transaction, in a job for example"
     )]
     Blocked {
         /// The name of the work that blocks.
@@ -40,8 +40,8 @@ pub enum StoreError {
     },
     /// The work held the transaction longer than its budget and was interrupted.
     #[error(
-        "{work} held the write transaction for more than {budget:?} and was interrupted; move slow work into a job, \
-         or raise `store.write_budget_ms`"
+        "{work} held the write transaction for more than {budget:?} and was interrupted; do slow work outside of the \
+         transaction, in a job for example, or raise `store.write_budget_ms`"
     )]
     Budget {
         /// The name of the work.
