@@ -17,4 +17,4 @@ mod support;
 pub mod tables;
 pub mod work;
 
-pub use support::{assert_catches, within_patience};
+pub use support::{assert_catches, assert_catches_by_chance, within_patience};

@@ -251,15 +251,17 @@ pub async fn a_work_that_waits_too_long_writes_nothing(factory: &dyn StoreFactor
     let limits = Limits { wait: Some(Duration::from_millis(30)), ..Limits::default() };
     let late = store.transact(Arc::new(Script::named("late", [insert(2)])), limits).await;
     assert!(
-        // A store with concurrent writers need not let it wait.
-        matches!(&late, Ok(())) || matches!(&late, Err(StoreError::Timeout { work, .. }) if work == "late"),
+        // A store with concurrent writers need not let it wait; the time may run out while it commits.
+        matches!(&late, Ok(()) | Err(StoreError::Unknown { .. })) || matches!(&late, Err(StoreError::Timeout { work, .. }) if work == "late"),
         "a work that waits too long is told so: {late:?}"
     );
     gate.open();
     blocking.await.expect("the caller ends").expect("the blocking work commits");
     run(store.as_ref(), [insert(3)]).await.expect("the store goes on");
     let found = entries(store.as_ref()).await;
-    assert_eq!(found.contains(&2), late.is_ok(), "a work that was told that it had no turn never runs");
+    if !matches!(&late, Err(StoreError::Unknown { .. })) {
+        assert_eq!(found.contains(&2), late.is_ok(), "a work that was told that it had no turn never runs");
+    }
     assert!(found.contains(&1) && found.contains(&3));
 }
 
