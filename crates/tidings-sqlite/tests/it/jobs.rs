@@ -97,11 +97,24 @@ const PLANS: &[(&str, &str, &[&str])] = &[
         include_str!("../../queries/job_suspect_queues.sql"),
         &["tidings_jobs_turn (queue=? AND turn=?)"],
     ),
-    ("job_lost", include_str!("../../queries/job_lost.sql"), &["tidings_jobs_turn (queue=? AND turn=?)"]),
+    ("job_claims", include_str!("../../queries/job_claims.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
+    ("job_claims_end", include_str!("../../queries/job_claims_end.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
+    ("job_begin", include_str!("../../queries/job_begin.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
+    ("job_progress", include_str!("../../queries/job_progress.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
     (
         "job_cancelled_of_worker",
         include_str!("../../queries/job_cancelled_of_worker.sql"),
-        &["tidings_jobs_turn (queue=? AND turn=?)"],
+        &["SCAN c", "SEARCH j USING INTEGER PRIMARY KEY (rowid=?)"],
+    ),
+    (
+        "inspect_queue_turns",
+        include_str!("../../queries/inspect_queue_turns.sql"),
+        &["USING COVERING INDEX tidings_jobs_turn"],
+    ),
+    (
+        "inspect_jobs",
+        include_str!("../../queries/inspect_jobs.sql"),
+        &["SEARCH c USING INTEGER PRIMARY KEY (rowid=?)"],
     ),
     (
         "retention_old_jobs",

@@ -199,9 +199,10 @@ const LOG: &str = "SELECT position, lower(hex(id)), kind, name,
 
 const CONSUMERS: &str = "SELECT name, kind, reads, cursor, begun_first IS NOT NULL FROM tidings_consumers";
 
-const JOBS: &str = "SELECT place, lower(hex(id)), name, queue, state, key, json_extract(data, '$.account'),
-    json_extract(data, '$.seq'), attempts, failures, losses, worker IS NOT NULL, started_at, death, error,
-    lower(hex(correlation_id)), lower(hex(causation_id)) FROM tidings_jobs ORDER BY place";
+const JOBS: &str = "SELECT j.place, lower(hex(id)), name, queue, iif(c.place IS NULL, state, 'running'), key, json_extract(data, '$.account'),
+    json_extract(data, '$.seq'), coalesce(c.attempt, attempts), failures, losses, c.place IS NOT NULL,
+    coalesce(c.started_at, j.started_at), death, error, lower(hex(correlation_id)), lower(hex(causation_id))
+    FROM tidings_jobs AS j LEFT JOIN tidings_claims AS c ON c.place = j.place ORDER BY j.place";
 
 const ORDERS: &str =
     "SELECT account, seq, amount, replace(job_id, '-', ''), paid, refused FROM orders ORDER BY id";
