@@ -26,8 +26,7 @@ pub(crate) async fn report_progress<E: Statements>(
     progress: &str,
 ) -> Result<(), StoreError> {
     let JobLease { place, worker, attempt, .. } = *lease;
-    let params =
-        [Param::Int(place), Param::Int(worker.0), Param::Int(attempt.into()), Param::Text(progress)];
+    let params = [Param::Int(place), Param::Int(worker.0), Param::Int(attempt.into()), Param::Text(progress)];
     let changed = exec.execute(include_str!("../../../queries/job_progress.sql"), &params).await?;
     if changed == 1 { Ok(()) } else { Err(StoreError::Fenced { consumer: format!("job {}", lease.id) }) }
 }
