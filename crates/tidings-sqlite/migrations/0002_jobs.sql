@@ -6,18 +6,20 @@ CREATE INDEX tidings_outcomes_flow ON tidings_outcomes (correlation_id) WHERE ca
 -- receipts that were merged.
 ALTER TABLE tidings_receipts ADD COLUMN attempts INTEGER;
 
--- Jobs, those that have ended among them until retention takes them. Beginning an attempt and completing the job change one
--- index each, and one more: an index whose condition names a changed column costs an update even where nothing in it
--- changes. So what is indexed are columns of their own, that are NULL where they do not matter, and not `state`.
+-- Jobs, those that have ended among them until retention takes them. To begin an attempt changes nothing here: see
+-- `tidings_claims`. To complete the job changes two indexes and no more: an index whose condition names a changed column costs
+-- an update even where nothing in it changes. So what is indexed are columns of their own, that are NULL where they do not
+-- matter, and not `state`.
 CREATE TABLE tidings_jobs (
     place          INTEGER PRIMARY KEY, -- in the order of enqueueing
     id             BLOB NOT NULL UNIQUE,
     name           TEXT NOT NULL,
     queue          TEXT NOT NULL,
-    state          TEXT NOT NULL CHECK (state IN ('scheduled', 'ready', 'suspect', 'behind', 'running', 'completed',
-                                                  'dead', 'cancelled', 'discarded')),
+    state          TEXT NOT NULL, -- scheduled, ready, suspect, behind, completed, dead, cancelled, discarded; while it runs, what
+                                  -- it was before. Without a CHECK: of a list of more than two SQLite makes a b-tree for
+                                  -- each row that is written, which cost as much as the rest of the row
     priority       INTEGER NOT NULL,
-    turn           INTEGER, -- ready: its priority; 100000: suspect, 100001: running, 100002: dead; else NULL
+    turn           INTEGER, -- ready: its priority; 100000: suspect, 100001: dead; else NULL
     waits_until    INTEGER, -- when it is due, while it is scheduled
     due            INTEGER NOT NULL,
     at             INTEGER NOT NULL,
@@ -34,11 +36,10 @@ CREATE TABLE tidings_jobs (
     traceparent    TEXT,
     tracestate     TEXT,
     baggage        TEXT,
-    attempts       INTEGER NOT NULL DEFAULT 0,
+    attempts       INTEGER NOT NULL DEFAULT 0, -- that have ended
     failures       INTEGER NOT NULL DEFAULT 0,
     losses         INTEGER NOT NULL DEFAULT 0,
-    worker         INTEGER, -- whose attempt is under way
-    started_at     INTEGER,
+    started_at     INTEGER, -- when the last of them began
     died_at        INTEGER,
     ended_at       INTEGER, -- when it came to a state that it will not leave
     death          TEXT,
@@ -55,6 +56,15 @@ CREATE INDEX tidings_jobs_key ON tidings_jobs (queue, key) WHERE holds = 1;
 CREATE INDEX tidings_jobs_key_after ON tidings_jobs (queue, key) WHERE holds = 2;
 CREATE UNIQUE INDEX tidings_jobs_unique ON tidings_jobs (name, unique_key) WHERE unique_key IS NOT NULL;
 CREATE INDEX tidings_jobs_flow ON tidings_jobs (correlation_id);
+
+-- The attempts that are under way, and no others: a job runs if and only if it has a row here. A row of four columns is
+-- written and deleted in less than half the time in which that of the job is changed.
+CREATE TABLE tidings_claims (
+    place      INTEGER PRIMARY KEY, -- the job's
+    worker     INTEGER NOT NULL,
+    attempt    INTEGER NOT NULL,
+    started_at INTEGER NOT NULL
+) STRICT;
 
 -- Attempts that did not complete their job.
 CREATE TABLE tidings_attempts (

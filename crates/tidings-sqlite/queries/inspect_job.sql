@@ -1,4 +1,5 @@
-SELECT id, name, queue, state, priority, key, attempts, failures, losses, at, due, started_at, coalesce(ended_at, died_at), worker, death, error,
-       reason, progress, source, correlation_id, causation_id, data
-FROM tidings_jobs
+SELECT id, name, queue, iif(c.place IS NULL, state, 'running'), priority, key, coalesce(c.attempt, attempts), failures, losses, at, due,
+       coalesce(c.started_at, j.started_at), coalesce(ended_at, died_at), c.worker, death, error, reason, progress, source,
+       correlation_id, causation_id, data
+FROM tidings_jobs AS j LEFT JOIN tidings_claims AS c ON c.place = j.place
 WHERE id = ?1

@@ -9,7 +9,8 @@ SET state = CASE WHEN reason IS NOT NULL THEN 'cancelled' WHEN there.waits IS NO
     turn = CASE WHEN reason IS NOT NULL OR there.waits IS NOT NULL OR ?2 <> 'ready' THEN NULL
                 WHEN losses > 0 THEN 100000 ELSE priority END,
     waits_until = CASE WHEN reason IS NULL AND there.waits IS NULL AND ?2 = 'scheduled' THEN ?3 END,
-    due = ?3, failures = failures + ?4, losses = CASE WHEN ?2 = 'ready' THEN losses ELSE 0 END, error = coalesce(?5, error), worker = NULL,
+    due = ?3, failures = failures + ?4, losses = CASE WHEN ?2 = 'ready' THEN losses ELSE 0 END, error = coalesce(?5, error),
+    (attempts, started_at) = (SELECT attempt, started_at FROM tidings_claims AS c WHERE c.place = ?1),
     ended_at = CASE WHEN reason IS NOT NULL THEN ?6 END,
     holds = CASE WHEN reason IS NOT NULL THEN 0 ELSE coalesce(there.waits, holds) END,
     unique_key = CASE WHEN reason IS NULL OR unique_until > ?6 THEN unique_key END

@@ -1,3 +1,3 @@
 -- One statement for all that are claimed together.
-UPDATE tidings_jobs SET state = 'running', turn = 100001, worker = ?2, attempts = attempts + 1, started_at = ?3
-WHERE place IN (SELECT value FROM json_each(?1))
+INSERT INTO tidings_claims (place, worker, attempt, started_at)
+SELECT place, ?2, attempts + 1, ?3 FROM tidings_jobs WHERE place IN (SELECT value FROM json_each(?1))

@@ -1,2 +1,7 @@
-UPDATE tidings_jobs SET state = 'completed', turn = NULL, ended_at = ?4, worker = NULL, losses = 0, reason = NULL
-WHERE place = ?1 AND worker = ?2 AND attempts = ?3 AND state = 'running'
+-- A job that has held a key, or was unique.
+UPDATE tidings_jobs
+SET state = 'completed', turn = NULL, ended_at = ?2, losses = 0, reason = NULL,
+    (attempts, started_at) = (SELECT attempt, started_at FROM tidings_claims AS c WHERE c.place = ?1),
+    holds = 0, unique_key = CASE WHEN unique_until > ?2 THEN unique_key END
+WHERE place = ?1
+RETURNING queue, key

@@ -1,1 +1,2 @@
-UPDATE tidings_jobs SET progress = ?4 WHERE place = ?1 AND worker = ?2 AND attempts = ?3 AND state = 'running'
+UPDATE tidings_jobs SET progress = ?4
+WHERE place = ?1 AND EXISTS (SELECT 1 FROM tidings_claims AS c WHERE c.place = ?1 AND c.worker = ?2 AND c.attempt = ?3)

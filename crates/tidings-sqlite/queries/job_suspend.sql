@@ -5,7 +5,8 @@
 UPDATE tidings_jobs
 SET state = CASE WHEN reason IS NOT NULL THEN 'cancelled' WHEN there.waits IS NOT NULL THEN 'behind' ELSE 'suspect' END,
     turn = CASE WHEN reason IS NULL AND there.waits IS NULL THEN 100000 END,
-    losses = losses + 1, error = ?2, worker = NULL,
+    losses = losses + 1, error = ?2,
+    (attempts, started_at) = (SELECT attempt, started_at FROM tidings_claims AS c WHERE c.place = ?1),
     ended_at = CASE WHEN reason IS NOT NULL THEN ?3 END,
     holds = CASE WHEN reason IS NOT NULL THEN 0 ELSE coalesce(there.waits, holds) END,
     unique_key = CASE WHEN reason IS NULL OR unique_until > ?3 THEN unique_key END

@@ -94,12 +94,11 @@ fn count_turns(connection: &Connection) -> rusqlite::Result<HashMap<String, Foun
     Ok(found)
 }
 
-/// The state of a job by its turn: see the column.
+/// The state of a job that does not run, by its turn: see the column.
 fn of_turn(turn: i64) -> JobState {
     match turn {
         ..100_000 => JobState::Ready,
         100_000 => JobState::Suspect,
-        100_001 => JobState::Running,
         _ => JobState::Dead,
     }
 }

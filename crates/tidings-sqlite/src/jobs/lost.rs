@@ -9,8 +9,8 @@ use crate::store::SqliteStore;
 
 const LOST: &str = "its worker was lost: the process ended, or did not renew its lease";
 
-/// An attempt that is under way: place, worker, attempt.
-type Attempt = (i64, i64, i64);
+/// An attempt that is under way: place, attempt.
+type Attempt = (i64, i64);
 
 pub(super) async fn take_over(
     store: &SqliteStore,
@@ -28,7 +28,9 @@ pub(super) async fn take_over(
             let sql = include_str!("../../queries/job_suspend.sql");
             change_one(connection, sql, params![attempt.0, LOST, now.as_microsecond()], now)
         };
-        lost.iter().map(suspend).collect::<rusqlite::Result<Vec<_>>>()
+        let queues = lost.iter().map(suspend).collect::<rusqlite::Result<Vec<_>>>()?;
+        end_claims(connection, &lost)?;
+        Ok(queues)
     };
     let queues = store.change("taking over from lost workers", run).await?;
     store.wake_queues(queues.iter().map(String::as_str));
@@ -49,7 +51,9 @@ pub(super) async fn dismiss(store: &SqliteStore, worker: WorkerId, now: Timestam
             let params = params![attempt.0, state, micros, 0, nothing, micros];
             change_one(connection, include_str!("../../queries/job_again.sql"), params, now)
         };
-        left.iter().map(give_back).collect::<rusqlite::Result<Vec<_>>>()
+        let queues = left.iter().map(give_back).collect::<rusqlite::Result<Vec<_>>>()?;
+        end_claims(connection, &left)?;
+        Ok(queues)
     };
     let workers = &store.shared.env.workers;
     workers.leaves(worker, true);
@@ -64,18 +68,18 @@ pub(super) async fn dismiss(store: &SqliteStore, worker: WorkerId, now: Timestam
 }
 
 fn attempts(connection: &Connection, sql: &str, of: &dyn rusqlite::ToSql) -> rusqlite::Result<Vec<Attempt>> {
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
     connection.prepare_cached(sql)?.query_map([of], read)?.collect()
 }
 
 fn note(
     connection: &Connection,
-    (place, worker, attempt): &Attempt,
+    (place, attempt): &Attempt,
     end: AttemptEnd,
     error: &str,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let params = params![place, worker, attempt, now.as_microsecond(), end.as_str(), error];
+    let params = params![place, now.as_microsecond(), end.as_str(), error];
     connection.prepare_cached(include_str!("../../queries/job_attempt_insert.sql"))?.execute(params)?;
     let forgotten = params![place, attempt - i64::from(ATTEMPTS_KEPT)];
     connection
@@ -84,6 +88,11 @@ fn note(
         .map(drop)
 }
 
-fn json(workers: &[i64]) -> String {
-    serde_json::Value::from(workers).to_string()
+fn end_claims(connection: &Connection, attempts: &[Attempt]) -> rusqlite::Result<()> {
+    let places = json(&attempts.iter().map(|(place, _)| *place).collect::<Vec<_>>());
+    connection.execute(include_str!("../../queries/job_claims_end.sql"), [places]).map(drop)
+}
+
+fn json(ids: &[i64]) -> String {
+    serde_json::Value::from(ids).to_string()
 }

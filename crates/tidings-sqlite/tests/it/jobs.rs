@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use tidings_core::ids::MessageId;
-use tidings_core::store::{Claim, JobEnd, JobStore, NewJob, Retention, Store, StoreError, Tx, WorkerId};
+use tidings_core::store::{
+    Claim, JobEnd, JobLease, JobStore, NewJob, Retention, Store, StoreError, Tx, WorkerId,
+};
 use tidings_core::trace::TraceContext;
+use tidings_sqlite::SqliteStore;
 
 use crate::support::{NOW, open, work};
 
@@ -97,11 +100,24 @@ const PLANS: &[(&str, &str, &[&str])] = &[
         include_str!("../../queries/job_suspect_queues.sql"),
         &["tidings_jobs_turn (queue=? AND turn=?)"],
     ),
-    ("job_lost", include_str!("../../queries/job_lost.sql"), &["tidings_jobs_turn (queue=? AND turn=?)"]),
+    ("job_claims", include_str!("../../queries/job_claims.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
+    ("job_claims_end", include_str!("../../queries/job_claims_end.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
+    ("job_begin", include_str!("../../queries/job_begin.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
+    ("job_progress", include_str!("../../queries/job_progress.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
     (
         "job_cancelled_of_worker",
         include_str!("../../queries/job_cancelled_of_worker.sql"),
-        &["tidings_jobs_turn (queue=? AND turn=?)"],
+        &["SCAN c", "SEARCH j USING INTEGER PRIMARY KEY (rowid=?)"],
+    ),
+    (
+        "inspect_queue_turns",
+        include_str!("../../queries/inspect_queue_turns.sql"),
+        &["USING COVERING INDEX tidings_jobs_turn"],
+    ),
+    (
+        "inspect_jobs",
+        include_str!("../../queries/inspect_jobs.sql"),
+        &["SEARCH c USING INTEGER PRIMARY KEY (rowid=?)"],
     ),
     (
         "retention_old_jobs",
@@ -165,10 +181,72 @@ async fn a_worker_whose_dismissal_failed_has_its_jobs_until_it_is_dismissed() {
 }
 
 async fn begin(tx: &mut dyn Tx, worker: WorkerId) -> Result<(), StoreError> {
+    begin_one(tx, worker).await.map(drop)
+}
+
+async fn begin_one(tx: &mut dyn Tx, worker: WorkerId) -> Result<JobLease, StoreError> {
     tx.enqueue(&[job()]).await?;
     let claim = Claim { queue: "x", worker, names: &["x".into()], limit: 1, now: NOW, rate: None };
-    assert_eq!(tx.claim_jobs(&claim).await?.jobs.len(), 1);
+    let claimed = tx.claim_jobs(&claim).await?.jobs;
+    assert_eq!(claimed.len(), 1);
+    Ok(claimed[0].lease)
+}
+
+async fn end(tx: &mut dyn Tx, lease: JobLease, end: JobEnd) -> Result<(), StoreError> {
+    assert_eq!(tx.end_attempts(&[(lease, end)], NOW).await?, [true]);
     Ok(())
+}
+
+/// A claim goes with its attempt, however that ends, or it would be there for ever; and with the transaction that made it.
+#[tokio::test]
+async fn there_is_a_claim_for_each_job_that_runs_and_no_other() {
+    let temp = open().await;
+    let [worker, lost] = [enlist(&temp).await, enlist(&temp).await];
+    let begin = |worker: WorkerId| work("a job", move |tx| Box::pin(begin(tx, worker)));
+    let claims = || temp.count("SELECT count(*) FROM tidings_claims");
+    let undone = work("undone", move |tx| {
+        Box::pin(async move {
+            begin_one(tx, worker).await?;
+            let savepoint = tx.savepoint().await?;
+            begin_one(tx, worker).await?;
+            tx.rollback_to(savepoint).await?;
+            begin_one(tx, worker).await?;
+            tx.undo().await
+        })
+    });
+    temp.run(undone).await.unwrap();
+    assert_eq!(claims(), 0, "a claim that is undone is none");
+    let half_undone = work("half undone", move |tx| {
+        Box::pin(async move {
+            let savepoint = tx.savepoint().await?;
+            let undone = begin_one(tx, worker).await?;
+            tx.rollback_to(savepoint).await?;
+            let kept = begin_one(tx, worker).await?;
+            // They have the same place and attempt: what was undone has left nothing.
+            assert_eq!((kept.place, kept.attempt), (undone.place, undone.attempt));
+            end(tx, kept, JobEnd::GivenBack).await
+        })
+    });
+    temp.run(half_undone).await.unwrap();
+    assert_eq!(claims(), 0);
+    temp.run(work("fails and completes", move |tx| Box::pin(fail_and_complete(tx, worker)))).await.unwrap();
+    for _ in 0..3 {
+        temp.run(begin(lost)).await.unwrap();
+    }
+    assert_eq!(claims(), 3, "what runs has a claim");
+    temp.store.dismiss(lost, NOW).await.unwrap();
+    assert_eq!(claims(), 0, "what is given back has none");
+    temp.run(begin(worker)).await.unwrap();
+    assert_eq!(claims(), 1);
+    temp.store.close().await.unwrap();
+    let store = SqliteStore::open(crate::support::config(&temp.folder)).await.unwrap();
+    let next = store.enlist("a test", Duration::from_secs(60)).await.unwrap();
+    assert_eq!(store.take_over(next, NOW).await.unwrap(), 1);
+    assert_eq!(claims(), 0, "nor what was lost");
+}
+
+async fn enlist(temp: &crate::support::Temp) -> WorkerId {
+    temp.store.enlist("a test", Duration::from_secs(60)).await.unwrap()
 }
 
 /// The port does not tell of attempts whose job is gone: they would be there for ever, and for nobody.

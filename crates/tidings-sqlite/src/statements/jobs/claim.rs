@@ -9,7 +9,7 @@ use tidings_core::store::{Claim, Claimed, ClaimedJob, JobLease, StoreError, Work
 use tidings_core::trace::{TraceContext, TraceParent};
 
 use super::rate::Rate;
-use super::time;
+use super::{places, time};
 use crate::columns::Columns;
 use crate::exec::{Param, Statements};
 
@@ -108,7 +108,7 @@ async fn begin<E: Statements>(
     if jobs.is_empty() {
         return Ok(());
     }
-    let places = serde_json::Value::from_iter(jobs.iter().map(|job| job.lease.place)).to_string();
+    let places = places(jobs.iter().map(|job| job.lease.place));
     let params = [Param::Text(&places), Param::Int(worker.0), time(now)];
     exec.execute(include_str!("../../../queries/job_begin.sql"), &params).await.map(drop)
 }

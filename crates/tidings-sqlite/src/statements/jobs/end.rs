@@ -1,12 +1,12 @@
 //! Ending attempts.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use tidings_core::store::{ATTEMPTS_KEPT, AttemptEnd, JobEnd, JobLease, JobState, StoreError};
 use tidings_core::value::Value;
 
-use super::{lease_params, promote, time};
+use super::{places, promote, time};
 use crate::columns::Columns;
 use crate::exec::{Param, Statements};
 
@@ -16,18 +16,29 @@ pub(crate) async fn end<E: Statements>(
     ends: &[(JobLease, JobEnd)],
     at: Timestamp,
 ) -> Result<Vec<bool>, StoreError> {
+    let mut claims = Claims::of(exec, ends).await?;
     let mut ended = vec![false; ends.len()];
-    let (plain, others): (Vec<usize>, Vec<usize>) =
-        (0..ends.len()).partition(|index| is_plain(&ends[*index]));
-    for group in alike(ends, plain) {
-        let mut completed = complete(exec, ends, &group, at).await?;
-        for index in group {
-            ended[index] = completed.remove(&ends[index].0.place);
+    let mut groups: Vec<(Attempts, Vec<i64>)> = Vec::new();
+    for (index, (lease, _)) in ends.iter().enumerate().filter(|(_, end)| is_plain(end)) {
+        let Some(attempts) = claims.take(lease) else { continue };
+        ended[index] = true;
+        // Nearly all are in the first group.
+        match groups.iter_mut().find(|(of, _)| *of == attempts) {
+            Some((_, group)) => group.push(lease.place),
+            None => groups.push((attempts, vec![lease.place])),
         }
     }
-    for index in others {
-        ended[index] = end_one(exec, &ends[index].0, &ends[index].1, at).await?;
+    for (attempts, group) in groups {
+        complete(exec, attempts, group, at).await?;
     }
+    for (index, (lease, end)) in ends.iter().enumerate().filter(|(_, end)| !is_plain(end)) {
+        ended[index] = claims.take(lease).is_some();
+        if ended[index] {
+            end_one(exec, lease, end, at).await?;
+        }
+    }
+    // Last of all: what became of an attempt is written down from its claim.
+    claims.end(exec).await?;
     Ok(ended)
 }
 
@@ -35,33 +46,65 @@ fn is_plain((lease, end): &(JobLease, JobEnd)) -> bool {
     lease.is_plain && *end == JobEnd::Completed
 }
 
-/// Groups of one worker and one number of attempts; nearly all are in the first one.
-fn alike(ends: &[(JobLease, JobEnd)], indexes: Vec<usize>) -> Vec<Vec<usize>> {
-    let mut groups: Vec<Vec<usize>> = Vec::new();
-    let kind = |index: usize| (ends[index].0.worker, ends[index].0.attempt);
-    for index in indexes {
-        match groups.iter_mut().find(|group| kind(group[0]) == kind(index)) {
-            Some(group) => group.push(index),
-            None => groups.push(vec![index]),
-        }
-    }
-    groups
+/// What the row of a job is to say of its attempts when one has ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Attempts {
+    count: u32,
+    started_at: i64,
 }
 
-/// Completes jobs with one statement; answers with the places of those whose lease was good.
+/// The attempts that are under way, of the jobs that were named.
+struct Claims {
+    /// By place: whose it is.
+    under_way: HashMap<i64, (i64, Attempts)>,
+    /// Places of those that end now.
+    ended: Vec<i64>,
+}
+
+impl Claims {
+    async fn of<E: Statements>(exec: &mut E, ends: &[(JobLease, JobEnd)]) -> Result<Self, StoreError> {
+        let named = places(ends.iter().map(|(lease, _)| lease.place));
+        let read = |columns: &mut Columns<'_>| {
+            let (place, worker) = (columns.int()?, columns.int()?);
+            Ok((place, (worker, Attempts { count: columns.count()?, started_at: columns.int()? })))
+        };
+        let sql = include_str!("../../../queries/job_claims.sql");
+        let claims = exec.read(sql, &[Param::Text(&named)], read).await?;
+        Ok(Self { under_way: claims.into_iter().collect(), ended: Vec::new() })
+    }
+
+    /// The attempt that a lease is for, if the lease is good; it is not after that.
+    fn take(&mut self, lease: &JobLease) -> Option<Attempts> {
+        let (worker, attempts) = *self.under_way.get(&lease.place)?;
+        if worker != lease.worker.0 || attempts.count != lease.attempt {
+            return None;
+        }
+        self.under_way.remove(&lease.place);
+        self.ended.push(lease.place);
+        Some(attempts)
+    }
+
+    async fn end<E: Statements>(self, exec: &mut E) -> Result<(), StoreError> {
+        if self.ended.is_empty() {
+            return Ok(());
+        }
+        let ended = places(self.ended);
+        let sql = include_str!("../../../queries/job_claims_end.sql");
+        exec.execute(sql, &[Param::Text(&ended)]).await.map(drop)
+    }
+}
+
+/// Completes jobs with one statement.
 async fn complete<E: Statements>(
     exec: &mut E,
-    ends: &[(JobLease, JobEnd)],
-    group: &[usize],
+    attempts: Attempts,
+    group: Vec<i64>,
     at: Timestamp,
-) -> Result<HashSet<i64>, StoreError> {
-    let Some(first) = group.first().map(|index| ends[*index].0) else { return Ok(HashSet::new()) };
-    let places = serde_json::Value::from_iter(group.iter().map(|index| ends[*index].0.place)).to_string();
-    let [_, worker, attempt] = lease_params(&first);
-    let params = [Param::Text(&places), worker, attempt, time(at)];
-    let sql = include_str!("../../../queries/job_complete_all.sql");
-    let places = exec.read(sql, &params, |columns: &mut Columns<'_>| columns.int()).await?;
-    Ok(places.into_iter().collect())
+) -> Result<(), StoreError> {
+    let group = places(group);
+    let Attempts { count, started_at } = attempts;
+    let params = [Param::Text(&group), Param::Int(count.into()), Param::Int(started_at), time(at)];
+    exec.execute(include_str!("../../../queries/job_complete_all.sql"), &params).await.map(drop)
 }
 
 async fn end_one<E: Statements>(
@@ -69,48 +112,38 @@ async fn end_one<E: Statements>(
     lease: &JobLease,
     end: &JobEnd,
     at: Timestamp,
-) -> Result<bool, StoreError> {
-    let [place, worker, attempt] = lease_params(lease);
-    let rows = if *end == JobEnd::Completed {
-        // What nearly all attempts come to is one statement, and one that returns nothing: RETURNING costs as much again.
-        let params = [place, worker, attempt, time(at)];
-        let changed = exec.execute(include_str!("../../../queries/job_complete.sql"), &params).await?;
-        if changed == 0 || lease.is_plain {
-            return Ok(changed == 1);
-        }
-        exec.query(include_str!("../../../queries/job_let_go.sql"), &[place]).await?
-    } else {
-        if !note_attempt(exec, lease, end, at).await? {
-            return Ok(false);
-        }
-        leave(exec, place, end, at).await?
-    };
-    let Some(row) = rows.into_iter().next() else { return Ok(false) };
-    after(exec, row, end, at).await?;
-    Ok(true)
+) -> Result<(), StoreError> {
+    if *end != JobEnd::Completed {
+        note_attempt(exec, lease, end, at).await?;
+    }
+    let rows = leave(exec, Param::Int(lease.place), end, at).await?;
+    match rows.into_iter().next() {
+        Some(row) => after(exec, row, end, at).await,
+        None => Ok(()),
+    }
 }
 
-/// Lists an attempt that did not complete its job, if its lease is good.
+/// Lists an attempt that did not complete its job.
 async fn note_attempt<E: Statements>(
     exec: &mut E,
     lease: &JobLease,
     end: &JobEnd,
     at: Timestamp,
-) -> Result<bool, StoreError> {
-    let [place, worker, attempt] = lease_params(lease);
+) -> Result<(), StoreError> {
+    let place = Param::Int(lease.place);
     let (ending, error) = match end {
         JobEnd::Completed | JobEnd::Retry { .. } | JobEnd::Dead { .. } => (AttemptEnd::Failed, error_of(end)),
         JobEnd::Snoozed { .. } => (AttemptEnd::Snoozed, ""),
         JobEnd::Cancelled { .. } => (AttemptEnd::Cancelled, ""),
         JobEnd::GivenBack => (AttemptEnd::GivenBack, ""),
     };
-    let params = [place, worker, attempt, time(at), Param::Text(ending.as_str()), Param::Text(error)];
-    let noted = exec.execute(include_str!("../../../queries/job_attempt_insert.sql"), &params).await? == 1;
-    if noted && lease.attempt > ATTEMPTS_KEPT {
+    let params = [place, time(at), Param::Text(ending.as_str()), Param::Text(error)];
+    exec.execute(include_str!("../../../queries/job_attempt_insert.sql"), &params).await?;
+    if lease.attempt > ATTEMPTS_KEPT {
         let params = [place, Param::Int((lease.attempt - ATTEMPTS_KEPT).into())];
         exec.execute(include_str!("../../../queries/job_attempts_forget.sql"), &params).await?;
     }
-    Ok(noted)
+    Ok(())
 }
 
 fn error_of(end: &JobEnd) -> &str {
@@ -158,7 +191,9 @@ async fn leave<E: Statements>(
             let params = [place, Param::Text(reason), time(at)];
             exec.query(include_str!("../../../queries/job_cancel.sql"), &params).await
         }
-        JobEnd::Completed => Ok(Vec::new()),
+        JobEnd::Completed => {
+            exec.query(include_str!("../../../queries/job_complete.sql"), &[place, time(at)]).await
+        }
     }
 }
 

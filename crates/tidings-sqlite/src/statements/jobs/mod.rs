@@ -25,8 +25,8 @@ pub(crate) async fn report_progress<E: Statements>(
     lease: &JobLease,
     progress: &str,
 ) -> Result<(), StoreError> {
-    let [place, worker, attempt] = lease_params(lease);
-    let params = [place, worker, attempt, Param::Text(progress)];
+    let JobLease { place, worker, attempt, .. } = *lease;
+    let params = [Param::Int(place), Param::Int(worker.0), Param::Int(attempt.into()), Param::Text(progress)];
     let changed = exec.execute(include_str!("../../../queries/job_progress.sql"), &params).await?;
     if changed == 1 { Ok(()) } else { Err(StoreError::Fenced { consumer: format!("job {}", lease.id) }) }
 }
@@ -42,8 +42,9 @@ pub(crate) async fn move_cron<E: Statements>(
     Ok(exec.execute(include_str!("../../../queries/cron_move.sql"), &params).await? == 1)
 }
 
-fn lease_params(lease: &JobLease) -> [Param<'static>; 3] {
-    [Param::Int(lease.place), Param::Int(lease.worker.0), Param::Int(lease.attempt.into())]
+/// Places as an array of JSON, for `json_each`.
+fn places(places: impl IntoIterator<Item = i64>) -> String {
+    serde_json::Value::from_iter(places).to_string()
 }
 
 fn time(time: Timestamp) -> Param<'static> {

@@ -19,6 +19,11 @@ use super::{Ctx, CtxCore, Driver, QueryCtx};
 pub(crate) use inspected::Inspected;
 pub(crate) use watched::Borrowed;
 
+/// What a statement gives, as it comes: how many rows it changed, or a row.
+#[doc(hidden)]
+pub type Fetched<'e, D> =
+    BoxStream<'e, Result<Either<<D as Database>::QueryResult, <D as Database>::Row>, sqlx::Error>>;
+
 /// A database of sqlx that a store gives typed access to: `sqlx::Sqlite` (feature `sqlite`) and `sqlx::Postgres` (feature
 /// `postgres`). It is said once, in the handler's context, and the application refuses to start on another store.
 #[diagnostic::on_unimplemented(
@@ -43,7 +48,7 @@ pub trait TypedDriver: Driver + Database {
     fn fetch_many<'e>(
         connection: &'e mut Self::Connection,
         query: Inspected<Self>,
-    ) -> BoxStream<'e, Result<Either<Self::QueryResult, Self::Row>, sqlx::Error>>;
+    ) -> Fetched<'e, Self>;
 
     #[doc(hidden)]
     fn fetch_optional(

@@ -1,0 +1,1 @@
+SELECT place, worker, attempt, started_at FROM tidings_claims WHERE place IN (SELECT value FROM json_each(?1))

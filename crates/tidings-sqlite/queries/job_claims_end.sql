@@ -1,0 +1,1 @@
+DELETE FROM tidings_claims WHERE place IN (SELECT value FROM json_each(?1))
