@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tidings_core::ids::MessageId;
 use tidings_core::store::{
-    Claim, JobEnd, JobLease, JobStore, NewJob, Retention, Store, StoreError, Tx, WorkerId,
+    Claim, JobEnd, JobLease, JobStore, Member, NewJob, Retention, Store, StoreError, Tx, WorkerId,
 };
 use tidings_core::trace::TraceContext;
 use tidings_sqlite::SqliteStore;
@@ -240,13 +240,13 @@ async fn there_is_a_claim_for_each_job_that_runs_and_no_other() {
     assert_eq!(claims(), 1);
     temp.store.close().await.unwrap();
     let store = SqliteStore::open(crate::support::config(&temp.folder)).await.unwrap();
-    let next = store.enlist("a test", Duration::from_secs(60)).await.unwrap();
+    let next = store.enlist(&Member::named("a test"), Duration::from_secs(60)).await.unwrap();
     assert_eq!(store.take_over(next, NOW).await.unwrap(), 1);
     assert_eq!(claims(), 0, "nor what was lost");
 }
 
 async fn enlist(temp: &crate::support::Temp) -> WorkerId {
-    temp.store.enlist("a test", Duration::from_secs(60)).await.unwrap()
+    temp.store.enlist(&Member::named("a test"), Duration::from_secs(60)).await.unwrap()
 }
 
 /// The port does not tell of attempts whose job is gone: they would be there for ever, and for nobody.

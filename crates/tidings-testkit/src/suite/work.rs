@@ -252,7 +252,8 @@ pub async fn a_work_that_waits_too_long_writes_nothing(factory: &dyn StoreFactor
     let late = store.transact(Arc::new(Script::named("late", [insert(2)])), limits).await;
     assert!(
         // A store with concurrent writers need not let it wait; the time may run out while it commits.
-        matches!(&late, Ok(()) | Err(StoreError::Unknown { .. })) || matches!(&late, Err(StoreError::Timeout { work, .. }) if work == "late"),
+        matches!(&late, Ok(()) | Err(StoreError::Unknown { .. }))
+            || matches!(&late, Err(StoreError::Timeout { work, .. }) if work == "late"),
         "a work that waits too long is told so: {late:?}"
     );
     gate.open();

@@ -20,8 +20,7 @@ pub(crate) use inspected::Inspected;
 pub(crate) use watched::Borrowed;
 
 /// What a statement gives, as it comes: how many rows it changed, or a row.
-#[doc(hidden)]
-pub type Fetched<'e, D> =
+pub(crate) type Fetched<'e, D> =
     BoxStream<'e, Result<Either<<D as Database>::QueryResult, <D as Database>::Row>, sqlx::Error>>;
 
 /// A database of sqlx that a store gives typed access to: `sqlx::Sqlite` (feature `sqlite`) and `sqlx::Postgres` (feature
@@ -45,10 +44,7 @@ pub trait TypedDriver: Driver + Database {
     fn borrow(tx: &mut dyn Tx) -> BoxFuture<'_, Result<Borrowed<'_, Self>, sqlx::Error>>;
 
     #[doc(hidden)]
-    fn fetch_many<'e>(
-        connection: &'e mut Self::Connection,
-        query: Inspected<Self>,
-    ) -> Fetched<'e, Self>;
+    fn fetch_many<'e>(connection: &'e mut Self::Connection, query: Inspected<Self>) -> Fetched<'e, Self>;
 
     #[doc(hidden)]
     fn fetch_optional(
