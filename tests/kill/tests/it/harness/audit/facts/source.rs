@@ -67,7 +67,7 @@ impl dyn Source + '_ {
         mut read: impl FnMut(&Row) -> Result<T, Unreadable>,
     ) -> Result<Vec<T>, Unreadable> {
         let rows = self.rows(sql)?;
-        let read = rows.iter().map(|row| read(row)).collect::<Result<_, _>>();
+        let read = rows.iter().map(read).collect::<Result<_, _>>();
         read.map_err(|Unreadable(why)| Unreadable(format!("{why}, asked by {sql}")))
     }
 }
