@@ -208,6 +208,7 @@ impl Target {
 
     /// A pool that makes its connections when they are wanted.
     pub(crate) fn pool(&self, config: &PostgresConfig, doubts: Arc<Doubts>) -> PgPool {
+        let released = doubts.clone();
         PgPoolOptions::new()
             .max_connections(config.connections_max)
             .acquire_timeout(config.acquire_timeout)
@@ -220,6 +221,20 @@ impl Target {
                         return Ok(trusted);
                     }
                     Ok(matches!(tokio::time::timeout(TRUSTED_FOR, connection.ping()).await, Ok(Ok(()))))
+                })
+            })
+            // The pool itself asks every connection that comes back, and waits for the answer: one that the network has forgotten
+            // would keep its place for as long as the system believes in it.
+            .after_release(move |connection, meta| {
+                let doubts = released.clone();
+                Box::pin(async move {
+                    if doubts.trust(&meta).is_some() {
+                        return Ok(true);
+                    }
+                    match tokio::time::timeout(TRUSTED_FOR, connection.ping()).await {
+                        Ok(answer) => answer.map(|()| true),
+                        Err(_elapsed) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+                    }
                 })
             })
             .connect_lazy_with(self.options.clone())

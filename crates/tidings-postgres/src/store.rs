@@ -121,15 +121,18 @@ impl PostgresStore {
 
     /// Waits for the answer to a question of the store's own, but not for ever: a network that swallows packets tells
     /// nobody. The connection is closed with the question.
-    async fn answer<T>(
+    pub(crate) async fn answer<T>(
         &self,
         what: &str,
         question: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let within = self.config.answer_timeout;
-        match tokio::time::timeout(within + self.config.acquire_timeout, question).await {
+        let mut question = std::pin::pin!(question);
+        match tokio::time::timeout(within + self.config.acquire_timeout, &mut question).await {
             Ok(answer) => answer,
             Err(_elapsed) => {
+                // Before the question is dropped: its connection is asked then whether it still answers.
+                self.doubts.lost();
                 let context = format!("{what}: the server has not answered within {within:?}");
                 Err(StoreError::Busy { context, source: None })
             }

@@ -1,5 +1,6 @@
 //! A network that fails when a test says so: a proxy for TCP between a client and its server.
 
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
@@ -41,6 +42,8 @@ struct State {
     cuts: watch::Sender<u64>,
     refuses: watch::Sender<bool>,
     swallows: watch::Sender<bool>,
+    /// Connections that were made before it changed are dead.
+    forgets: watch::Sender<u64>,
     cut_at: Mutex<Option<CutAt>>,
 }
 
@@ -56,6 +59,7 @@ impl Proxy {
             cuts: watch::Sender::new(0),
             refuses: watch::Sender::new(false),
             swallows: watch::Sender::new(false),
+            forgets: watch::Sender::new(0),
             cut_at: Mutex::new(None),
         });
         let accepting = tokio::spawn(accept(listener, server, state.clone()));
@@ -81,6 +85,12 @@ impl Proxy {
     /// Holds everything back that is sent in either direction, and tells nobody; or lets it through again.
     pub fn swallow(&self, swallows: bool) {
         self.state.swallows.send_replace(swallows);
+    }
+
+    /// Lets nothing pass any more on the connections that there are now, and tells nobody, as a firewall does that has forgotten
+    /// them; new ones are not affected.
+    pub fn forget(&self) {
+        self.state.forgets.send_modify(|count| *count += 1);
     }
 
     /// Cuts one connection, the next whose client sends this.
@@ -110,6 +120,7 @@ async fn accept(listener: TcpListener, server: SocketAddr, state: Arc<State>) {
                 return;
             }
             let mut cuts = state.cuts.subscribe();
+            let era = *state.forgets.borrow();
             let Ok(upstream) = TcpStream::connect(server).await else { return };
             // What waits for an answer should not wait for its packet to fill.
             let _ = (client.set_nodelay(true), upstream.set_nodelay(true));
@@ -119,8 +130,8 @@ async fn accept(listener: TcpListener, server: SocketAddr, state: Arc<State>) {
             let muted = AtomicBool::new(false);
             // Whichever ends first ends the other: both halves are dropped.
             tokio::select! {
-                () = forward(from_client, to_server, &state, |sent| state.passes(sent, &muted)) => {}
-                () = forward(from_server, to_client, &state, |_| !muted.load(Acquire)) => {}
+                () = forward(from_client, to_server, &state, era, |sent| state.passes(sent, &muted)) => {}
+                () = forward(from_server, to_client, &state, era, |_| !muted.load(Acquire)) => {}
                 _ = cuts.changed() => {}
             }
         });
@@ -132,6 +143,7 @@ async fn forward(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     state: &State,
+    era: u64,
     passes: impl Fn(&[u8]) -> bool,
 ) {
     let mut buffer = vec![0; 64 * 1_024];
@@ -140,6 +152,9 @@ async fn forward(
         let Ok(read @ 1..) = from.read(&mut buffer).await else { return };
         if swallows.wait_for(|swallows| !*swallows).await.is_err() || !passes(&buffer[..read]) {
             return;
+        }
+        if *state.forgets.borrow() != era {
+            return pending().await;
         }
         if to.write_all(&buffer[..read]).await.is_err() {
             return;

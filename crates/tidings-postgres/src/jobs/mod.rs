@@ -120,7 +120,8 @@ impl PostgresStore {
     ) -> Result<Vec<PgRow>, StoreError> {
         let mut tries = 1;
         loop {
-            match query().fetch_all(self.pool()).await {
+            let run = query().fetch_all(self.pool());
+            match self.answer(context, async { Ok(run.await) }).await? {
                 Ok(rows) => return Ok(rows),
                 Err(error) if tries < TRIES_MAX && was_in_the_way(&error) => tries += 1,
                 Err(error) => return Err(meaning(context.to_owned(), error)),
@@ -153,13 +154,20 @@ impl PostgresStore {
             .acquire()
             .await
             .map_err(|error| meaning(format!("a connection for {}", work()), error))?;
-        let settled = match claim {
-            Some(claim) => claim::end_and_claim(&mut connection, &self.jobs().sweeps, ends, at, claim)
-                .await
-                .map(|settled| (settled.good, settled.claimed, settled.queues)),
-            None => end::end(&mut connection, ends, at)
-                .await
-                .map(|(good, queues)| (good, Claimed::default(), queues)),
+        let settling = async {
+            match claim {
+                Some(claim) => claim::end_and_claim(&mut connection, &self.jobs().sweeps, ends, at, claim)
+                    .await
+                    .map(|settled| (settled.good, settled.claimed, settled.queues)),
+                None => end::end(&mut connection, ends, at)
+                    .await
+                    .map(|(good, queues)| (good, Claimed::default(), queues)),
+            }
+        };
+        let Ok(settled) = tokio::time::timeout(self.config.answer_timeout, settling).await else {
+            connection.close_on_drop();
+            self.doubts.lost();
+            return Err(StoreError::Unknown { work: work() });
         };
         let (good, claimed, queues) = settled.map_err(|error| unknown_if_cut_off(error, work))?;
         self.wake_queues(&queues);

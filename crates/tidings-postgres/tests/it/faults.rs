@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings_core::store::{Inspect as _, Limits, Store as _, StoreError};
+use tidings_core::store::{Inspect as _, JobStore as _, Limits, Member, Store as _, StoreError};
 use tidings_postgres::{PostgresConfig, PostgresStore};
 use tidings_testkit::proxy::{CutAt, Proxy};
 use tidings_testkit::script::{Gate, Op};
@@ -145,6 +145,38 @@ async fn a_silent_network_holds_nobody_for_ever() {
     };
     tokio::time::timeout(PATIENCE, recovered).await.expect("the store recovers");
     assert!(counter(&direct).await >= 1);
+}
+
+/// A network that has forgotten all connections, as a firewall does that was restarted, keeps nobody away for good: what hangs on
+/// them is given up, and so are they.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn connections_that_the_network_has_forgotten_are_given_up() {
+    let within = Duration::from_millis(300);
+    let short = |config: &mut PostgresConfig| {
+        (config.answer_timeout, config.acquire_timeout, config.reruns_max) = (within, within, 0);
+        (config.connections_max, config.listen) = (3, false);
+    };
+    let Some((store, proxy, _direct)) = behind_proxy(short).await else { return };
+    let member = Member::named("a process");
+    let worker = store.enlist(&member, Duration::from_secs(60)).await.expect("a worker is entered");
+    // Every connection of the pool is used, and known.
+    let beats = (0..6).map(|_| store.heartbeat(worker));
+    for beat in futures_util::future::join_all(beats).await {
+        beat.expect("it is live");
+    }
+    proxy.forget();
+    let questions = async {
+        for round in 0..6 {
+            let beats = (0..3).map(|_| store.heartbeat(worker));
+            let answers = futures_util::future::join_all(beats).await;
+            if answers.iter().all(Result::is_ok) {
+                return;
+            }
+            assert!(round < 5, "it does not come back: {answers:?}");
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), questions).await.expect("nobody is held for ever");
+    run_for(&store, bump(), Limits::default()).await.expect("the store goes on");
 }
 
 /// While nobody is let in, one waits as long as one may, and is told; afterwards all is well.

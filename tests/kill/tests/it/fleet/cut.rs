@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::{any, campaign, fleet, take_from};
-use crate::harness::Setting;
+use super::{any, campaign, fleet, take_from, rough};
 use crate::harness::fleet::Fleet;
 use crate::harness::proxy::Network;
 
@@ -18,7 +17,7 @@ fn a_process_whose_packets_vanish_loses_what_it_has_and_comes_back() {
 }
 
 fn cut_and_heal(name: &'static str, network: Network) {
-    let Some(fleet) = fleet(name, Setting::default()) else { return };
+    let Some(fleet) = fleet(name, rough()) else { return };
     let mut fleet = fleet.with_networks();
     campaign(&mut fleet, |fleet| cut(fleet, network));
     assert!(fleet.tally.partitions > 0, "nobody who was cut off had anything");

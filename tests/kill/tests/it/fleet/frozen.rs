@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use super::{any, campaign, fleet, take_from};
-use crate::harness::Setting;
+use super::{any, campaign, fleet, take_from, rough};
 use crate::harness::campaign::WORK_COMES;
 use crate::harness::fleet::Fleet;
 use crate::harness::provider::Stage;
 
 #[test]
 fn a_frozen_process_loses_what_it_has_and_cannot_commit() {
-    let Some(mut fleet) = fleet("a process frozen past its lease", Setting::default()) else { return };
+    let Some(mut fleet) = fleet("a process frozen past its lease", rough()) else { return };
     campaign(&mut fleet, freeze);
     assert!(fleet.tally.partitions > 0, "nobody who was frozen had anything");
 }

@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use tidings_kill_tests::words::Word;
 
-use super::{any, campaign, fleet, take_from};
-use crate::harness::Setting;
+use super::{any, campaign, fleet, take_from, rough};
 use crate::harness::campaign::WORK_COMES;
 use crate::harness::fleet::{Fleet, PROCESSES};
 use crate::harness::provider::Stage;
 
 #[test]
 fn one_of_three_is_killed_and_the_others_take_over() {
-    let Some(mut fleet) = fleet("kill -9 of one of three", Setting::default()) else { return };
+    let Some(mut fleet) = fleet("kill -9 of one of three", rough()) else { return };
     campaign(&mut fleet, kill_one);
     assert!(fleet.tally.partitions > 0, "nobody who was killed had anything");
 }
@@ -57,7 +56,7 @@ pub(super) fn kill_one(fleet: &mut Fleet) {
 
 #[test]
 fn all_are_killed_and_start_again() {
-    let Some(mut fleet) = fleet("kill -9 of all", Setting::default()) else { return };
+    let Some(mut fleet) = fleet("kill -9 of all", rough()) else { return };
     campaign(&mut fleet, kill_all);
 }
 

@@ -29,6 +29,11 @@ fn fleet(name: &'static str, setting: Setting) -> Option<Fleet> {
     Some(Fleet::new(name, &server_url()?, setting, seed()))
 }
 
+/// With everything that goes wrong besides; some handlers cannot be called off, so that nothing but their leases stops them.
+fn rough() -> Setting {
+    Setting { stubborn: true, ..Setting::default() }
+}
+
 /// Rounds of a disturbance under load, with audits.
 fn campaign(fleet: &mut Fleet, mut disturb: impl FnMut(&mut Fleet)) {
     let rounds = rounds();

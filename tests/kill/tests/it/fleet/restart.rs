@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::campaign;
-use crate::harness::Setting;
+use super::{campaign, rough};
 use crate::harness::fleet::Fleet;
 use crate::harness::postgres::Server;
 use crate::kill::seed;

@@ -4,14 +4,13 @@ use std::time::{Duration, Instant};
 
 use sqlx::Row as _;
 
-use super::{campaign, fleet};
-use crate::harness::Setting;
+use super::{campaign, fleet, rough};
 use crate::harness::fleet::Fleet;
 use crate::harness::postgres::Client;
 
 #[test]
 fn connections_are_ended_by_the_server_and_everybody_goes_on() {
-    let Some(mut fleet) = fleet("backends terminated at random", Setting::default()) else { return };
+    let Some(mut fleet) = fleet("backends terminated at random", rough()) else { return };
     let mut client = Client::new(fleet.database.url());
     campaign(&mut fleet, |fleet| terminate(fleet, &mut client));
     let hits = &fleet.tally.hits;

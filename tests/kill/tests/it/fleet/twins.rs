@@ -4,7 +4,7 @@ use tidings_kill_tests::plan::Twin;
 
 use super::frozen::freeze;
 use super::kill::kill_one;
-use super::{Fleet, fleet};
+use super::{Fleet, fleet, rough};
 use crate::harness::Setting;
 use crate::harness::audit::Kind;
 use crate::harness::provider::Faults;
@@ -15,7 +15,7 @@ const ROUNDS_MAX: u32 = 60;
 fn catch(name: &'static str, twin: Twin, kind: Kind, disturb: fn(&mut Fleet)) {
     // Without other trouble, so that nothing but the disturbance brings the bug to light.
     let setting =
-        Setting { twin: Some(twin), trouble: false, faults: Faults::default(), ..Setting::default() };
+        Setting { twin: Some(twin), trouble: false, faults: Faults::default(), ..rough() };
     let Some(mut fleet) = fleet(name, setting) else { return };
     for round in 1..=ROUNDS_MAX {
         fleet.start();

@@ -26,6 +26,8 @@ pub(crate) struct Setting {
     pub(crate) durability: Durability,
     pub(crate) twin: Option<Twin>,
     pub(crate) trouble: bool,
+    /// Some charges cannot be called off while they finish; not where another runtime may be needed for that.
+    pub(crate) stubborn: bool,
     /// What goes wrong at the provider.
     pub(crate) faults: Faults,
 }
@@ -33,7 +35,7 @@ pub(crate) struct Setting {
 impl Default for Setting {
     fn default() -> Self {
         let (durability, faults) = (Durability::Full, Faults::BAD_DAY);
-        Self { accounts: 6, postgres: None, vfs: None, durability, twin: None, trouble: true, faults }
+        Self { accounts: 6, postgres: None, vfs: None, durability, twin: None, trouble: true, stubborn: false, faults }
     }
 }
 
@@ -125,7 +127,7 @@ impl Campaign {
             poison: None,
             lethal: None,
             freeze: None,
-            stubborn: self.setting.postgres.is_some(),
+            stubborn: self.setting.stubborn,
             provider: self.provider.address(),
             lease_seconds: 30.0,
             kills_max: None,
