@@ -64,7 +64,7 @@ impl dyn Source + '_ {
     pub(super) fn all<T>(
         &mut self,
         sql: &str,
-        mut read: impl FnMut(&Row) -> Result<T, Unreadable>,
+        read: impl FnMut(&Row) -> Result<T, Unreadable>,
     ) -> Result<Vec<T>, Unreadable> {
         let rows = self.rows(sql)?;
         let read = rows.iter().map(read).collect::<Result<_, _>>();
