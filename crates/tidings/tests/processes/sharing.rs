@@ -21,6 +21,7 @@ async fn assert_each_once(world: &World, counters: usize, totals: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "needs PostgreSQL"]
 async fn work_is_shared_and_handed_over_at_once() {
     let Some(world) = World::new().await else { return };
     let one = world.process(modules(), None).await.unwrap();
@@ -48,6 +49,7 @@ async fn work_is_shared_and_handed_over_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "needs PostgreSQL"]
 async fn what_a_dead_process_held_is_taken_over() {
     let Some(world) = World::new().await else { return };
     const LEASE: f64 = 1.5;
@@ -70,6 +72,7 @@ async fn what_a_dead_process_held_is_taken_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "needs PostgreSQL"]
 async fn a_dead_letter_is_decided_where_its_partition_is_worked() {
     let Some(world) = World::new().await else { return };
     let one = world.process(modules(), None).await.unwrap();

@@ -1,6 +1,7 @@
 //! Applications that share a schema of their own, and what they have done in it.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -78,7 +79,8 @@ impl World {
                 std::env::var_os("CI").is_none(),
                 "TIDINGS_TEST_POSTGRES_URL is not set, and CI must not skip suites"
             );
-            eprintln!("tests of several processes were NOT RUN: TIDINGS_TEST_POSTGRES_URL is not set");
+            let note = "tests of several processes were NOT RUN: TIDINGS_TEST_POSTGRES_URL is not set";
+            writeln!(std::io::stderr(), "{note}").expect("stderr takes a line");
             return None;
         };
         let pool = PgPool::connect(&url).await.unwrap();

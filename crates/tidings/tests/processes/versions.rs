@@ -17,6 +17,7 @@ fn new() -> [Module; 2] {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "needs PostgreSQL"]
 async fn the_version_started_last_works_and_the_other_goes_on_with_the_rest() {
     let Some(world) = World::new().await else { return };
     let before = world.process(old(), None).await.unwrap();
@@ -47,6 +48,7 @@ async fn the_version_started_last_works_and_the_other_goes_on_with_the_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "needs PostgreSQL"]
 async fn work_that_a_live_process_knows_is_no_orphan() {
     let Some(world) = World::new().await else { return };
     let without = || [counters(), audit().on("note", note_bumped)];
