@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{any, campaign, fleet, take_from, rough};
+use super::{any, campaign, fleet, rough, take_from};
 use crate::harness::fleet::Fleet;
 use crate::harness::proxy::Network;
 

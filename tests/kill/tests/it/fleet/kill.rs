@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tidings_kill_tests::words::Word;
 
-use super::{any, campaign, fleet, take_from, rough};
+use super::{any, campaign, fleet, rough, take_from};
 use crate::harness::campaign::WORK_COMES;
 use crate::harness::fleet::{Fleet, PROCESSES};
 use crate::harness::provider::Stage;

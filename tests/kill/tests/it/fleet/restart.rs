@@ -10,7 +10,7 @@ use crate::kill::seed;
 #[test]
 fn the_server_is_restarted_and_everybody_goes_on() {
     let Some(server) = Server::start() else { return };
-    let mut fleet = Fleet::new("immediate restarts of the server", &server.url(), Setting::default(), seed());
+    let mut fleet = Fleet::new("immediate restarts of the server", &server.url(), rough(), seed());
     campaign(&mut fleet, |fleet| restart(fleet, &server));
 }
 

@@ -14,8 +14,7 @@ const ROUNDS_MAX: u32 = 60;
 
 fn catch(name: &'static str, twin: Twin, kind: Kind, disturb: fn(&mut Fleet)) {
     // Without other trouble, so that nothing but the disturbance brings the bug to light.
-    let setting =
-        Setting { twin: Some(twin), trouble: false, faults: Faults::default(), ..rough() };
+    let setting = Setting { twin: Some(twin), trouble: false, faults: Faults::default(), ..rough() };
     let Some(mut fleet) = fleet(name, setting) else { return };
     for round in 1..=ROUNDS_MAX {
         fleet.start();

@@ -35,7 +35,16 @@ pub(crate) struct Setting {
 impl Default for Setting {
     fn default() -> Self {
         let (durability, faults) = (Durability::Full, Faults::BAD_DAY);
-        Self { accounts: 6, postgres: None, vfs: None, durability, twin: None, trouble: true, stubborn: false, faults }
+        Self {
+            accounts: 6,
+            postgres: None,
+            vfs: None,
+            durability,
+            twin: None,
+            trouble: true,
+            stubborn: false,
+            faults,
+        }
     }
 }
 
