@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
-use tidings::{App, Command, Config, Ctx, Job, JobCtx, Module, Outcome, Queue, Reads, sql};
+use tidings::{App, Command, Config, Ctx, Job, JobCtx, Module, Outbox, Outcome, Queue, Reads, sql};
 use tidings_peers_contract::{INSERT_COPY, INSERT_ORDER, NOTE, Result, Seen, now_us};
 use tidings_postgres::{PostgresConfig, PostgresStore};
 
@@ -26,13 +26,6 @@ pub(crate) enum Role {
     Works,
     /// So many listeners copy every event from the log's beginning.
     Copies(u32),
-}
-
-/// Answers with when its COMMIT was sent.
-#[derive(Clone, Command, Serialize, Deserialize)]
-#[command("orders.place", output = u64)]
-pub(crate) struct Place {
-    pub(crate) number: u32,
 }
 
 /// Many events in one transaction.
@@ -66,14 +59,18 @@ fn event(number: u32) -> Placed {
     Placed { number, note: NOTE.to_owned() }
 }
 
-async fn place(ctx: &mut Ctx, order: Place) -> Outcome<u64> {
-    sql(INSERT_ORDER).bind(order.number).execute(ctx.tx()).await?;
+/// A row, and what follows from it, in one transaction; answers with when its COMMIT was sent.
+pub(crate) async fn place(outbox: &Outbox, number: u32) -> Result<u64> {
+    let mut tx = outbox.begin::<sqlx::Postgres>().await?;
+    sqlx::query(INSERT_ORDER).bind(i32::try_from(number)?).execute(&mut *tx.connection().await?).await?;
     if with_events() {
-        ctx.publish(event(order.number)).await?;
+        tx.publish(&event(number)).await?;
     } else {
-        ctx.enqueue(Work::new(order.number)).await?;
+        tx.enqueue(Work::new(number)).await?;
     }
-    Ok(now_us())
+    let sent = now_us();
+    tx.commit().await?;
+    Ok(sent)
 }
 
 async fn publish_many(ctx: &mut Ctx, many: PublishMany) -> Outcome<()> {
@@ -129,11 +126,7 @@ pub(crate) async fn start(url: &str, connections: u32, role: Role) -> Result<App
     let mut config = PostgresConfig::new(url);
     config.connections_max = connections;
     let store = Arc::new(PostgresStore::open(config).await?);
-    let module = Module::new("orders")
-        .owns::<Placed>()
-        .tables(["orders", "copies"])
-        .command(place)
-        .command(publish_many);
+    let module = Module::new("orders").owns::<Placed>().tables(["orders", "copies"]).command(publish_many);
     let module = match role {
         Role::Sends => module,
         Role::Works if with_events() => module.on("note-start", note_start),
