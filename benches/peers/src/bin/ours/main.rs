@@ -14,7 +14,7 @@ use tidings::App;
 use tidings_peers_contract::{About, Peer, Result, Seen, Stop, TABLES, run, variant};
 use tokio::sync::OnceCell;
 
-use application::{Place, Role};
+use application::Role;
 
 #[derive(Clone)]
 struct Ours {
