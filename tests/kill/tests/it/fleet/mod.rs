@@ -20,8 +20,8 @@ const ROUNDS_PER_AUDIT: u32 = 10;
 
 /// Few by default, since each takes seconds.
 fn rounds() -> u32 {
-    let variable = std::env::var("TIDINGS_KILL_ROUNDS");
-    variable.map_or(3, |rounds| rounds.parse().expect("TIDINGS_KILL_ROUNDS is a number"))
+    let variable = std::env::var("TIDINGS_FLEET_ROUNDS");
+    variable.map_or(3, |rounds| rounds.parse().expect("TIDINGS_FLEET_ROUNDS is a number"))
 }
 
 /// A fleet on the server that is there for tests, if there is one.
