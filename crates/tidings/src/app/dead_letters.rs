@@ -1,16 +1,23 @@
 //! What people do with dead letters.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidings_core::envelope::Position;
 use tidings_core::partition::{Part, SLOTS, slot};
 use tidings_core::store::{ParkedRow, ParkedState, StoreError};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::App;
 use crate::consumer::{Control, Desk, Verdict};
 use crate::crew::Post;
 use crate::ctx::in_handler;
+
+/// An application that has just started takes its partitions in a moment, and those of one that was lost when its lease has
+/// lapsed. So long a decision waits for somebody to hold the partition.
+const BETWEEN_HOLDERS: Duration = Duration::from_secs(30);
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// Why nothing became of a decision about a dead letter.
 #[derive(Debug, thiserror::Error)]
@@ -96,14 +103,22 @@ impl DeadLetters<'_> {
         let unknown = || StoreError::NotFound { what: format!("consumer `{consumer}`") };
         let post = self.app.post(consumer).ok_or_else(unknown)?;
         let desk = self.desk_of(post, position).await?;
-        let (done, answer) = oneshot::channel();
-        desk.control().send(Control { position, verdict, done }).await.map_err(|_| StoreError::Closed)?;
-        match answer.await.map_err(|_| StoreError::Closed)? {
-            Err(StoreError::PartitionHeld { .. }) => {
-                let holder = self.holder(consumer, desk.partition).await?;
-                Err(DeadLetterError::HeldElsewhere { consumer: consumer.to_owned(), position, holder })
+        let waits_until = Instant::now() + BETWEEN_HOLDERS;
+        loop {
+            let (done, answer) = oneshot::channel();
+            let control = Control { position, verdict: verdict.clone(), done };
+            desk.control().send(control).await.map_err(|_| StoreError::Closed)?;
+            match answer.await.map_err(|_| StoreError::Closed)? {
+                Err(StoreError::PartitionHeld { .. }) => {}
+                answer => return Ok(answer?),
             }
-            answer => Ok(answer?),
+            let holder = self.holder(consumer, desk.partition).await?;
+            if holder.is_none() && Instant::now() < waits_until {
+                tokio::time::sleep(ASK_AGAIN_AFTER).await;
+                continue;
+            }
+            let holder = holder.unwrap_or_else(|| "no process at the moment".to_owned());
+            return Err(DeadLetterError::HeldElsewhere { consumer: consumer.to_owned(), position, holder });
         }
     }
 
@@ -123,12 +138,10 @@ impl DeadLetters<'_> {
         post.desks.get(usize::from(part.index)).ok_or_else(unknown)
     }
 
-    /// Who works a partition, for people.
-    async fn holder(&self, consumer: &str, partition: u16) -> Result<String, StoreError> {
+    /// Who works a partition, for people; `None` if nobody does.
+    async fn holder(&self, consumer: &str, partition: u16) -> Result<Option<String>, StoreError> {
         let crew = self.app.shared.store.crew().await?;
         let holder = crew.consumers.get(consumer).and_then(|of| *of.holders.get(usize::from(partition))?);
-        let member = holder.and_then(|holder| crew.members.get(&holder));
-        Ok(member
-            .map_or_else(|| "no process at the moment".to_owned(), |member| format!("`{}`", member.about)))
+        Ok(holder.and_then(|holder| crew.members.get(&holder)).map(|member| format!("`{}`", member.about)))
     }
 }

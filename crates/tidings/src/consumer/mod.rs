@@ -34,6 +34,7 @@ pub(crate) struct Control {
     pub(crate) done: oneshot::Sender<Result<(), StoreError>>,
 }
 
+#[derive(Clone)]
 pub(crate) enum Verdict {
     Retry,
     Discard(String),
