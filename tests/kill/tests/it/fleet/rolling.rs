@@ -45,7 +45,7 @@ fn roll_without_errors(fleet: &mut Fleet, mut choose: impl FnMut(&mut Fleet, usi
         for place in 0..PROCESSES {
             fleet.all_go_on();
             let Some(end) = fleet.stop(place) else { continue };
-            let is_error = |word: &&Word| matches!(word, Word::Failed { .. } | Word::Fenced { .. });
+            let is_error = |word: &&Word| matches!(word, Word::Failed { .. });
             let errors: Vec<_> = end.words.iter().filter(is_error).take(3).collect();
             assert!(errors.is_empty(), "callers met errors: {errors:?}\n{}", fleet.figures());
             fleet.tally.hit("stops in order", 1);
@@ -55,6 +55,5 @@ fn roll_without_errors(fleet: &mut Fleet, mut choose: impl FnMut(&mut Fleet, usi
         }
         fleet.all_go_on();
     });
-    let figures = &fleet.campaign.figures;
-    assert_eq!((figures.fenced, figures.jobs.lost), (0, 0), "somebody lost what was under way");
+    assert_eq!(fleet.campaign.figures.jobs.lost, 0, "a worker that stopped in order was taken for lost");
 }
