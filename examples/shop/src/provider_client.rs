@@ -239,8 +239,10 @@ mod tests {
             }
             assert_eq!(read(serving.ledger()).unwrap().len(), booked, "{fault}");
             assert_eq!(serving.tally().faults.into_iter().collect::<Vec<_>>(), [(fault, 2)]);
-            // Another day, the same key.
-            let (serving, client) = provider(&folder, "slow=100,slow-ms=1", PATIENCE).await;
+            // Another day, the same key. The first provider is still at its file.
+            let later = tempfile::tempdir().unwrap();
+            std::fs::copy(serving.ledger(), later.path().join("ledger.jsonl")).unwrap();
+            let (serving, client) = provider(&later, "slow=100,slow-ms=1", PATIENCE).await;
             assert!(matches!(client.charge("a", order, 100).await.unwrap(), Charged::Booked(_)), "{fault}");
             assert_eq!(serving.tally().repeats, booked as u64, "{fault}");
             assert_eq!(read(serving.ledger()).unwrap().len(), 1, "{fault}");

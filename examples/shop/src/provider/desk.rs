@@ -195,6 +195,7 @@ mod tests {
         // A kill in the middle of a line: what was not answered was not booked.
         let torn = format!("{}{}", std::fs::read_to_string(&file).unwrap(), r#"{"at":"2026-"#);
         std::fs::write(&file, torn).unwrap();
+        drop(desk);
         let mut desk = Desk::with(Ledger::open(&file).unwrap());
         assert_eq!(desk.book(Kind::Charge, "a", &charge(100)), first);
         assert_eq!(desk.book(Kind::Charge, "b", &charge(DECLINED_ABOVE_CENTS + 1)).status, 402);
@@ -214,6 +215,7 @@ mod tests {
         assert_eq!(desk.book(Kind::Refund, "other", &refund("a")).body["refunded_cents"], 0);
         // The refund overtakes the charge, and the provider is started anew in between.
         assert_eq!(desk.book(Kind::Refund, "rb", &refund("b")).body["refunded_cents"], 0);
+        drop(desk);
         let mut desk = Desk::with(Ledger::open(&file).unwrap());
         assert_eq!(desk.book(Kind::Charge, "b", &charge(100)).status, 409);
         let Summary { charges, charged_cents, refunded_cents, .. } = desk.summary();

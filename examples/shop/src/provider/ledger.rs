@@ -1,10 +1,9 @@
 //! What the provider has booked: one line of JSON a booking, in a file that only grows.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -51,21 +50,6 @@ impl Booking {
     }
 }
 
-/// One that has just ended may have the file for a moment longer.
-const LOCKED_FOR_A_MOMENT: Duration = Duration::from_secs(2);
-
-fn lock(file: &File) -> Result<(), TryLockError> {
-    let begun = Instant::now();
-    loop {
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) if begun.elapsed() < LOCKED_FOR_A_MOMENT => {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            locked => return locked,
-        }
-    }
-}
-
 /// The bookings by key, with the file that they are in.
 pub(super) struct Ledger {
     file: File,
@@ -77,7 +61,7 @@ impl Ledger {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
         // Two providers that do not know of each other's bookings would each book the same.
-        lock(&file).map_err(|error| {
+        file.try_lock().map_err(|error| {
             Error::failed(format!("cannot have {}: another provider has it ({error})", path.display()))
         })?;
         let bookings = read(path)?;
