@@ -15,7 +15,7 @@ async fn publish<E: Event>(
     event: &E,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let row = LogRow::of(&outbox.envelope(event)?);
-    let parameters: [&(dyn ToSql + Sync); 14] = [
+    let parameters: [&(dyn ToSql + Sync); 15] = [
         &row.id,
         &row.kind,
         &row.name,
@@ -30,6 +30,7 @@ async fn publish<E: Event>(
         &row.baggage,
         &row.reply_to,
         &row.data,
+        &row.slot,
     ];
     tx.execute(INSERT_SQL, &parameters).await?;
     Ok(())
