@@ -132,7 +132,22 @@ pub(crate) const SUITES: &[Suite] = &[
         limit_minutes: 60,
         environment: &[("TIDINGS_KILL_ROUNDS", "50")],
         // Optimised, so that the kills fall into the work and not into its preparation.
-        steps: &[Step::Cargo(&["test", "--release", "--package", "tidings-kill-tests"])],
+        steps: &[
+            Step::Cargo(&["test", "--release", "--package", "tidings-kill-tests", "--", "--skip", "fleet::"]),
+            // Each of these starts three processes and measures what becomes of their leases: one after the other.
+            Step::Cargo(&[
+                "test",
+                "--release",
+                "--package",
+                "tidings-kill-tests",
+                "--test",
+                "it",
+                "--",
+                "fleet::",
+                "--test-threads",
+                "1",
+            ]),
+        ],
         ..SLOW
     },
     Suite {
