@@ -11,8 +11,8 @@ use tidings_core::envelope::Cursor;
 use tidings_core::error::Error;
 use tidings_core::ids::MessageId;
 use tidings_core::store::{
-    Batch, Claim, Claimed, ConsumerSpec, Crew, Filter, Holding, JobEnd, JobLease, Lease, Limits, Maintenance,
-    Migration, ParkedKeys, ParkedMessage, Retention, Store, StoreError, Watch, Work, WorkerId,
+    Batch, ConsumerSpec, Crew, EndAndClaim, Filter, Holding, Lease, Limits, Maintenance, Migration,
+    ParkedKeys, ParkedMessage, Retention, Store, StoreError, Watch, Work, WorkerId,
 };
 use tokio::task::JoinSet;
 
@@ -181,13 +181,8 @@ impl Store for PostgresStore {
         Ok(())
     }
 
-    async fn end_and_claim(
-        &self,
-        ends: &[(JobLease, JobEnd)],
-        at: Timestamp,
-        claim: Option<&Claim<'_>>,
-    ) -> Result<(Vec<bool>, Claimed), StoreError> {
-        self.end_and_claim_at_once(ends, at, claim).await
+    fn at_once(&self) -> Option<&dyn EndAndClaim> {
+        Some(self)
     }
 
     async fn read(&self, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError> {

@@ -28,8 +28,8 @@ pub use error::StoreError;
 pub use inspect::{CommandCount, ConsumerStatus, EventCount, FlowSize, Inspect, ParkedRow};
 pub use jobs::{
     ATTEMPTS_KEPT, AttemptEnd, AttemptRow, Cancelled, Claim, Claimed, ClaimedJob, CronSpec, CronTick,
-    DeathReason, Enqueued, Heartbeat, JobEnd, JobFilter, JobLease, JobRow, JobState, JobStore, NewJob,
-    QueueStatus, RateLimit, UniqueKey, WorkerId,
+    DeathReason, EndAndClaim, Enqueued, Heartbeat, JobEnd, JobFilter, JobLease, JobRow, JobState, JobStore,
+    NewJob, QueueStatus, RateLimit, UniqueKey, WorkerId,
 };
 pub use outcomes::{IdempotencyScope, OutcomeRecord, OutcomeStatus};
 pub use retention::{Maintenance, Retention};
@@ -52,19 +52,9 @@ pub trait Store: Inspect + JobStore + Send + Sync + 'static {
     /// Dropping the returned future cancels work that has not reached its commit: its writes are rolled back.
     async fn transact(&self, work: Arc<dyn Work>, limits: Limits) -> Result<(), StoreError>;
 
-    /// Ends attempts and then claims jobs, in a transaction of their own: what [`Tx::end_attempts`] and
-    /// [`Tx::claim_jobs`] do, for where there is nothing else to write. A store whose statements are expensive one by one
-    /// does both in one, so that whoever stands still between two of them holds nothing that others wait for.
-    ///
-    /// Like [`transact`](Self::transact) it returns only when the commit is durable, or has failed and left nothing behind;
-    /// [`StoreError::Unknown`] says that it may have happened, and then nobody knows what was claimed.
-    async fn end_and_claim(
-        &self,
-        ends: &[(JobLease, JobEnd)],
-        at: Timestamp,
-        claim: Option<&Claim<'_>>,
-    ) -> Result<(Vec<bool>, Claimed), StoreError> {
-        jobs::end_and_claim(self, ends, at, claim).await
+    /// Its way to end attempts and to claim jobs in one round trip, if it saves anything by that.
+    fn at_once(&self) -> Option<&dyn EndAndClaim> {
+        None
     }
 
     /// Runs `work` against a consistent snapshot on a connection that cannot write.

@@ -27,8 +27,8 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use tidings_core::ids::MessageId;
 use tidings_core::store::{
-    Cancelled, Claim, Claimed, CronSpec, CronTick, Heartbeat, JobEnd, JobLease, JobStore, Member, StoreError,
-    Watch, WorkerId,
+    Cancelled, Claim, Claimed, CronSpec, CronTick, EndAndClaim, Heartbeat, JobEnd, JobLease, JobStore,
+    Member, StoreError, Watch, WorkerId,
 };
 
 use crate::error::meaning;
@@ -137,9 +137,11 @@ impl PostgresStore {
         }
         self.committed(&touched);
     }
+}
 
-    /// Ends and claims in one statement that is a transaction of its own.
-    pub(crate) async fn end_and_claim_at_once(
+#[async_trait]
+impl EndAndClaim for PostgresStore {
+    async fn end_and_claim(
         &self,
         ends: &[(JobLease, JobEnd)],
         at: Timestamp,

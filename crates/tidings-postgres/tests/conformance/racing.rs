@@ -65,7 +65,12 @@ async fn end_and_claim(
 ) -> (Vec<bool>, Vec<ClaimedJob>) {
     let names = [NAME.into()];
     let claim = Claim { queue: QUEUE, worker, names: &names, limit, now: now(), rate: None };
-    let (good, claimed) = store.end_and_claim(ends, now(), Some(&claim)).await.expect("it is answered");
+    let (good, claimed) = store
+        .at_once()
+        .expect("it has it")
+        .end_and_claim(ends, now(), Some(&claim))
+        .await
+        .expect("it is answered");
     (good, claimed.jobs)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidings_core::envelope::Envelope;
 use tidings_core::error::{Error, Result};
-use tidings_core::store::{Claim, Claimed, JobEnd, JobLease, StoreError, Tx, WorkerId};
+use tidings_core::store::{Claim, Claimed, EndAndClaim, JobEnd, JobLease, StoreError, Tx, WorkerId};
 
 use super::QueueFacts;
 use super::ends::Ended;
@@ -96,8 +96,13 @@ pub(super) async fn settle(
     ends: &Arc<Ends>,
     limit: usize,
 ) -> Result<Claimed> {
-    if ends.are_all() {
-        return settle_at_once(shared, queue, worker, ends, limit).await;
+    if ends.is_empty() && limit == 0 {
+        return Ok(Claimed::default());
+    }
+    if ends.are_all()
+        && let Some(store) = shared.store.at_once()
+    {
+        return settle_at_once(shared, store, queue, worker, ends, limit).await;
     }
     let (its, of, written) = (shared.clone(), queue.clone(), ends.clone());
     let unit = Unit {
@@ -127,19 +132,17 @@ pub(super) async fn settle(
     Ok(claimed)
 }
 
-/// The same where that is all: the store may do it in one statement.
+/// The same where that is all, by a store that does it in one statement.
 async fn settle_at_once(
     shared: &Shared,
+    store: &dyn EndAndClaim,
     queue: &QueueFacts,
     worker: WorkerId,
     ends: &Ends,
     limit: usize,
 ) -> Result<Claimed> {
     let claim = (limit > 0).then(|| claim_of(shared, queue, worker, limit));
-    if ends.is_empty() && claim.is_none() {
-        return Ok(Claimed::default());
-    }
-    let (good, claimed) = shared.store.end_and_claim(&ends.ends, shared.clock.now(), claim.as_ref()).await?;
+    let (good, claimed) = store.end_and_claim(&ends.ends, shared.clock.now(), claim.as_ref()).await?;
     ends.note_void(&good);
     ends.tell(&good);
     Ok(claimed)

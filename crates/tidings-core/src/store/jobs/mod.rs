@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub(crate) use end_and_claim::end_and_claim;
+pub use end_and_claim::EndAndClaim;
 pub use ends::{DeathReason, JobEnd};
 pub use listed::{ATTEMPTS_KEPT, AttemptEnd, AttemptRow, JobFilter, JobRow, JobState, QueueStatus};
 pub use port::{Cancelled, CronSpec, CronTick, Heartbeat, JobStore};

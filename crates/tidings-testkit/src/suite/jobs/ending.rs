@@ -374,6 +374,7 @@ pub async fn ends_and_claims_share_a_transaction(factory: &dyn StoreFactory) {
 pub async fn ends_and_a_claim_may_be_one_call(factory: &dyn StoreFactory) {
     let mut database = factory.fresh().await;
     let store = database.store();
+    let Some(at_once) = store.at_once() else { return };
     let worker = Worker::enlist(store.as_ref()).await;
     let limited = worker.clone();
     let claim = limited.claiming(10, at(2));
@@ -388,7 +389,7 @@ pub async fn ends_and_a_claim_may_be_one_call(factory: &dyn StoreFactory) {
     let all = [keyed("a"), keyed("a"), job(), job(), unique("k", 1), delayed(50), keyed("b"), keyed("b")];
     enqueue(store.as_ref(), &all).await;
     let (nothing, claimed) =
-        store.end_and_claim(&[], at(1), Some(&claim)).await.expect("a claim is answered");
+        at_once.end_and_claim(&[], at(1), Some(&claim)).await.expect("a claim is answered");
     worker.check(&claimed, 10, at(2));
     assert!(nothing.is_empty(), "nothing was ended");
     assert_eq!(claimed.next_at, Some(at(50)), "it is told when the next job is due");
@@ -404,7 +405,7 @@ pub async fn ends_and_a_claim_may_be_one_call(factory: &dyn StoreFactory) {
         (held[2].lease, JobEnd::Completed),
         (held[4].lease, dead(true)),
     ];
-    let (good, claimed) = store.end_and_claim(&ends, at(2), Some(&claim)).await.expect("it is answered");
+    let (good, claimed) = at_once.end_and_claim(&ends, at(2), Some(&claim)).await.expect("it is answered");
     assert_eq!(
         (good[0], good[1], good[2], good[5]),
         (true, false, true, true),
@@ -413,7 +414,7 @@ pub async fn ends_and_a_claim_may_be_one_call(factory: &dyn StoreFactory) {
     assert!(good[3] != good[4], "an attempt that is named twice ends once: {good:?}");
     let expected = [all[1].id, all[2].id, all[7].id];
     assert_eq!(ids(&claimed.jobs), expected, "a claim gets what the ends before it made free");
-    let (good, claimed) = store
+    let (good, claimed) = at_once
         .end_and_claim(&[(held[3].lease, JobEnd::Completed)], at(3), None)
         .await
         .expect("it is answered");
@@ -431,6 +432,9 @@ pub async fn ends_and_a_claim_may_be_one_call(factory: &dyn StoreFactory) {
 pub async fn many_end_and_claim_at_the_same_time(factory: &dyn StoreFactory) {
     let database = factory.fresh().await;
     let store = database.store();
+    if store.at_once().is_none() {
+        return;
+    }
     let all: Vec<_> = (0..120)
         .map(|index| if index % 4 == 0 { keyed(["a", "b", "c"][index / 4 % 3]) } else { job() })
         .collect();
@@ -439,6 +443,7 @@ pub async fn many_end_and_claim_at_the_same_time(factory: &dyn StoreFactory) {
     for seed in 0..4_u64 {
         let store = store.clone();
         tasks.spawn(async move {
+            let at_once = store.at_once().expect("it said so");
             let worker = Worker::enlist(store.as_ref()).await;
             let mut random = crate::random::Random::new(seed);
             let mut ends: Vec<(tidings_core::store::JobLease, JobEnd)> = Vec::new();
@@ -454,7 +459,7 @@ pub async fn many_end_and_claim_at_the_same_time(factory: &dyn StoreFactory) {
                     rate: claim.rate,
                 };
                 let (good, claimed) =
-                    store.end_and_claim(&ends, at(5), Some(&claim)).await.expect("it is answered");
+                    at_once.end_and_claim(&ends, at(5), Some(&claim)).await.expect("it is answered");
                 assert!(good.iter().all(|good| *good), "a lease is good until it is taken over");
                 completed.extend(
                     ends.iter().filter(|(_, how)| *how == JobEnd::Completed).map(|(lease, _)| lease.id),

@@ -46,6 +46,21 @@ impl Leases {
         None
     }
 
+    /// Whether a process is on record as a worker.
+    pub(crate) fn knows(&mut self, process: u32) -> bool {
+        !self.held_by(process).workers.is_empty()
+    }
+
+    /// Waits until nobody's lease is good any more, now that nobody is there who would renew it.
+    pub(crate) fn lapse(&mut self, patience: Duration) {
+        let until = Instant::now() + patience;
+        let live = "SELECT 1 FROM tidings_workers WHERE expires_at > clock_timestamp()";
+        while !self.0.rows(live).is_empty() {
+            assert!(Instant::now() < until, "somebody renews a lease though everybody is gone");
+            std::thread::sleep(SOON);
+        }
+    }
+
     /// Entries of these workers, partitions and claims.
     fn left_to(&mut self, workers: &[i64]) -> (i64, i64, i64) {
         let workers: Vec<String> = workers.iter().map(i64::to_string).collect();

@@ -134,9 +134,12 @@ impl Fleet {
     /// Stops one in order, and returns when it has ended: with what it said.
     pub(crate) fn stop(&mut self, place: usize) -> Option<End> {
         self.members[place].victim.as_mut()?.tell_to_stop();
+        let process = self.victim(place).id();
         let end = self.wait_for_end(place);
         if !end.is_orderly() {
             self.campaign.breaks(format!("process {place} did not end in order: {}", end.status));
+        } else if self.leases.knows(process) {
+            self.campaign.breaks(format!("process {place} ended in order, and is still on record"));
         }
         Some(end)
     }
@@ -208,6 +211,8 @@ impl Fleet {
         for place in 0..PROCESSES {
             self.stop(place);
         }
+        // Whoever was killed is on record until somebody comes after its lease has lapsed.
+        self.leases.lapse(PATIENCE);
         self.campaign.audit()
     }
 
