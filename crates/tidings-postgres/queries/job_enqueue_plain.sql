@@ -1,4 +1,4 @@
--- Jobs that have no key of any kind, and so depend on nothing that is there: one statement for one of them or for thousands. A
+-- Jobs that have no key of any kind, and so depend on nothing that is there: one statement for thousands. A
 -- function, as for the others, would cost a single job as much again.
 WITH new AS MATERIALIZED (
     SELECT nextval('tidings_job_places') AS place, n.*

@@ -206,11 +206,11 @@ impl Target {
             .connect_lazy_with(self.options.clone())
     }
 
-    /// A pool that makes its connections when they are wanted.
-    pub(crate) fn pool(&self, config: &PostgresConfig, doubts: Arc<Doubts>) -> PgPool {
-        let released = doubts.clone();
+    /// A pool that makes its connections when they are wanted, at most so many.
+    pub(crate) fn pool(&self, config: &PostgresConfig, connections_max: u32, doubts: &Arc<Doubts>) -> PgPool {
+        let (doubts, released) = (doubts.clone(), doubts.clone());
         PgPoolOptions::new()
-            .max_connections(config.connections_max)
+            .max_connections(connections_max)
             .acquire_timeout(config.acquire_timeout)
             // A round trip before each use is too much for a connection that has just answered.
             .test_before_acquire(false)

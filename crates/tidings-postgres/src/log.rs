@@ -18,11 +18,33 @@ pub(crate) async fn append(
     connection: &mut PgConnection,
     messages: &[Envelope],
 ) -> Result<Option<i64>, StoreError> {
-    if messages.is_empty() {
-        return Ok(None);
-    }
-    let row = with_messages(include_str!("../queries/append_many.sql"), messages).fetch_one(connection).await;
+    let query = match messages {
+        [] => return Ok(None),
+        [message] => with_message(include_str!("../queries/append_one.sql"), message),
+        _ => with_messages(include_str!("../queries/append_many.sql"), messages),
+    };
+    let row = query.fetch_one(connection).await;
     row.and_then(|row| row.try_get("newest")).map_err(|error| not_appended(messages, error))
+}
+
+/// A statement whose parameters are the columns of a message.
+fn with_message<'q>(sql: &'static str, message: &'q Envelope) -> Query<'q, Postgres, PgArguments> {
+    sqlx::query(sql)
+        .bind(message.id.0)
+        .bind(message.kind.as_str())
+        .bind(&*message.name)
+        .bind(i64::from(message.version))
+        .bind(&*message.source)
+        .bind(message.key.as_ref().map(|key| key.as_str()))
+        .bind(message.time.as_microsecond())
+        .bind(message.correlation_id.0)
+        .bind(message.causation_id.map(|id| id.0))
+        .bind(message.trace.traceparent())
+        .bind(message.trace.tracestate.as_deref())
+        .bind(message.trace.baggage.as_deref())
+        .bind(message.reply_to.as_deref())
+        .bind(message.data.as_str())
+        .bind(i16::from(slot(message)))
 }
 
 /// A statement whose first parameters are the columns of messages.

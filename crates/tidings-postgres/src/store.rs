@@ -1,7 +1,7 @@
 //! The store: what the runtime holds.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -27,9 +27,15 @@ use crate::{
     PostgresConfig, consumers, life, lives, log, migrate, outcomes, parking, retention, schema, workers,
 };
 
+/// Connections for [`PostgresStore::queues`], beside those of `connections_max`.
+const QUEUES_CONNECTIONS: u32 = 2;
+
 /// A log in a PostgreSQL database.
 pub struct PostgresStore {
     pub(crate) pool: PgPool,
+    /// For ends and claims of jobs, which need not wait for handlers, nor they for them. Few, because a server's process that has
+    /// just done the same does it in half the time.
+    pub(crate) queues: PgPool,
     pub(crate) config: PostgresConfig,
     pub(crate) doubts: Arc<Doubts>,
     pub(crate) fullness: Arc<Fullness>,
@@ -62,7 +68,8 @@ impl PostgresStore {
 
     async fn start(target: Target, config: PostgresConfig) -> Result<Self, StoreError> {
         let doubts = Arc::<Doubts>::default();
-        let pool = target.pool(&config, doubts.clone());
+        let pool = target.pool(&config, config.connections_max, &doubts);
+        let queues = target.pool(&config, QUEUES_CONNECTIONS, &doubts);
         life::begin(&pool).await?;
         let watchers = Arc::<Watchers>::default();
         let (channel, voice) = (channel(&pool).await?, MessageId::new().to_string());
@@ -71,6 +78,7 @@ impl PostgresStore {
             watchers: watchers.clone(),
             channel: channel.clone(),
             voice: voice.clone(),
+            own: AtomicI64::default(),
             is_alone: AtomicBool::new(false),
         });
         let listens = config.listen && !config.behind_pooler;
@@ -81,6 +89,7 @@ impl PostgresStore {
         background.spawn(teller.clone().run());
         Ok(Self {
             pool,
+            queues,
             config,
             doubts,
             fullness: Arc::default(),
@@ -97,6 +106,11 @@ impl PostgresStore {
     /// who waits for that is woken at once, in all processes. Without it he finds it within the poll interval.
     pub fn committed(&self, touched: &Touched) {
         self.watchers.committed(touched);
+    }
+
+    /// Takes note of the worker that this process has become.
+    pub(crate) fn is_enlisted_as(&self, worker: WorkerId) {
+        self.teller.own.store(worker.0, Ordering::Relaxed);
     }
 
     pub(crate) fn crew_has_changed(&self) {
@@ -237,7 +251,7 @@ impl Store for PostgresStore {
 
     async fn crew(&self) -> Result<Crew, StoreError> {
         let crew = workers::crew(&self.pool).await?;
-        self.teller.is_alone.store(crew.members.len() <= 1, Ordering::Relaxed);
+        self.teller.looks_at(&crew);
         Ok(crew)
     }
 
@@ -315,6 +329,7 @@ impl Store for PostgresStore {
         if !self.pool.is_closed() {
             self.teller.tell().await;
         }
+        self.queues.close().await;
         self.pool.close().await;
         self.watchers.wake_all();
         Ok(())

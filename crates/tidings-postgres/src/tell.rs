@@ -2,11 +2,12 @@
 //! together while the last one was under way.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use tidings_core::store::{Crew, WorkerId};
 
 use crate::watch::{Untold, Watchers};
 
@@ -23,6 +24,8 @@ pub(crate) struct Teller {
     pub(crate) channel: String,
     /// Tells this store's own words from others'.
     pub(crate) voice: String,
+    /// The worker that this process was last enlisted as.
+    pub(crate) own: AtomicI64,
     /// No other worker was alive when it was last asked: there is nobody to tell. One who has come since polls.
     pub(crate) is_alone: AtomicBool,
 }
@@ -45,6 +48,13 @@ impl Teller {
             self.tell().await;
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// Whether anybody is there to be told. A process that has no worker of its own is never alone: whoever comes is another's.
+    pub(crate) fn looks_at(&self, crew: &Crew) {
+        let own = WorkerId(self.own.load(Ordering::Relaxed));
+        let is_alone = crew.members.len() == 1 && crew.members.contains_key(&own);
+        self.is_alone.store(is_alone, Ordering::Relaxed);
     }
 
     /// Tells what is untold now.

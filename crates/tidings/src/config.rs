@@ -96,6 +96,7 @@ pub struct RetentionConfig {
 #[allow(missing_docs, reason = "see `Config`")]
 pub struct StartConfig {
     pub allow_orphans: bool,
+    pub workers: bool,
 }
 
 impl CommandsConfig {

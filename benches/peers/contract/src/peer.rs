@@ -76,6 +76,11 @@ pub trait Peer: Clone + Send + Sync + Sized + 'static {
     /// Enqueues jobs 0 to `jobs`, in the peer's way for many, a thousand at a time where it has no other.
     fn bulk(&self, jobs: u32) -> impl Future<Output = Result<()>> + Send;
 
+    /// Starts whatever is there before the word, and works off nothing yet: how long that takes is not what is measured.
+    fn get_ready(&self) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+
     /// Works off what there is and what comes, telling `seen` of each job as it starts, until told to stop. `processes` is how
     /// many do the same; most need not know. `latency` asks for the configuration that starts a job soon.
     fn work(

@@ -68,6 +68,7 @@ async fn work<P: Peer>(url: &str, arguments: &Arguments) -> Result<()> {
     let mut stop = Stop::from_input();
     let peer = P::open(url, 4).await?;
     let seen = if is_for_latency { Seen::noting_starts() } else { Seen::default() };
+    peer.get_ready().await?;
     say(&json!({ "ready": true }))?;
     stop.go().await?;
     let telling = tokio::spawn(tell(seen.clone(), stop.clone()));

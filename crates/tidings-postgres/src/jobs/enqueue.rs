@@ -18,7 +18,12 @@ pub(crate) async fn enqueue(
         return Ok(Vec::new());
     }
     if jobs.iter().all(is_plain) {
-        return enqueue_plain(connection, jobs).await;
+        match jobs {
+            [job] => enqueue_one(connection, job).await,
+            _ => enqueue_plain(connection, jobs).await,
+        }
+        .map_err(|error| meaning("enqueueing jobs", error))?;
+        return Ok(vec![Enqueued::New; jobs.len()]);
     }
     let until = |job: &NewJob| job.unique.as_ref()?.until.map(|until| until.as_microsecond());
     let rows = sqlx::query(include_str!("../../queries/job_enqueue.sql"))
@@ -55,8 +60,29 @@ pub(crate) async fn enqueue(
     Ok(enqueued)
 }
 
+/// One that depends on nothing that is there.
+async fn enqueue_one(connection: &mut PgConnection, job: &NewJob) -> Result<(), sqlx::Error> {
+    sqlx::query(include_str!("../../queries/job_enqueue_one.sql"))
+        .bind(job.id.0)
+        .bind(&*job.name)
+        .bind(&*job.queue)
+        .bind(job.priority)
+        .bind(job.due.as_microsecond())
+        .bind(job.at.as_microsecond())
+        .bind(&*job.source)
+        .bind(job.correlation_id.0)
+        .bind(job.causation_id.map(|id| id.0))
+        .bind(job.trace.traceparent())
+        .bind(job.trace.tracestate.as_deref())
+        .bind(job.trace.baggage.as_deref())
+        .bind(job.data.as_str())
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
 /// Those that depend on nothing that is there.
-async fn enqueue_plain(connection: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
+async fn enqueue_plain(connection: &mut PgConnection, jobs: &[NewJob]) -> Result<(), sqlx::Error> {
     sqlx::query(include_str!("../../queries/job_enqueue_plain.sql"))
         .bind(each(jobs, |job| job.id.0))
         .bind(each(jobs, |job| &*job.name))
@@ -73,8 +99,7 @@ async fn enqueue_plain(connection: &mut PgConnection, jobs: &[NewJob]) -> Result
         .bind(each(jobs, |job| job.data.as_str()))
         .execute(connection)
         .await
-        .map_err(|error| meaning("enqueueing jobs", error))?;
-    Ok(vec![Enqueued::New; jobs.len()])
+        .map(drop)
 }
 
 fn each<'a, T>(jobs: &'a [NewJob], field: impl Fn(&'a NewJob) -> T) -> Vec<T> {

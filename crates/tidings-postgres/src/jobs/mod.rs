@@ -56,6 +56,7 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(5);
 impl JobStore for PostgresStore {
     async fn enlist(&self, member: &Member, lease: Duration) -> Result<WorkerId, StoreError> {
         let worker = workers::enlist(self, member, lease).await?;
+        self.is_enlisted_as(worker);
         self.crew_has_changed();
         Ok(worker)
     }
@@ -152,7 +153,7 @@ impl EndAndClaim for PostgresStore {
                 .map_or_else(|| "the ends of attempts".to_owned(), |claim| format!("queue `{}`", claim.queue))
         };
         let mut connection = self
-            .pool()
+            .queues
             .acquire()
             .await
             .map_err(|error| meaning(format!("a connection for {}", work()), error))?;

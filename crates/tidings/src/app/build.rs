@@ -168,6 +168,12 @@ async fn start(
     clock: SharedClock,
     store: Arc<dyn Store>,
 ) -> Result<App, BuildError> {
+    if store.kind() == "sqlite" && !config.start.workers {
+        let problem = "`start.workers` is off, and SQLite has no other process that could do the work";
+        return Err(
+            ConfigError::Invalid { place: "configuration".to_owned(), problem: problem.to_owned() }.into()
+        );
+    }
     let wrong = wrong_store(&modules, store.kind());
     if !wrong.is_empty() {
         return Err(BuildError::Contradictions(wrong));

@@ -60,13 +60,18 @@ impl Crew {
 
     /// Works until told to stop.
     pub(crate) async fn work(mut self) {
-        while let Some(worker) = self.enlist().await {
+        while self.shared.config.start.workers
+            && let Some(worker) = self.enlist().await
+        {
             match self.tend(worker).await {
                 Ended::Stopped => break,
                 Ended::Void => {
                     tracing::warn!("the worker is void; what it was at goes to others, and it enlists anew");
                 }
             }
+        }
+        if !self.shared.config.start.workers {
+            is_told_to_stop(&mut self.stop).await;
         }
         self.shares.order_all(Order::Stop);
         while let Some(left) = self.staff.join_next().await {

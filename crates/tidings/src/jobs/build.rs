@@ -53,7 +53,8 @@ fn queues(modules: &[Module], config: &Config) -> Result<BTreeMap<String, Arc<Qu
             concurrency: config.jobs.concurrency,
             rate: None,
             jobs: Vec::new(),
-            is_worked: config.jobs.only.is_empty() || config.jobs.only.contains(name),
+            is_worked: config.start.workers
+                && (config.jobs.only.is_empty() || config.jobs.only.contains(name)),
             slots: Arc::new(Semaphore::new(0)),
         });
         queue.jobs.push(declared.route.name.into());

@@ -6,18 +6,23 @@ use jiff::Timestamp;
 use tidings_core::store::{Claimed, Watch, WorkerId};
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio::sync::{Notify, OwnedSemaphorePermit, broadcast, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::ends::Ended;
 use super::running::Running;
-use super::settle::{Ends, settle};
+use super::settle::{Ends, Settled, settle};
 use super::suspects::SuspectLane;
 use super::{Cancel, QueueFacts};
 use crate::app::Shared;
-use crate::patience::{Patience, is_closed, is_unknown};
 
 /// At most so many jobs are claimed in one transaction, so that none is long.
 const CLAIMED_AT_ONCE_MAX: usize = 512;
+
+/// Transactions of one queue that may be under way at once, where the store is asked for one in a single round trip: while it
+/// writes the ends of some jobs and looks for others, those that it has told before are done and sent as well.
+const UNDER_WAY_MAX: usize = 2;
+/// The second one waits until it is worth it: for half of the slots.
+const WORTH_IT: usize = 2;
 
 /// Works the queues of this process for a worker, each in a task of its own, and one for the suspects.
 pub(crate) fn work(
@@ -41,8 +46,10 @@ pub(super) struct QueueLoop {
     queue: Arc<QueueFacts>,
     worker: WorkerId,
     running: Running,
-    /// Not written yet.
+    /// Not sent to be written yet.
     ended: Vec<Ended>,
+    /// Transactions under way.
+    settling: JoinSet<Option<Settled>>,
     /// There may be something to claim.
     is_hungry: bool,
     /// Then there may be something to claim.
@@ -51,7 +58,6 @@ pub(super) struct QueueLoop {
     cancels: broadcast::Receiver<Cancel>,
     stop: watch::Receiver<bool>,
     give_back: watch::Receiver<bool>,
-    patience: Patience,
 }
 
 impl QueueLoop {
@@ -64,6 +70,7 @@ impl QueueLoop {
         Self {
             running: Running::new(shared.clone()),
             ended: Vec::new(),
+            settling: JoinSet::new(),
             is_hungry: true,
             next_at: None,
             watch: shared.store.watch_queue(&queue.name),
@@ -71,7 +78,6 @@ impl QueueLoop {
             give_back: shared.jobs.give_back.subscribe(),
             shared: shared.clone(),
             queue: queue.clone(),
-            patience: Patience::default(),
             worker,
             stop,
         }
@@ -86,17 +92,35 @@ impl QueueLoop {
                 self.running.give_back(&mut self.ended);
             }
             self.running.time_out(self.shared.clock.now(), &mut self.ended);
-            let permits = self.free_slots();
-            if !self.ended.is_empty() || permits.is_some() {
-                if !self.settle(permits).await {
+            while let Some(settled) = self.settling.try_join_next() {
+                if !self.take(settled) {
                     return;
                 }
-            } else if self.is_stopping() && self.running.all_decided() {
+            }
+            let permits = if self.may_settle() { self.free_slots() } else { None };
+            if self.may_settle() && !self.ended.is_empty() || permits.is_some() {
+                self.settle(permits);
+            } else if self.is_stopping() && self.has_nothing_left() {
                 return;
-            } else {
-                self.rest().await;
+            } else if !self.rest().await {
+                return;
             }
         }
+    }
+
+    /// Whether a transaction may begin now.
+    fn may_settle(&self) -> bool {
+        match self.settling.len() {
+            0 => true,
+            under_way if under_way < UNDER_WAY_MAX && self.shared.store.at_once().is_some() => {
+                self.ended.len() >= (self.queue.concurrency / WORTH_IT).clamp(1, CLAIMED_AT_ONCE_MAX)
+            }
+            _ => false,
+        }
+    }
+
+    fn has_nothing_left(&self) -> bool {
+        self.ended.is_empty() && self.settling.is_empty() && self.running.all_decided()
     }
 
     /// Hears what is to be cancelled, also where there is always something else to do.
@@ -127,36 +151,36 @@ impl QueueLoop {
         self.queue.slots.clone().try_acquire_many_owned(free).ok()
     }
 
-    /// Writes what has ended and starts what it claims; false if the store is closed, or what it has claimed is not known.
-    async fn settle(&mut self, permits: Option<OwnedSemaphorePermit>) -> bool {
-        let limit = permits.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+    /// Has what has ended written, and claims as many as there are permits.
+    fn settle(&mut self, permits: Option<OwnedSemaphorePermit>) {
         let mut ends = Ends::default();
         ends.extend(self.ended.drain(..));
-        let ends = Arc::new(ends);
         // Whatever becomes of jobs meanwhile wakes the watch.
-        self.is_hungry &= limit == 0;
-        loop {
-            match settle(&self.shared, &self.queue, self.worker, &ends, limit).await {
-                Ok(claimed) => {
-                    self.patience = Patience::default();
-                    if let Some(permits) = permits {
-                        self.start(claimed, permits);
-                    }
-                    return true;
+        self.is_hungry &= permits.is_none();
+        self.settling.spawn(settle(self.shared.clone(), self.queue.clone(), self.worker, ends, permits));
+    }
+
+    /// Starts what was claimed; false if the store is closed, or what it has claimed is not known.
+    fn take(&mut self, settled: Result<Option<Settled>, JoinError>) -> bool {
+        match settled {
+            Ok(Some(Settled { claimed, permits })) => {
+                if let Some(permits) = permits {
+                    self.start(claimed, permits);
                 }
-                Err(error) if is_closed(&error) || is_unknown(&error) => return false,
-                Err(error) => {
-                    // The ends stay as they are, and the leases are renewed meanwhile.
-                    let pause = self.patience.pause(&self.queue.label, &error);
-                    tokio::time::sleep(pause).await;
-                }
+                true
+            }
+            Ok(None) => false,
+            Err(error) => {
+                tracing::error!(queue = %self.queue.name, %error, "jobs are not claimed any more");
+                false
             }
         }
     }
 
     fn start(&mut self, claimed: Claimed, mut permits: OwnedSemaphorePermit) {
         self.is_hungry |= claimed.more;
-        self.next_at = claimed.next_at;
+        // Of two answers nobody knows which is the younger; to look too early costs little.
+        self.next_at = [self.next_at, claimed.next_at].into_iter().flatten().min();
         for job in claimed.jobs {
             let facts = self.shared.jobs.job(&job.name).cloned();
             // Only jobs were claimed that are known here, and no more than there are permits.
@@ -165,17 +189,20 @@ impl QueueLoop {
         }
     }
 
-    /// Waits until there may be something to do.
-    async fn rest(&mut self) {
+    /// Waits until there may be something to do; false as of [`take`](Self::take).
+    async fn rest(&mut self) -> bool {
         let stopping = self.is_stopping();
         let next_at = self.next_at.filter(|_| !stopping);
         let wake_at = [next_at, self.running.next_deadline()].into_iter().flatten().min();
         let given_back = *self.give_back.borrow();
+        let is_idle = self.settling.is_empty();
+        let mut settled = None;
         tokio::select! {
+            Some(ended) = self.settling.join_next() => settled = Some(ended),
             () = self.running.wait(&mut self.ended) => {}
             () = self.watch.changed(), if !stopping && !self.is_hungry => self.is_hungry = true,
             // It was given up for want of a slot; the lane of suspects has given one back.
-            slot = self.queue.slots.acquire(), if !stopping && self.is_hungry => drop(slot),
+            slot = self.queue.slots.acquire(), if !stopping && self.is_hungry && is_idle => drop(slot),
             () = self.shared.clock.sleep_until(wake_at.unwrap_or(Timestamp::MAX)), if wake_at.is_some() => {}
             cancel = self.cancels.recv() => {
                 if let Ok(cancel) = cancel {
@@ -189,5 +216,6 @@ impl QueueLoop {
             self.next_at = None;
             self.is_hungry = true;
         }
+        settled.is_none_or(|settled| self.take(settled))
     }
 }

@@ -6,9 +6,12 @@ use tidings_core::envelope::Envelope;
 use tidings_core::error::{Error, Result};
 use tidings_core::store::{Claim, Claimed, EndAndClaim, JobEnd, JobLease, StoreError, Tx, WorkerId};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::QueueFacts;
 use super::ends::Ended;
 use crate::app::Shared;
+use crate::patience::{Patience, is_closed, is_unknown};
 use crate::unit::{self, Access, Unit};
 
 /// Ends of attempts, laid out as the store takes them.
@@ -88,8 +91,34 @@ impl Ends {
     }
 }
 
-/// Writes what has ended, and claims at most so many jobs.
+/// What a transaction came to.
+pub(super) struct Settled {
+    pub(super) claimed: Claimed,
+    /// One for each that could be claimed.
+    pub(super) permits: Option<OwnedSemaphorePermit>,
+}
+
+/// Writes what has ended, and claims as many jobs as there are permits. Where the store fails it waits and tries again: the
+/// ends stay as they are, and the leases are renewed meanwhile. `None` if the store is closed, or what it has claimed is not known.
 pub(super) async fn settle(
+    shared: Arc<Shared>,
+    queue: Arc<QueueFacts>,
+    worker: WorkerId,
+    ends: Ends,
+    permits: Option<OwnedSemaphorePermit>,
+) -> Option<Settled> {
+    let limit = permits.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+    let (ends, mut patience) = (Arc::new(ends), Patience::default());
+    loop {
+        match settle_once(&shared, &queue, worker, &ends, limit).await {
+            Ok(claimed) => return Some(Settled { claimed, permits }),
+            Err(error) if is_closed(&error) || limit > 0 && is_unknown(&error) => return None,
+            Err(error) => tokio::time::sleep(patience.pause(&queue.label, &error)).await,
+        }
+    }
+}
+
+async fn settle_once(
     shared: &Arc<Shared>,
     queue: &Arc<QueueFacts>,
     worker: WorkerId,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::future::select_all;
 use jiff::Timestamp;
 use tidings_core::error::{Error, Result};
-use tidings_core::store::{ClaimedJob, Watch, WorkerId};
+use tidings_core::store::{ClaimedJob, StoreError, Watch, WorkerId};
 use tokio::sync::{MutexGuard, Notify, OwnedSemaphorePermit, broadcast, watch};
 use tokio::time::Instant;
 
@@ -180,12 +180,8 @@ impl SuspectLane {
         }
         let mut ends = Ends::default();
         ends.extend(self.ended.drain(..));
-        let (ends, mut patience) = (Arc::new(ends), Patience::default());
-        while let Err(error) = settle(&self.shared, queue, self.worker, &ends, 0).await {
-            if is_closed(&error) {
-                return Err(error);
-            }
-            tokio::time::sleep(patience.pause(&queue.label, &error)).await;
+        if settle(self.shared.clone(), queue.clone(), self.worker, ends, None).await.is_none() {
+            return Err(StoreError::Closed.into());
         }
         // A handler that blocks its thread has lost its job, and may yet end the process: nobody else is to be suspected of that.
         while !self.running.is_empty() {

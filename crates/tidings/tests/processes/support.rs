@@ -93,11 +93,22 @@ impl World {
         modules: impl IntoIterator<Item = Module>,
         lease_seconds: Option<f64>,
     ) -> std::result::Result<App, BuildError> {
-        let config =
-            PostgresConfig { schema: Some(self.schema.clone()), ..PostgresConfig::new(self.url.as_str()) };
-        let store = Arc::new(PostgresStore::open(config).await.unwrap());
         let mut config = Config::default();
         config.store.lease_seconds = lease_seconds.unwrap_or(600.0);
+        self.process_with(modules, config, |_| {}).await
+    }
+
+    /// See [`process`](Self::process).
+    pub(crate) async fn process_with(
+        &self,
+        modules: impl IntoIterator<Item = Module>,
+        config: Config,
+        change: impl FnOnce(&mut PostgresConfig),
+    ) -> std::result::Result<App, BuildError> {
+        let mut postgres =
+            PostgresConfig { schema: Some(self.schema.clone()), ..PostgresConfig::new(self.url.as_str()) };
+        change(&mut postgres);
+        let store = Arc::new(PostgresStore::open(postgres).await.unwrap());
         App::builder().modules(modules).config(config).store(store).build().await
     }
 

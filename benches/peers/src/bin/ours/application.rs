@@ -14,7 +14,7 @@ pub(crate) mod contracts {
 }
 pub(crate) use contracts::orders::Placed;
 
-const QUEUE: &str = "work";
+pub(crate) const QUEUE: &str = "work";
 const RUNNING: usize = 1_024;
 
 /// What the application does beside being called.
@@ -128,12 +128,13 @@ pub(crate) async fn start(url: &str, connections: u32, role: Role) -> Result<App
     let store = Arc::new(PostgresStore::open(config).await?);
     let module = Module::new("orders").owns::<Placed>().tables(["orders", "copies"]).command(publish_many);
     let module = match role {
-        Role::Sends => module,
-        Role::Works if with_events() => module.on("note-start", note_start),
-        Role::Works => module.job(Queue::named(QUEUE).concurrency(RUNNING), work),
         Role::Copies(listeners) => copied_by(module, listeners),
+        Role::Sends if with_events() => module,
+        Role::Works if with_events() => module.on("note-start", note_start),
+        _ => module.job(Queue::named(QUEUE).concurrency(RUNNING), work),
     };
     let mut config = Config::default();
     config.retention.jobs_max = 10_000_000;
+    config.start.workers = !matches!(role, Role::Sends);
     Ok(App::builder().module(module).config(config).store(store).build().await?)
 }

@@ -82,9 +82,21 @@ impl Peer for Ours {
         Ok(())
     }
 
+    /// The application runs, and its queue is paused.
+    async fn get_ready(&self) -> Result<()> {
+        let app = self.app(Role::Works).await?;
+        if !with_events() {
+            app.queues().pause(application::QUEUE, "until the word").await?;
+        }
+        Ok(())
+    }
+
     async fn work(&self, seen: Seen, mut stop: Stop, _processes: u32, _latency: bool) -> Result<()> {
         application::tell(seen)?;
         let app = self.app(Role::Works).await?;
+        if !with_events() {
+            app.queues().resume(application::QUEUE).await?;
+        }
         stop.stopped().await;
         app.shutdown().await?;
         Ok(())
