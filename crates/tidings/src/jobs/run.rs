@@ -100,9 +100,9 @@ impl QueueLoop {
             let permits = if self.may_settle() { self.free_slots() } else { None };
             if self.may_settle() && !self.ended.is_empty() || permits.is_some() {
                 self.settle(permits);
-            } else if self.is_stopping() && self.has_nothing_left() {
-                return;
-            } else if !self.rest().await {
+                continue;
+            }
+            if self.is_stopping() && self.has_nothing_left() || !self.rest().await {
                 return;
             }
         }
