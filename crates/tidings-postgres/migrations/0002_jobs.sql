@@ -99,7 +99,8 @@ CREATE TABLE tidings_claims (
     queue      text NOT NULL,
     places     bigint[] NOT NULL,
     attempts   integer[] NOT NULL,
-    started_at bigint NOT NULL
+    started_at bigint NOT NULL,
+    is_limited boolean NOT NULL DEFAULT false -- somebody may wait for its ends: see Claim::running_max
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 
 CREATE INDEX tidings_claims_queue ON tidings_claims (queue);

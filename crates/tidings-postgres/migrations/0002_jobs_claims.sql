@@ -88,6 +88,33 @@ BEGIN
     RETURN under_way;
 END $$;
 
+-- The oldest suspect of these queues, but for paused ones, and names that can be claimed now, under their locks.
+CREATE FUNCTION tidings_waiting_suspect(p_queues text[], p_names text[]) RETURNS bigint LANGUAGE plpgsql STABLE
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+BEGIN
+    RETURN (
+        SELECT l.place FROM tidings_jobs_live AS l
+        WHERE l.queue = ANY (p_queues) AND l.turn = 100000 AND l.name = ANY (p_names)
+          AND NOT EXISTS (SELECT FROM tidings_queues AS q WHERE q.name = l.queue AND q.paused_at IS NOT NULL)
+          AND (l.place, l.attempts) NOT IN (
+              SELECT u.place, u.attempts FROM tidings_claims AS c
+              CROSS JOIN LATERAL unnest(c.places, c.attempts) AS u (place, attempts))
+        ORDER BY l.place LIMIT 1);
+END $$;
+
+-- How many attempts of a queue's jobs are under way, under its lock. Where a name has changed its queue an attempt is in
+-- several claims, and its job is in one queue.
+CREATE FUNCTION tidings_under_way(p_queue text) RETURNS bigint LANGUAGE plpgsql STABLE
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+BEGIN
+    RETURN (SELECT count(*) FROM (
+        SELECT DISTINCT u.place FROM tidings_claims AS c
+        CROSS JOIN LATERAL unnest(c.places, c.attempts) AS u (place, attempts)
+        CROSS JOIN LATERAL (SELECT FROM tidings_jobs_live AS l
+                            WHERE l.place = u.place AND l.attempts = u.attempts AND l.queue = p_queue OFFSET 0) AS l
+        WHERE c.queue = p_queue) AS r);
+END $$;
+
 -- Ends attempts, and then claims jobs of one queue that may run now. The last row says what became of the ends, whether there
 -- may be more, when to look again, and how many attempts a sweep found under way; those before it are the jobs.
 --
@@ -97,7 +124,7 @@ CREATE FUNCTION tidings_end_and_claim(
     p_workers bigint[], p_claims bigint[], p_places bigint[], p_attempts integer[], p_batch integer, p_ends text[],
     p_dues bigint[], p_texts text[], p_deaths text[], p_releases boolean[], p_at bigint, p_kept integer,
     p_worker bigint, p_queue text, p_names text[], p_limit bigint, p_now bigint, p_step bigint, p_tolerance bigint,
-    p_staged_max integer, p_sweeps boolean)
+    p_running_max bigint, p_staged_max integer, p_sweeps boolean)
 RETURNS TABLE (
     completed bigint[], tried integer[], others integer[], queues text[], claim bigint, more boolean, next_at bigint, under_way bigint,
     place bigint, id uuid, name text, key text, attempts integer, is_plain boolean, failures integer, losses integer,
@@ -110,6 +137,8 @@ DECLARE
     q record;
     room bigint;
     free bigint;
+    slots bigint;
+    freed text[];
     staged integer;
     held_until bigint;
     most bigint := p_limit;
@@ -123,7 +152,8 @@ BEGIN
         completed := ended.completed;
         tried := ended.tried;
         others := ended.others;
-        queues := ended.queues;
+        freed := ended.freed;
+        queues := ended.queues || freed;
         -- Claims of which all was completed just now are of no more use.
         IF cardinality(completed) = cardinality(p_places) THEN
             FOR q IN SELECT u.n, count(*) AS count FROM unnest(p_claims) AS u (n) GROUP BY u.n LOOP
@@ -159,6 +189,12 @@ BEGIN
         room := p_now + p_tolerance - free;
         most := CASE WHEN room < 0 THEN 0 ELSE least(room / p_step + 1, p_limit) END;
     END IF;
+    IF p_running_max IS NOT NULL THEN
+        -- One is kept free for a suspect that waits.
+        slots := p_running_max - tidings_under_way(p_queue)
+               - (tidings_waiting_suspect(ARRAY[p_queue], p_names) IS NOT NULL)::integer;
+        most := greatest(least(most, slots), 0);
+    END IF;
     claim := nextval('tidings_claim_numbers');
     RETURN QUERY
     WITH picked AS MATERIALIZED (
@@ -170,8 +206,9 @@ BEGIN
               CROSS JOIN LATERAL unnest(c.places, c.attempts) AS u (place, attempts) WHERE c.queue = p_queue)
         ORDER BY l.turn, l.place LIMIT most),
     noted AS (
-        INSERT INTO tidings_claims (n, worker, queue, places, attempts, started_at)
-        SELECT claim, p_worker, p_queue, array_agg(p.place), array_agg(p.attempts), p_now FROM picked AS p
+        INSERT INTO tidings_claims (n, worker, queue, places, attempts, started_at, is_limited)
+        SELECT claim, p_worker, p_queue, array_agg(p.place), array_agg(p.attempts), p_now, p_running_max IS NOT NULL
+        FROM picked AS p
         HAVING count(*) > 0)
     SELECT NULL::bigint[], NULL::integer[], NULL::integer[], NULL::text[], claim, NULL::boolean, NULL::bigint, NULL::bigint,
            p.place, j.id, p.name, p.key, p.attempts, p.key IS NULL AND NOT p.is_unique, p.failures, p.losses,
@@ -185,13 +222,19 @@ BEGIN
         ON CONFLICT (name) DO UPDATE SET next_free = free;
     END IF;
     IF taken = most THEN
-        -- Where the rate is the bound, what is left has to wait for it.
-        IF most < p_limit THEN
+        -- Where what runs is the bound, what is left has to wait for an end; where the rate is, for its time.
+        IF slots <= most THEN
+            more := false;
+        ELSIF most < p_limit THEN
             held_until := greatest(free - p_tolerance, p_now);
             more := false;
         ELSE
             more := true;
         END IF;
+    END IF;
+    IF cardinality(freed) > 0 AND taken >= cardinality(p_places) THEN
+        -- The room that the ends have made is taken again.
+        queues := ended.queues || array_remove(freed, p_queue);
     END IF;
     SELECT least(held_until, l.waits_until) INTO next_at FROM (SELECT) AS _
     LEFT JOIN (SELECT w.waits_until FROM tidings_jobs_live AS w WHERE w.queue = p_queue AND w.waits_until > p_now
@@ -199,14 +242,16 @@ BEGIN
     RETURN NEXT;
 END $$;
 
--- Claims the oldest suspect of these queues and names.
-CREATE FUNCTION tidings_claim_suspect(p_worker bigint, p_queues text[], p_names text[], p_now bigint)
+-- Claims the oldest suspect of these queues and names. `p_running_max` says of each queue how many attempts of its jobs may be
+-- under way.
+CREATE FUNCTION tidings_claim_suspect(p_worker bigint, p_queues text[], p_running_max bigint[], p_names text[], p_now bigint)
 RETURNS TABLE (claim bigint, queue text, place bigint, id uuid, name text, key text, attempts integer, is_plain boolean,
                failures integer, losses integer, at bigint, correlation_id uuid, causation_id uuid, traceparent text,
                tracestate text, baggage text, progress text, data text)
 LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
+    open_queues text[];
     suspect record;
 BEGIN
     PERFORM tidings_lock_queues(p_queues);
@@ -215,19 +260,17 @@ BEGIN
         RETURN;
     END IF;
     PERFORM tidings_promote(p_queues);
+    open_queues := ARRAY(SELECT u.queue FROM unnest(p_queues, p_running_max) AS u (queue, most)
+                         WHERE u.most IS NULL OR u.most > tidings_under_way(u.queue));
     SELECT l.place, l.attempts, l.queue INTO suspect FROM tidings_jobs_live AS l
-    WHERE l.queue = ANY (p_queues) AND l.turn = 100000 AND l.name = ANY (p_names)
-      AND NOT EXISTS (SELECT FROM tidings_queues AS q WHERE q.name = l.queue AND q.paused_at IS NOT NULL)
-      AND (l.place, l.attempts) NOT IN (
-          SELECT u.place, u.attempts FROM tidings_claims AS c
-          CROSS JOIN LATERAL unnest(c.places, c.attempts) AS u (place, attempts))
-    ORDER BY l.place LIMIT 1;
+    WHERE l.place = tidings_waiting_suspect(open_queues, p_names);
     IF NOT FOUND THEN
         RETURN;
     END IF;
     claim := nextval('tidings_claim_numbers');
-    INSERT INTO tidings_claims (n, worker, queue, places, attempts, started_at)
-    VALUES (claim, p_worker, suspect.queue, ARRAY[suspect.place], ARRAY[suspect.attempts], p_now);
+    INSERT INTO tidings_claims (n, worker, queue, places, attempts, started_at, is_limited)
+    VALUES (claim, p_worker, suspect.queue, ARRAY[suspect.place], ARRAY[suspect.attempts], p_now,
+            p_running_max[array_position(p_queues, suspect.queue)] IS NOT NULL);
     RETURN QUERY
     SELECT claim, l.queue, l.place, j.id, l.name, l.key, l.attempts, l.key IS NULL AND NOT l.is_unique, l.failures,
            l.losses, j.at, j.correlation_id, j.causation_id, j.traceparent, j.tracestate, j.baggage, l.progress, j.data

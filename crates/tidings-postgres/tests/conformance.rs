@@ -15,6 +15,8 @@ use tidings_testkit::suite::{self, assert_catches, assert_catches_by_chance};
 
 #[path = "conformance/drain.rs"]
 mod drain;
+#[path = "conformance/limits.rs"]
+mod limits;
 #[path = "conformance/jobs.rs"]
 mod of_jobs;
 #[path = "conformance/racing.rs"]

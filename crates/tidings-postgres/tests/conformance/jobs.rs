@@ -36,6 +36,11 @@ impl Jobs {
     pub(super) async fn another(&self) -> Arc<dyn Store> {
         open(&self.config).await
     }
+
+    /// A connection of nobody's.
+    pub(super) async fn connect(&self) -> PgConnection {
+        connect(&self.config).await
+    }
 }
 
 #[async_trait]
@@ -123,6 +128,12 @@ mod caught {
             "suspects are claimed alone";
         no_rate: twins::jobs::NoRate, suite::jobs::rates::no_period_sees_more_starts_than_its_limit,
             "no period sees more starts than its limit";
+        no_limit: twins::jobs::NoLimit, suite::jobs::limits::a_queue_runs_no_more_than_its_limit,
+            "a queue runs no more than its limit";
+        no_limit_of_many: twins::jobs::NoLimit, suite::jobs::limits::many_workers_keep_the_limit,
+            "no more run at once than the limit says";
+        suspects_beyond_the_limit: twins::jobs::SuspectsBeyond, suite::jobs::limits::suspects_obey_the_limit,
+            "a suspect obeys the limit of its queue";
         no_keys: twins::jobs::NoKeys, suite::jobs::keys::jobs_of_a_key_run_one_by_one_in_order,
             "one of each key runs";
         no_unique_keys: twins::jobs::NoUnique, suite::jobs::unique::a_unique_key_is_taken_once,

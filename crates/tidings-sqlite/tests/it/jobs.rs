@@ -186,7 +186,8 @@ async fn begin(tx: &mut dyn Tx, worker: WorkerId) -> Result<(), StoreError> {
 
 async fn begin_one(tx: &mut dyn Tx, worker: WorkerId) -> Result<JobLease, StoreError> {
     tx.enqueue(&[job()]).await?;
-    let claim = Claim { queue: "x", worker, names: &["x".into()], limit: 1, now: NOW, rate: None };
+    let claim =
+        Claim { queue: "x", worker, names: &["x".into()], limit: 1, now: NOW, rate: None, running_max: None };
     let claimed = tx.claim_jobs(&claim).await?.jobs;
     assert_eq!(claimed.len(), 1);
     Ok(claimed[0].lease)
@@ -293,7 +294,8 @@ async fn fail_and_complete(tx: &mut dyn Tx, worker: WorkerId) -> Result<(), Stor
     tx.enqueue(&[job()]).await?;
     let names = ["x".into()];
     for end in [JobEnd::Retry { due: NOW, error: "x".to_owned() }, JobEnd::Completed] {
-        let claim = Claim { queue: "x", worker, names: &names, limit: 1, now: NOW, rate: None };
+        let claim =
+            Claim { queue: "x", worker, names: &names, limit: 1, now: NOW, rate: None, running_max: None };
         let claimed = tx.claim_jobs(&claim).await?;
         assert_eq!(tx.end_attempts(&[(claimed.jobs[0].lease, end)], NOW).await?, [true]);
     }

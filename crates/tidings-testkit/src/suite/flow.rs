@@ -106,8 +106,15 @@ async fn attempt(store: &dyn Store, worker: WorkerId, seconds: i64, ends: Vec<Jo
         let claimed = claimed.clone();
         Box::pin(async move {
             let names = ["suite.reorder".into()];
-            let claim =
-                Claim { queue: "suppliers", worker, names: &names, limit: 100, now: at(seconds), rate: None };
+            let claim = Claim {
+                queue: "suppliers",
+                worker,
+                names: &names,
+                limit: 100,
+                now: at(seconds),
+                rate: None,
+                running_max: None,
+            };
             let jobs = tx.claim_jobs(&claim).await?.jobs;
             *claimed.lock().expect("nobody panics here") = jobs.into_iter().map(|job| job.lease).collect();
             Ok(())

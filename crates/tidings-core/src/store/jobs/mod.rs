@@ -103,7 +103,8 @@ pub struct JobLease {
     pub attempt: u32,
     /// With which claim it began, for a store that numbers them; else 0.
     pub claim: i64,
-    /// Whether the job has neither a key nor a unique key, so that no other has to be looked after when it ends.
+    /// Whether nobody has to be looked after when it ends, in a store that asks: the job has neither a key nor a unique key,
+    /// and it was not claimed under a [limit](Claim::running_max).
     pub is_plain: bool,
 }
 
@@ -122,6 +123,11 @@ pub struct Claim<'a> {
     pub now: Timestamp,
     /// The queue's limit, if it has one. It counts claims, those of suspects apart.
     pub rate: Option<RateLimit>,
+    /// So many attempts of the queue's jobs may be under way at once, over all workers; `None` for any number. An attempt is
+    /// under way until its end is committed, suspects' among them, and a lost worker's until it is taken over. While a suspect
+    /// waits that this worker could do, one less is claimed: else it would never have its turn in a queue that is always full.
+    /// Each claim obeys the number that it names itself.
+    pub running_max: Option<u32>,
 }
 
 /// A job whose attempt begins.
@@ -161,6 +167,7 @@ pub struct Claimed {
     /// There may be more to claim now.
     pub more: bool,
     /// When the next job of the queue is due, or the rate limit allows another, if a time for that is known. It is later
-    /// than the time of the claim: what can be claimed only by somebody else, or after a pause, is not waited for.
+    /// than the time of the claim: what can be claimed only by somebody else, or after a pause, or when another attempt has
+    /// ended, is not waited for.
     pub next_at: Option<Timestamp>,
 }

@@ -10,6 +10,7 @@ pub mod faults;
 pub mod inspecting;
 pub mod keeping;
 pub mod keys;
+pub mod limits;
 pub mod model;
 pub mod progress;
 pub mod queues;
