@@ -3,7 +3,7 @@
 -- Enqueues jobs with keys, and those beside them, in order. Answers of those that are not new: their number, the job that has
 -- their unique key, and whether its payload is the same. Who waits for a unique key that another transaction is about to take waits for that transaction.
 CREATE FUNCTION tidings_enqueue(p_ids uuid[], p_names text[], p_queues text[], p_priorities smallint[], p_dues bigint[],
-                                p_ats bigint[], p_keys text[], p_uniques text[], p_hashes bytea[], p_untils bigint[],
+                                p_ats bigint[], p_keys text[], p_shares text[], p_uniques text[], p_hashes bytea[], p_untils bigint[],
                                 p_sources text[], p_correlations uuid[], p_causations uuid[], p_traceparents text[],
                                 p_tracestates text[], p_baggages text[], p_data text[])
 RETURNS TABLE (number integer, taken_by uuid, is_same boolean) LANGUAGE plpgsql
@@ -45,20 +45,20 @@ BEGIN
     INSERT INTO tidings_key_marks (queue, key, at)
     SELECT n.queue, n.key, max(n.at) FROM unnest(places, p_queues, p_keys, p_ats) AS n (place, queue, key, at)
     WHERE n.place IS NOT NULL AND n.key IS NOT NULL GROUP BY n.queue, n.key;
-    INSERT INTO tidings_jobs (place, id, name, priority, due, at, key, unique_key, unique_hash, unique_until, source,
+    INSERT INTO tidings_jobs (place, id, name, priority, due, at, key, share, unique_key, unique_hash, unique_until, source,
                               correlation_id, causation_id, traceparent, tracestate, baggage, data)
-    SELECT * FROM unnest(places, p_ids, p_names, p_priorities, p_dues, p_ats, p_keys, p_uniques, p_hashes, p_untils, p_sources,
-                         p_correlations, p_causations, p_traceparents, p_tracestates, p_baggages, p_data)
-                  AS n (place, id, name, priority, due, at, key, unique_key, hash, until, source, correlation_id,
+    SELECT * FROM unnest(places, p_ids, p_names, p_priorities, p_dues, p_ats, p_keys, p_shares, p_uniques, p_hashes, p_untils,
+                         p_sources, p_correlations, p_causations, p_traceparents, p_tracestates, p_baggages, p_data)
+                  AS n (place, id, name, priority, due, at, key, share, unique_key, hash, until, source, correlation_id,
                         causation_id, traceparent, tracestate, baggage, data)
     WHERE n.place IS NOT NULL;
-    INSERT INTO tidings_jobs_live (place, queue, name, priority, holds, is_unique, turn, waits_until, due, key)
+    INSERT INTO tidings_jobs_live (place, queue, name, priority, holds, is_unique, turn, waits_until, due, key, share)
     SELECT n.place, n.queue, n.name, n.priority, CASE WHEN n.key IS NULL THEN 0 ELSE 1 END, n.unique_key IS NOT NULL,
            CASE WHEN n.key IS NULL AND n.due <= n.at THEN n.priority END,
            CASE WHEN n.key IS NULL AND n.due > n.at THEN n.due END,
-           CASE WHEN n.key IS NOT NULL THEN n.due END, n.key
-    FROM unnest(places, p_queues, p_names, p_priorities, p_dues, p_ats, p_keys, p_uniques)
-         AS n (place, queue, name, priority, due, at, key, unique_key)
+           CASE WHEN n.key IS NOT NULL THEN n.due END, n.key, n.share
+    FROM unnest(places, p_queues, p_names, p_priorities, p_dues, p_ats, p_keys, p_shares, p_uniques)
+         AS n (place, queue, name, priority, due, at, key, share, unique_key)
     WHERE n.place IS NOT NULL;
 END $$;
 
@@ -196,25 +196,32 @@ BEGIN
         most := greatest(least(most, slots), 0);
     END IF;
     claim := nextval('tidings_claim_numbers');
-    RETURN QUERY
-    WITH picked AS MATERIALIZED (
-        SELECT l.place, l.attempts, l.name, l.key, l.is_unique, l.failures, l.losses, l.progress
-        FROM tidings_jobs_live AS l
-        WHERE l.queue = p_queue AND l.turn < 100000 AND l.name = ANY (p_names)
-          AND (l.place, l.attempts) NOT IN (
-              SELECT u.place, u.attempts FROM tidings_claims AS c
-              CROSS JOIN LATERAL unnest(c.places, c.attempts) AS u (place, attempts) WHERE c.queue = p_queue)
-        ORDER BY l.turn, l.place LIMIT most),
-    noted AS (
-        INSERT INTO tidings_claims (n, worker, queue, places, attempts, started_at, is_limited)
-        SELECT claim, p_worker, p_queue, array_agg(p.place), array_agg(p.attempts), p_now, p_running_max IS NOT NULL
+    IF EXISTS (SELECT FROM tidings_jobs_live AS l WHERE l.queue = p_queue AND l.turn < 100000 AND l.share IS NOT NULL) THEN
+        RETURN QUERY
+        SELECT NULL::bigint[], NULL::integer[], NULL::integer[], NULL::text[], claim, NULL::boolean, NULL::bigint, NULL::bigint, b.*
+        FROM tidings_begin(claim, p_worker, p_queue, tidings_take_turns(p_queue, p_names, most), p_running_max IS NOT NULL,
+                           p_now) AS b;
+    ELSE
+        RETURN QUERY
+        WITH picked AS MATERIALIZED (
+            SELECT l.place, l.attempts, l.name, l.key, l.is_unique, l.failures, l.losses, l.progress
+            FROM tidings_jobs_live AS l
+            WHERE l.queue = p_queue AND l.turn < 100000 AND l.share IS NULL AND l.name = ANY (p_names)
+              AND (l.place, l.attempts) NOT IN (
+                  SELECT u.place, u.attempts FROM tidings_claims AS c
+                  CROSS JOIN LATERAL unnest(c.places, c.attempts) AS u (place, attempts) WHERE c.queue = p_queue)
+            ORDER BY l.turn, l.place LIMIT most),
+        noted AS (
+            INSERT INTO tidings_claims (n, worker, queue, places, attempts, started_at, is_limited)
+            SELECT claim, p_worker, p_queue, array_agg(p.place), array_agg(p.attempts), p_now, p_running_max IS NOT NULL
+            FROM picked AS p
+            HAVING count(*) > 0)
+        SELECT NULL::bigint[], NULL::integer[], NULL::integer[], NULL::text[], claim, NULL::boolean, NULL::bigint, NULL::bigint,
+               p.place, j.id, p.name, p.key, p.attempts, p.key IS NULL AND NOT p.is_unique, p.failures, p.losses,
+               j.at, j.correlation_id, j.causation_id, j.traceparent, j.tracestate, j.baggage, p.progress, j.data
         FROM picked AS p
-        HAVING count(*) > 0)
-    SELECT NULL::bigint[], NULL::integer[], NULL::integer[], NULL::text[], claim, NULL::boolean, NULL::bigint, NULL::bigint,
-           p.place, j.id, p.name, p.key, p.attempts, p.key IS NULL AND NOT p.is_unique, p.failures, p.losses,
-           j.at, j.correlation_id, j.causation_id, j.traceparent, j.tracestate, j.baggage, p.progress, j.data
-    FROM picked AS p
-    CROSS JOIN LATERAL (SELECT * FROM tidings_jobs AS s WHERE s.place = p.place OFFSET 0) AS j;
+        CROSS JOIN LATERAL (SELECT * FROM tidings_jobs AS s WHERE s.place = p.place OFFSET 0) AS j;
+    END IF;
     GET DIAGNOSTICS taken = ROW_COUNT;
     IF p_step IS NOT NULL AND taken > 0 THEN
         free := least(free::numeric + p_step::numeric * taken, 9000000000000000000)::bigint;
@@ -262,19 +269,16 @@ BEGIN
     PERFORM tidings_promote(p_queues);
     open_queues := ARRAY(SELECT u.queue FROM unnest(p_queues, p_running_max) AS u (queue, most)
                          WHERE u.most IS NULL OR u.most > tidings_under_way(u.queue));
-    SELECT l.place, l.attempts, l.queue INTO suspect FROM tidings_jobs_live AS l
+    SELECT l.place, l.queue INTO suspect FROM tidings_jobs_live AS l
     WHERE l.place = tidings_waiting_suspect(open_queues, p_names);
     IF NOT FOUND THEN
         RETURN;
     END IF;
     claim := nextval('tidings_claim_numbers');
-    INSERT INTO tidings_claims (n, worker, queue, places, attempts, started_at, is_limited)
-    VALUES (claim, p_worker, suspect.queue, ARRAY[suspect.place], ARRAY[suspect.attempts], p_now,
-            p_running_max[array_position(p_queues, suspect.queue)] IS NOT NULL);
     RETURN QUERY
-    SELECT claim, l.queue, l.place, j.id, l.name, l.key, l.attempts, l.key IS NULL AND NOT l.is_unique, l.failures,
-           l.losses, j.at, j.correlation_id, j.causation_id, j.traceparent, j.tracestate, j.baggage, l.progress, j.data
-    FROM tidings_jobs_live AS l JOIN tidings_jobs AS j USING (place) WHERE l.place = suspect.place;
+    SELECT claim, suspect.queue, b.*
+    FROM tidings_begin(claim, p_worker, suspect.queue, ARRAY[suspect.place],
+                       p_running_max[array_position(p_queues, suspect.queue)] IS NOT NULL, p_now) AS b;
 END $$;
 
 -- Which of these queues have suspects of these names that can be claimed now. Asked often, mostly where there are none.

@@ -97,9 +97,10 @@ BEGIN
             END IF;
         END IF;
         DELETE FROM tidings_jobs_ended AS e WHERE e.place = job.place;
-        INSERT INTO tidings_jobs_live (place, queue, name, priority, is_unique, attempts, started_at, key, error, progress)
+        INSERT INTO tidings_jobs_live (place, queue, name, priority, is_unique, attempts, started_at, key, share, error,
+                                       progress)
         VALUES (job.place, before, job.name, job.priority, job.unique_key IS NOT NULL, l.attempts, l.started_at, job.key,
-                l.error, l.progress);
+                job.share, l.error, l.progress);
     END IF;
     UPDATE tidings_jobs_live AS s
     SET queue = target, holds = CASE WHEN s.key IS NULL THEN 0 ELSE 2 END,

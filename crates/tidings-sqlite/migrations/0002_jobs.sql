@@ -24,6 +24,7 @@ CREATE TABLE tidings_jobs (
     due            INTEGER NOT NULL,
     at             INTEGER NOT NULL,
     key            TEXT,
+    share          TEXT,
     holds          INTEGER NOT NULL, -- 1 while it holds back later jobs of its queue and key; 2 while it waits behind a
                                      -- later one, that moved up while it had let go of the key; else 0
     unique_key     TEXT, -- while it is taken
@@ -49,7 +50,11 @@ CREATE TABLE tidings_jobs (
     data           TEXT NOT NULL
 ) STRICT;
 
-CREATE INDEX tidings_jobs_turn ON tidings_jobs (queue, turn) WHERE turn IS NOT NULL;
+-- What is ready, or running, is in one of these two. Those without a share are apart, so that they are found past any number of
+-- others; suspects and dead jobs take no turns. SQLite takes an index only where a query says one of its conditions in the same
+-- words.
+CREATE INDEX tidings_jobs_turn ON tidings_jobs (queue, turn) WHERE turn IS NOT NULL AND (share IS NULL OR turn >= 100000);
+CREATE INDEX tidings_jobs_share ON tidings_jobs (queue, turn, share) WHERE share IS NOT NULL AND turn < 100000;
 CREATE INDEX tidings_jobs_waiting ON tidings_jobs (queue, waits_until) WHERE waits_until IS NOT NULL;
 CREATE INDEX tidings_jobs_ended ON tidings_jobs (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX tidings_jobs_key ON tidings_jobs (queue, key) WHERE holds = 1;
@@ -92,6 +97,14 @@ CREATE TABLE tidings_queues (
     paused_at     INTEGER,
     paused_reason TEXT,
     next_free     INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Where the round of shares stands, for each priority: who was served last; '' for those without a share.
+CREATE TABLE tidings_rounds (
+    queue    TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    share    TEXT NOT NULL,
+    PRIMARY KEY (queue, priority)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE tidings_crons (

@@ -25,6 +25,7 @@ fn job() -> NewJob {
         priority: 0,
         due: at,
         key: None,
+        share: None,
         unique: None,
         source: "suite".into(),
         correlation_id: id,

@@ -134,6 +134,11 @@ mod caught {
             "no more run at once than the limit says";
         suspects_beyond_the_limit: twins::jobs::SuspectsBeyond, suite::jobs::limits::suspects_obey_the_limit,
             "a suspect obeys the limit of its queue";
+        no_shares: twins::jobs::NoShares, suite::jobs::shares::shares_take_turns, "shares take turns";
+        no_shares_for_a_newcomer: twins::jobs::NoShares,
+            suite::jobs::shares::a_newcomer_is_served_within_one_round, "a newcomer is served within one round";
+        shares_of_their_own: twins::jobs::SharesOfTheirOwn, suite::jobs::shares::shares_take_turns,
+            "shares take turns";
         no_keys: twins::jobs::NoKeys, suite::jobs::keys::jobs_of_a_key_run_one_by_one_in_order,
             "one of each key runs";
         no_unique_keys: twins::jobs::NoUnique, suite::jobs::unique::a_unique_key_is_taken_once,

@@ -37,6 +37,7 @@ pub(super) fn job() -> NewJob {
         priority: 0,
         due: now(),
         key: None,
+        share: None,
         unique: None,
         source: "suite".into(),
         correlation_id: id,

@@ -136,5 +136,6 @@ fn job_row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         correlation_id: message_id(row, 19)?,
         causation_id: message_id_or_null(row, 20)?,
         data: row.get(21)?,
+        share: row.get::<_, Option<String>>(22)?.map(Into::into),
     })
 }

@@ -280,6 +280,7 @@ fn job() -> NewJob {
         priority: 0,
         due: NOW,
         key: None,
+        share: None,
         unique: None,
         source: "x".into(),
         correlation_id: id,

@@ -54,6 +54,7 @@ fn job(flow: MessageId, cause: Option<MessageId>) -> NewJob {
         priority: 0,
         due: at(0),
         key: None,
+        share: None,
         unique: None,
         source: "suite".into(),
         correlation_id: flow,

@@ -12,6 +12,8 @@
 //! | [`NoRate`] | the limit of a queue is ignored | `rates::no_period_sees_more_starts_than_its_limit` |
 //! | [`NoLimit`] | the limit of how many run is ignored | `limits::a_queue_runs_no_more_than_its_limit`, `limits::many_workers_keep_the_limit` |
 //! | [`SuspectsBeyond`] | suspects run beyond the limit | `limits::suspects_obey_the_limit` |
+//! | [`NoShares`] | shares are ignored | `shares::shares_take_turns`, `shares::a_newcomer_is_served_within_one_round` |
+//! | [`SharesOfTheirOwn`] | each job has a share of its own | `shares::shares_take_turns` |
 //! | [`NoKeys`] | the order per key is ignored | `keys::jobs_of_a_key_run_one_by_one_in_order`, `concurrent::keys_keep_their_order_among_many_workers` |
 //! | [`NoUnique`] | unique keys are ignored | `unique::a_unique_key_is_taken_once` |
 //! | [`TakesTheLiving`] | a takeover takes from the living | `workers::only_lost_workers_are_taken_over` |
@@ -248,29 +250,46 @@ impl Layer for ClaimsSuspects {
     }
 }
 
-/// Ignores keys.
-#[derive(Default)]
-pub struct NoKeys;
+/// A job that is enqueued otherwise than was asked.
+macro_rules! enqueues {
+    ($(#[$doc:meta])+ $twin:ident, |$job:ident| $enqueued:expr) => {
+        $(#[$doc])+
+        #[derive(Default)]
+        pub struct $twin;
 
-#[async_trait]
-impl Layer for NoKeys {
-    async fn enqueue(&self, tx: &mut dyn Tx, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
-        let jobs: Vec<_> = jobs.iter().map(|job| NewJob { key: None, ..job.clone() }).collect();
-        tx.enqueue(&jobs).await
-    }
+        #[async_trait]
+        impl Layer for $twin {
+            async fn enqueue(&self, tx: &mut dyn Tx, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
+                let jobs: Vec<_> = jobs.iter().map(|$job| $enqueued).collect();
+                tx.enqueue(&jobs).await
+            }
+        }
+    };
 }
 
-/// Ignores unique keys.
-#[derive(Default)]
-pub struct NoUnique;
+enqueues!(
+    /// Ignores shares.
+    NoShares,
+    |job| NewJob { share: None, ..job.clone() }
+);
 
-#[async_trait]
-impl Layer for NoUnique {
-    async fn enqueue(&self, tx: &mut dyn Tx, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
-        let jobs: Vec<_> = jobs.iter().map(|job| NewJob { unique: None, ..job.clone() }).collect();
-        tx.enqueue(&jobs).await
-    }
-}
+enqueues!(
+    /// Gives each job a share of its own.
+    SharesOfTheirOwn,
+    |job| NewJob { share: job.share.as_ref().map(|share| format!("{share} {}", job.id).into()), ..job.clone() }
+);
+
+enqueues!(
+    /// Ignores keys.
+    NoKeys,
+    |job| NewJob { key: None, ..job.clone() }
+);
+
+enqueues!(
+    /// Ignores unique keys.
+    NoUnique,
+    |job| NewJob { unique: None, ..job.clone() }
+);
 
 /// Takes over from everybody but the one who asks.
 #[derive(Default)]

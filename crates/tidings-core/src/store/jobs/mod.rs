@@ -28,7 +28,7 @@ pub struct NewJob {
     pub name: Arc<str>,
     /// The queue it waits in.
     pub queue: Arc<str>,
-    /// The lower, the sooner; jobs of one priority run in the order of their enqueueing.
+    /// The lower, the sooner; jobs of one priority and [share](Self::share) run in the order of their enqueueing.
     pub priority: i16,
     /// Not to run before this.
     pub due: Timestamp,
@@ -36,6 +36,10 @@ pub struct NewJob {
     /// whatever it waits for. One that had let go of its key (it was cancelled, or dead) and is revived waits for the one
     /// that moved up meanwhile, and is next.
     pub key: Option<Key>,
+    /// Whose job it is, where several share a queue, and not empty: of one queue and priority those shares take turns, by the
+    /// jobs that they start, of which there are jobs to claim. All jobs without a share are together one share. The turns go in
+    /// the order of the shares' bytes, those without one first, from the share that was served last, over all workers.
+    pub share: Option<Arc<str>>,
     /// What it is to be unique by, if anything.
     pub unique: Option<UniqueKey>,
     /// The module it belongs to.

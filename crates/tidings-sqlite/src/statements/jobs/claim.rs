@@ -9,6 +9,7 @@ use tidings_core::store::{Claim, Claimed, ClaimedJob, JobLease, StoreError, Work
 use tidings_core::trace::{TraceContext, TraceParent};
 
 use super::rate::Rate;
+use super::shares::{Of, has_shares, take_turns};
 use super::{places, time};
 use crate::columns::Columns;
 use crate::exec::{Param, Statements};
@@ -85,15 +86,21 @@ async fn begin_ready<E: Statements>(
         return Ok(Vec::new());
     }
     let names = json_array(claim.names);
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let params = [Param::Text(claim.queue), Param::Text(&names), Param::Int(limit)];
     let queue: Arc<str> = claim.queue.into();
     let read = |columns: &mut Columns<'_>| {
         let mut job = claimed(columns, claim.names, claim.worker, |_| Ok(queue.clone()))?;
         job.lease.is_plain &= claim.running_max.is_none();
         Ok(job)
     };
-    let jobs = exec.read(include_str!("../../../queries/job_ready.sql"), &params, read).await?;
+    let jobs = if has_shares(exec, claim.queue).await? {
+        let chosen = places(take_turns(exec, Of { queue: claim.queue, names: &names }, limit).await?);
+        let params = [Param::Text(&chosen)];
+        exec.read(include_str!("../../../queries/job_chosen.sql"), &params, read).await?
+    } else {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let params = [Param::Text(claim.queue), Param::Text(&names), Param::Int(limit)];
+        exec.read(include_str!("../../../queries/job_ready.sql"), &params, read).await?
+    };
     begin(exec, &jobs, claim.worker, claim.now).await?;
     Ok(jobs)
 }

@@ -8,7 +8,7 @@ use crate::exec::{Param, Statements};
 use crate::statements::log::id;
 
 const ENQUEUE: &str = include_str!("../../../queries/job_enqueue.sql");
-const ENQUEUE_PARAMS: usize = 20;
+const ENQUEUE_PARAMS: usize = 21;
 
 pub(crate) async fn enqueue<E: Statements>(
     exec: &mut E,
@@ -88,6 +88,7 @@ fn params<'a>(job: &'a NewJob, traceparent: Option<&'a str>, state: JobState) ->
         time(job.due),
         time(job.at),
         Param::text(job.key.as_ref().map(|key| key.as_str())),
+        Param::text(job.share.as_deref()),
         Param::text(unique.map(|unique| unique.key.as_str())),
         unique.map_or(Param::Null, |unique| Param::Blob(&unique.hash)),
         unique.and_then(|unique| unique.until).map_or(Param::Null, time),

@@ -15,6 +15,7 @@ pub mod model;
 pub mod progress;
 pub mod queues;
 pub mod rates;
+pub mod shares;
 mod support;
 pub mod unique;
 pub mod waking;

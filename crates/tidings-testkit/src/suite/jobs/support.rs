@@ -31,6 +31,7 @@ pub(super) fn job() -> NewJob {
         priority: 0,
         due: at(0),
         key: None,
+        share: None,
         unique: None,
         source: "suite".into(),
         correlation_id: id,
