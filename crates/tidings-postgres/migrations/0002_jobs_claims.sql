@@ -92,14 +92,14 @@ END $$;
 CREATE FUNCTION tidings_waiting_suspect(p_queues text[], p_names text[]) RETURNS bigint LANGUAGE plpgsql STABLE
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 BEGIN
-    RETURN (
+    RETURN (SELECT min(s.place) FROM (
         SELECT l.place FROM tidings_jobs_live AS l
         WHERE l.queue = ANY (p_queues) AND l.turn = 100000 AND l.name = ANY (p_names)
           AND NOT EXISTS (SELECT FROM tidings_queues AS q WHERE q.name = l.queue AND q.paused_at IS NOT NULL)
           AND (l.place, l.attempts) NOT IN (
               SELECT u.place, u.attempts FROM tidings_claims AS c
               CROSS JOIN LATERAL unnest(c.places, c.attempts) AS u (place, attempts))
-        ORDER BY l.place LIMIT 1);
+        OFFSET 0) AS s);
 END $$;
 
 -- How many attempts of a queue's jobs are under way, under its lock. Where a name has changed its queue an attempt is in

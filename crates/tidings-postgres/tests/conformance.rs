@@ -21,6 +21,8 @@ mod limits;
 mod of_jobs;
 #[path = "conformance/racing.rs"]
 mod racing;
+#[path = "conformance/shares.rs"]
+mod shares;
 
 struct Fresh(Reader);
 

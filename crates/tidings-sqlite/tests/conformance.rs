@@ -195,6 +195,8 @@ mod caught {
             "a queue runs no more than its limit";
         no_limit_of_many: twins::jobs::NoLimit, suite::jobs::limits::many_workers_keep_the_limit,
             "no more run at once than the limit says";
+        no_limit_at_random: twins::jobs::NoLimit, suite::jobs::model::random_lives_of_jobs_match_the_model,
+            "what is claimed from";
         suspects_beyond_the_limit: twins::jobs::SuspectsBeyond, suite::jobs::limits::suspects_obey_the_limit,
             "a suspect obeys the limit of its queue";
         no_shares: twins::jobs::NoShares, suite::jobs::shares::shares_take_turns, "shares take turns";

@@ -58,7 +58,7 @@ pub(super) async fn enlist(store: &dyn Store) -> WorkerId {
     store.enlist(&Member::named("a race"), LEASE).await.expect("a worker is enlisted")
 }
 
-async fn end_and_claim(
+pub(super) async fn end_and_claim(
     store: &dyn Store,
     worker: WorkerId,
     ends: &[(JobLease, JobEnd)],

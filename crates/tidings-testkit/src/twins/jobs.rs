@@ -10,7 +10,7 @@
 //! | [`ClaimsReversed`] | a claim gives out its jobs last first | `claiming::jobs_are_claimed_by_priority_and_then_in_order` |
 //! | [`ClaimsSuspects`] | a claim gives out suspects, too | `workers::suspects_are_claimed_alone` |
 //! | [`NoRate`] | the limit of a queue is ignored | `rates::no_period_sees_more_starts_than_its_limit` |
-//! | [`NoLimit`] | the limit of how many run is ignored | `limits::a_queue_runs_no_more_than_its_limit`, `limits::many_workers_keep_the_limit` |
+//! | [`NoLimit`] | the limit of how many run is ignored | `limits::a_queue_runs_no_more_than_its_limit`, `limits::many_workers_keep_the_limit`, `model::random_lives_of_jobs_match_the_model` |
 //! | [`SuspectsBeyond`] | suspects run beyond the limit | `limits::suspects_obey_the_limit` |
 //! | [`NoShares`] | shares are ignored | `shares::shares_take_turns`, `shares::a_newcomer_is_served_within_one_round` |
 //! | [`SharesOfTheirOwn`] | each job has a share of its own | `shares::shares_take_turns` |
