@@ -19,7 +19,8 @@ CREATE TABLE tidings_jobs (
                                   -- it was before. Without a CHECK: of a list of more than two SQLite makes a b-tree for
                                   -- each row that is written, which cost as much as the rest of the row
     priority       INTEGER NOT NULL,
-    turn           INTEGER, -- ready: its priority; 100000: suspect, 100001: dead; else NULL
+    turn           INTEGER, -- ready: its priority, with 300000 added if it has a share, so that those without one are found past any
+                            -- number of others; 100000: suspect, 100001: dead; else NULL
     waits_until    INTEGER, -- when it is due, while it is scheduled
     due            INTEGER NOT NULL,
     at             INTEGER NOT NULL,
@@ -50,11 +51,8 @@ CREATE TABLE tidings_jobs (
     data           TEXT NOT NULL
 ) STRICT;
 
--- What is ready, or running, is in one of these two. Those without a share are apart, so that they are found past any number of
--- others; suspects and dead jobs take no turns. SQLite takes an index only where a query says one of its conditions in the same
--- words.
-CREATE INDEX tidings_jobs_turn ON tidings_jobs (queue, turn) WHERE turn IS NOT NULL AND (share IS NULL OR turn >= 100000);
-CREATE INDEX tidings_jobs_share ON tidings_jobs (queue, turn, share) WHERE share IS NOT NULL AND turn < 100000;
+CREATE INDEX tidings_jobs_turn ON tidings_jobs (queue, turn) WHERE turn IS NOT NULL;
+CREATE INDEX tidings_jobs_share ON tidings_jobs (queue, turn, share) WHERE turn IS NOT NULL AND share IS NOT NULL;
 CREATE INDEX tidings_jobs_waiting ON tidings_jobs (queue, waits_until) WHERE waits_until IS NOT NULL;
 CREATE INDEX tidings_jobs_ended ON tidings_jobs (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX tidings_jobs_key ON tidings_jobs (queue, key) WHERE holds = 1;

@@ -1,1 +1,1 @@
-SELECT EXISTS (SELECT 1 FROM tidings_jobs WHERE queue = ?1 AND turn < 100000 AND share IS NOT NULL)
+SELECT EXISTS (SELECT 1 FROM tidings_jobs WHERE queue = ?1 AND turn > 200000)

@@ -2,7 +2,7 @@
 SELECT place, id, name, key, attempts, unique_key IS NOT NULL, failures, losses, at, correlation_id,
        causation_id, traceparent, tracestate, baggage, progress, data, queue
 FROM tidings_jobs
-WHERE turn = 100000 AND turn >= 100000 AND name IN (SELECT value FROM json_each(?2))
+WHERE turn = 100000 AND name IN (SELECT value FROM json_each(?2))
   AND queue IN (SELECT l.key FROM json_each(?1) AS l
                 WHERE l.value IS NULL
                    OR l.value > (SELECT count(*) FROM tidings_claims AS c CROSS JOIN tidings_jobs AS j ON j.place = c.place

@@ -97,7 +97,7 @@ fn count_turns(connection: &Connection) -> rusqlite::Result<HashMap<String, Foun
 /// The state of a job that does not run, by its turn: see the column.
 fn of_turn(turn: i64) -> JobState {
     match turn {
-        ..100_000 => JobState::Ready,
+        ..100_000 | 200_000.. => JobState::Ready,
         100_000 => JobState::Suspect,
         _ => JobState::Dead,
     }

@@ -100,6 +100,36 @@ const PLANS: &[(&str, &str, &[&str])] = &[
         include_str!("../../queries/job_suspect_queues.sql"),
         &["tidings_jobs_turn (queue=? AND turn=?)"],
     ),
+    (
+        "job_has_shares",
+        include_str!("../../queries/job_has_shares.sql"),
+        &["tidings_jobs_turn (queue=? AND turn>?)"],
+    ),
+    (
+        "job_turn_next",
+        include_str!("../../queries/job_turn_next.sql"),
+        &["tidings_jobs_turn (queue=? AND turn>? AND turn<?)"],
+    ),
+    (
+        "job_share_next",
+        include_str!("../../queries/job_share_next.sql"),
+        &["tidings_jobs_share (queue=? AND turn=? AND share>?)"],
+    ),
+    (
+        "job_share_more",
+        include_str!("../../queries/job_share_more.sql"),
+        &["tidings_jobs_share (queue=? AND turn=? AND share=? AND rowid>?)"],
+    ),
+    (
+        "job_shareless_more",
+        include_str!("../../queries/job_shareless_more.sql"),
+        &["tidings_jobs_turn (queue=? AND turn=? AND rowid>?)"],
+    ),
+    (
+        "job_slots_taken",
+        include_str!("../../queries/job_slots_taken.sql"),
+        &["tidings_jobs_turn (queue=? AND turn=?)"],
+    ),
     ("job_claims", include_str!("../../queries/job_claims.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
     ("job_claims_end", include_str!("../../queries/job_claims_end.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
     ("job_begin", include_str!("../../queries/job_begin.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),

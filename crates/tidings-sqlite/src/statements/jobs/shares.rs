@@ -10,7 +10,7 @@ use crate::columns::Columns;
 use crate::exec::{Param, Statements};
 
 /// Below every priority.
-const BEFORE_ALL: i64 = -100_000;
+const BEFORE_ALL: i64 = i16::MIN as i64 - 1;
 
 /// Those without a share, in the round. No share is empty.
 const NONE: &str = "";
