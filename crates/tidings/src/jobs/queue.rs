@@ -21,6 +21,24 @@ use tokio::sync::Semaphore;
 ///     .concurrency_overall(20) // over all processes
 ///     .rate(100, Duration::from_secs(60));
 /// ```
+///
+/// Of the jobs of a queue the lowest priority runs first. Of one priority they run in the order of their enqueueing, but where they
+/// are enqueued with shares ([`ToEnqueue::share`](crate::ToEnqueue::share)): then the shares take turns, over all processes, so that
+/// a tenant with a hundred thousand jobs delays another tenant's by one. What is shared is whose job starts *next*: a tenant whose jobs
+/// take longer than others' has more of them running at a time.
+///
+/// ```
+/// use tidings::{Ctx, Job, Result};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Job, Serialize, Deserialize)]
+/// # #[job("reports.make")]
+/// # struct MakeReport { tenant: String }
+///
+/// async fn ask_for_report(ctx: &mut Ctx, tenant: String) -> Result<()> {
+///     ctx.enqueue(MakeReport { tenant: tenant.clone() }).share(&tenant).await?;
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a queue is there for the jobs that are registered with it"]
 pub struct Queue {
