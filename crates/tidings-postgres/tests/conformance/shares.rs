@@ -53,7 +53,7 @@ async fn a_claim_costs_what_it_takes() {
         let database = Jobs::fresh().await;
         let worker = enlist(database.store().as_ref()).await.0;
         let mut connection = database.connect().await;
-        let mut fill = async |connection: &mut PgConnection, jobs: i32| {
+        let fill = async |connection: &mut PgConnection, jobs: i32| {
             sqlx::query(FILL).bind(jobs).bind(shares).execute(connection).await.expect("jobs");
         };
         fill(&mut connection, 40).await;

@@ -170,7 +170,7 @@ pub async fn a_delayed_job_takes_its_turn_when_it_is_due(factory: &dyn StoreFact
     let store = store.as_ref();
     let worker = Worker::enlist(store).await;
     let late = NewJob { due: at(50), ..of("b") };
-    enqueue(store, &[late.clone()]).await;
+    enqueue(store, std::slice::from_ref(&late)).await;
     enqueue(store, &of_each("- - -")).await;
     let claimed = worker.claim(store, 1, 1).await;
     assert_eq!((claimed.jobs.len(), claimed.more, claimed.next_at), (1, true, Some(at(50))));
