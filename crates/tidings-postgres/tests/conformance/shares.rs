@@ -25,20 +25,19 @@ EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)
 SELECT * FROM tidings_end_and_claim('{}', '{}', '{}', '{}', 0, '{}', '{}', '{}', '{}', '{}', 0, 100, $1, 'mail', '{suite.send}', $2,
                                     1000000, NULL, NULL, NULL, 10000, false)";
 
-/// Pages that a claim looked at, on average.
+/// Pages that a claim looks at: the least of several, since plans that are made anew in between, when statistics have changed, read
+/// the catalogue.
 async fn pages(connection: &mut PgConnection, worker: i64, limit: i64) -> i64 {
-    let mut sum = 0;
-    for _ in 0..4 {
+    let mut looked = Vec::new();
+    for _ in 0..5 {
         let row = sqlx::query(CLAIM).bind(worker).bind(limit).fetch_one(&mut *connection).await;
         let plan: serde_json::Value = row.expect("a plan").get(0);
         let plan = &plan[0]["Plan"];
         assert_eq!(plan["Actual Rows"], limit + 1, "it claims as many as it may");
-        sum += ["Shared Hit Blocks", "Shared Read Blocks"]
-            .iter()
-            .map(|blocks| plan[blocks].as_i64().expect("a number"))
-            .sum::<i64>();
+        let blocks = |kind: &str| plan[kind].as_i64().expect("a number");
+        looked.push(blocks("Shared Hit Blocks") + blocks("Shared Read Blocks"));
     }
-    sum / 4
+    looked.into_iter().min().expect("some")
 }
 
 /// A claim costs what it takes: whether there are ten shares or ten thousand, a thousand jobs or a hundred thousand, and although its
@@ -56,7 +55,7 @@ async fn a_claim_costs_what_it_takes() {
         let fill = async |connection: &mut PgConnection, jobs: i32| {
             sqlx::query(FILL).bind(jobs).bind(shares).execute(connection).await.expect("jobs");
         };
-        fill(&mut connection, 40).await;
+        fill(&mut connection, 60).await;
         pages(&mut connection, worker, 8).await;
         fill(&mut connection, jobs).await;
         looked.push((pages(&mut connection, worker, 8).await, pages(&mut connection, worker, 64).await));

@@ -30,7 +30,7 @@ async fn wait(ctx: &mut JobCtx, job: Wait) -> Result<()> {
     ENDS.acquire().await.expect("it is never closed").forget();
     RUNNING.fetch_sub(1, Ordering::SeqCst);
     // Some end with the next claim, and some in a transaction of their own.
-    if job.number % 2 == 0 {
+    if job.number.is_multiple_of(2) {
         ctx.finish().await?.commit().await?;
     }
     Ok(())
