@@ -165,12 +165,14 @@ BEGIN
             INSERT INTO tidings_key_marks (queue, key, place, at)
             SELECT g.queue, g.key, g.place, p_at FROM gone AS g WHERE g.key IS NOT NULL)
         SELECT array_agg(g.place), array_agg(DISTINCT g.queue) FILTER (WHERE g.key IS NOT NULL),
-               array_agg(g.place) FILTER (WHERE g.is_unique), array_agg(DISTINCT g.queue) FILTER (WHERE makes_room)
+               array_agg(g.place) FILTER (WHERE g.is_unique), array_agg(g.queue) FILTER (WHERE makes_room)
         INTO done, keyed, uniques, limited FROM gone AS g;
         completed := completed || done;
         tried := tried || array_fill(tries, ARRAY[coalesce(cardinality(done), 0)]);
         queues := queues || keyed;
-        freed := freed || limited;
+        IF limited IS NOT NULL THEN
+            freed := freed || ARRAY(SELECT DISTINCT q FROM unnest(limited) AS q WHERE q <> ALL (freed));
+        END IF;
         IF uniques IS NOT NULL THEN
             FOREACH one IN ARRAY uniques LOOP
                 kept := tidings_unique_let_go(one, p_at);
