@@ -18,6 +18,7 @@ CREATE TABLE tidings_jobs (
     due            bigint NOT NULL,
     at             bigint NOT NULL,
     key            text,
+    share          text,
     unique_key     text,
     unique_hash    bytea,
     unique_until   bigint,
@@ -49,13 +50,18 @@ CREATE TABLE tidings_jobs_live (
     started_at  bigint, -- the last attempt that has ended
     died_at     bigint,
     key         text,
+    share       text COLLATE "C", -- the order in which shares take turns is the same everywhere
     death       text,
     error       text,
     reason      text, -- why it is to be cancelled
     progress    text
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
 
-CREATE INDEX tidings_jobs_live_turn ON tidings_jobs_live (queue, turn, place) WHERE turn IS NOT NULL;
+-- What is ready, or running, is in one of these two. Those without a share are apart, so that they are found past any number of
+-- others; suspects and dead jobs take no turns.
+CREATE INDEX tidings_jobs_live_turn ON tidings_jobs_live (queue, turn, place)
+    WHERE turn IS NOT NULL AND (share IS NULL OR turn >= 100000);
+CREATE INDEX tidings_jobs_live_share ON tidings_jobs_live (queue, turn, share, place) WHERE share IS NOT NULL AND turn < 100000;
 CREATE INDEX tidings_jobs_live_waiting ON tidings_jobs_live (queue, waits_until) WHERE waits_until IS NOT NULL;
 CREATE INDEX tidings_jobs_live_key ON tidings_jobs_live (queue, key, holds, place) WHERE holds > 0;
 
@@ -99,7 +105,8 @@ CREATE TABLE tidings_claims (
     queue      text NOT NULL,
     places     bigint[] NOT NULL,
     attempts   integer[] NOT NULL,
-    started_at bigint NOT NULL
+    started_at bigint NOT NULL,
+    is_limited boolean NOT NULL DEFAULT false -- somebody may wait for its ends: see Claim::running_max
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 
 CREATE INDEX tidings_claims_queue ON tidings_claims (queue);
@@ -140,6 +147,14 @@ CREATE TABLE tidings_queues (
     paused_at     bigint,
     paused_reason text,
     next_free     bigint
+) WITH (fillfactor = 50);
+
+-- Where the round of shares stands, for each priority: who was served last; '' for those without a share.
+CREATE TABLE tidings_rounds (
+    queue    text NOT NULL,
+    priority integer NOT NULL,
+    share    text NOT NULL,
+    PRIMARY KEY (queue, priority)
 ) WITH (fillfactor = 50);
 
 CREATE TABLE tidings_crons (

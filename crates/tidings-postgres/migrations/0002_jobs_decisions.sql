@@ -97,9 +97,10 @@ BEGIN
             END IF;
         END IF;
         DELETE FROM tidings_jobs_ended AS e WHERE e.place = job.place;
-        INSERT INTO tidings_jobs_live (place, queue, name, priority, is_unique, attempts, started_at, key, error, progress)
+        INSERT INTO tidings_jobs_live (place, queue, name, priority, is_unique, attempts, started_at, key, share, error,
+                                       progress)
         VALUES (job.place, before, job.name, job.priority, job.unique_key IS NOT NULL, l.attempts, l.started_at, job.key,
-                l.error, l.progress);
+                job.share, l.error, l.progress);
     END IF;
     UPDATE tidings_jobs_live AS s
     SET queue = target, holds = CASE WHEN s.key IS NULL THEN 0 ELSE 2 END,
@@ -140,13 +141,14 @@ BEGIN
         PERFORM tidings_lock_queues(beside);
         PERFORM tidings_promote(beside);
         FOR m IN SELECT u.name, u.queue FROM unnest(p_names, p_queues) AS u (name, queue) WHERE u.queue = ANY (beside) LOOP
-            INSERT INTO tidings_claims (n, worker, queue, places, attempts, started_at)
-            SELECT nextval('tidings_claim_numbers'), c.worker, m.queue, array_agg(l.place), array_agg(l.attempts), c.started_at
+            INSERT INTO tidings_claims (n, worker, queue, places, attempts, started_at, is_limited)
+            SELECT nextval('tidings_claim_numbers'), c.worker, m.queue, array_agg(l.place), array_agg(l.attempts), c.started_at,
+                   c.is_limited
             FROM tidings_claims AS c
             CROSS JOIN LATERAL unnest(c.places, c.attempts) AS u (place, attempts)
             JOIN tidings_jobs_live AS l ON l.place = u.place AND l.attempts = u.attempts
             WHERE l.name = m.name AND l.queue <> m.queue AND l.queue = ANY (beside)
-            GROUP BY c.n, c.worker, c.started_at;
+            GROUP BY c.n, c.worker, c.started_at, c.is_limited;
             FOR k IN SELECT DISTINCT l.queue, l.key FROM tidings_jobs_live AS l
                      WHERE l.name = m.name AND l.queue <> m.queue AND l.queue = ANY (beside) AND l.holds > 0 LOOP
                 INSERT INTO tidings_key_marks (queue, key, at)

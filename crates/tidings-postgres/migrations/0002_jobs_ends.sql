@@ -122,9 +122,9 @@ END $$;
 
 -- Completes jobs, each named once; nothing is joined but what is in memory already, and the rows are found by their places: a
 -- plan that was made while the table was small stays good. `p_attempts` are those before. Returns the places of those whose
--- lease was good, with these, and the queues in which a key may be free.
+-- lease was good, with these, the queues in which a key may be free, and those that have made room for others.
 CREATE FUNCTION tidings_complete(p_workers bigint[], p_claims bigint[], p_places bigint[], p_attempts integer[], p_at bigint,
-                                 OUT completed bigint[], OUT tried integer[], OUT queues text[])
+                                 OUT completed bigint[], OUT tried integer[], OUT queues text[], OUT freed text[])
 LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_nestloop = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
@@ -134,6 +134,8 @@ DECLARE
     those bigint[];
     done bigint[];
     keyed text[];
+    limited text[];
+    makes_room boolean;
     uniques bigint[];
     tries integer;
     one bigint;
@@ -142,9 +144,11 @@ BEGIN
     completed := '{}';
     tried := '{}';
     queues := '{}';
-    SELECT array_agg(u.place), array_agg(u.attempts), array_agg(c.started_at) INTO good, before, began
+    freed := '{}';
+    SELECT array_agg(u.place), array_agg(u.attempts), array_agg(c.started_at), bool_or(c.is_limited)
+    INTO good, before, began, makes_room
     FROM unnest(p_workers, p_claims, p_places, p_attempts) AS u (worker, claim, place, attempts)
-    JOIN (SELECT n, worker, started_at FROM tidings_claims WHERE n = ANY (p_claims)) AS c
+    JOIN (SELECT n, worker, started_at, is_limited FROM tidings_claims WHERE n = ANY (p_claims)) AS c
       ON c.n = u.claim AND c.worker = u.worker;
     FOR tries IN SELECT DISTINCT t FROM unnest(before) AS t LOOP
         those := ARRAY(SELECT u.place FROM unnest(good, before) AS u (place, attempts) WHERE u.attempts = tries);
@@ -161,11 +165,14 @@ BEGIN
             INSERT INTO tidings_key_marks (queue, key, place, at)
             SELECT g.queue, g.key, g.place, p_at FROM gone AS g WHERE g.key IS NOT NULL)
         SELECT array_agg(g.place), array_agg(DISTINCT g.queue) FILTER (WHERE g.key IS NOT NULL),
-               array_agg(g.place) FILTER (WHERE g.is_unique)
-        INTO done, keyed, uniques FROM gone AS g;
+               array_agg(g.place) FILTER (WHERE g.is_unique), array_agg(g.queue) FILTER (WHERE makes_room)
+        INTO done, keyed, uniques, limited FROM gone AS g;
         completed := completed || done;
         tried := tried || array_fill(tries, ARRAY[coalesce(cardinality(done), 0)]);
         queues := queues || keyed;
+        IF limited IS NOT NULL THEN
+            freed := freed || ARRAY(SELECT DISTINCT q FROM unnest(limited) AS q WHERE q <> ALL (freed));
+        END IF;
         IF uniques IS NOT NULL THEN
             FOREACH one IN ARRAY uniques LOOP
                 kept := tidings_unique_let_go(one, p_at);
@@ -178,18 +185,20 @@ BEGIN
 END $$;
 
 -- Ends attempts: `p_batch` of them are completions that come first and together, the others follow one by one, in order.
--- Returns the places of the completed with their attempts before, the numbers of the others whose lease was good, and the queues to look at again.
+-- Returns the places of the completed with their attempts before, the numbers of the others whose lease was good, the queues to
+-- look at again, and those to look at only because what was completed has made room.
 CREATE FUNCTION tidings_end(p_workers bigint[], p_claims bigint[], p_places bigint[], p_attempts integer[], p_batch integer,
                             p_ends text[], p_dues bigint[], p_texts text[], p_deaths text[], p_releases boolean[],
                             p_at bigint, p_kept integer,
-                            OUT completed bigint[], OUT tried integer[], OUT others integer[], OUT queues text[])
+                            OUT completed bigint[], OUT tried integer[], OUT others integer[], OUT queues text[],
+                            OUT freed text[])
 LANGUAGE plpgsql AS $$
 DECLARE
     u record;
     queue text;
 BEGIN
     others := '{}';
-    SELECT c.completed, c.tried, c.queues INTO completed, tried, queues
+    SELECT c.completed, c.tried, c.queues, c.freed INTO completed, tried, queues, freed
     FROM tidings_complete(p_workers[:p_batch], p_claims[:p_batch], p_places[:p_batch], p_attempts[:p_batch], p_at) AS c;
     IF cardinality(p_places) = p_batch THEN
         RETURN;

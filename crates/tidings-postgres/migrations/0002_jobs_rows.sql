@@ -18,13 +18,13 @@ CROSS JOIN LATERAL (SELECT CASE WHEN t.place IS NULL THEN l.turn ELSE t.turn END
                            CASE WHEN t.place IS NULL THEN l.waits_until ELSE t.waits_until END AS waits_until) AS s;
 
 CREATE VIEW tidings_job_rows AS
-SELECT j.place, j.id, j.name, l.queue, s.state, j.priority, j.key,
+SELECT j.place, j.id, j.name, l.queue, s.state, j.priority, j.key, j.share,
        CASE WHEN s.state = 'running' THEN l.attempts + 1 ELSE l.attempts END AS attempts, l.failures, l.losses, j.at,
        coalesce(l.due, j.due) AS due, coalesce(s.started_at, l.started_at) AS started_at, l.died_at AS ended_at, s.worker,
        l.death, l.error, l.reason, l.progress, j.source, j.correlation_id, j.causation_id, j.traceparent, j.data
 FROM tidings_jobs AS j JOIN tidings_jobs_live AS l ON l.place = j.place JOIN tidings_job_states AS s ON s.place = j.place
 UNION ALL
-SELECT j.place, j.id, j.name, e.queue, e.state, j.priority, j.key, e.attempts, e.failures, e.losses, j.at,
+SELECT j.place, j.id, j.name, e.queue, e.state, j.priority, j.key, j.share, e.attempts, e.failures, e.losses, j.at,
        coalesce(e.due, j.due), e.started_at, e.ended_at, NULL, e.death, e.error, e.reason, e.progress, j.source,
        j.correlation_id, j.causation_id, j.traceparent, j.data
 FROM tidings_jobs AS j JOIN tidings_jobs_ended AS e ON e.place = j.place;

@@ -1,1 +1,1 @@
-SELECT * FROM tidings_claim_suspect($1, $2, $3, $4)
+SELECT * FROM tidings_claim_suspect($1, $2, $3, $4, $5)

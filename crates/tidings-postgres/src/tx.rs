@@ -324,7 +324,7 @@ impl Tx for PgTx {
     async fn claim_suspect(
         &mut self,
         worker: WorkerId,
-        queues: &[Arc<str>],
+        queues: &[(Arc<str>, Option<u32>)],
         names: &[Arc<str>],
         now: Timestamp,
     ) -> Result<Option<ClaimedJob>, StoreError> {

@@ -15,10 +15,14 @@ use tidings_testkit::suite::{self, assert_catches, assert_catches_by_chance};
 
 #[path = "conformance/drain.rs"]
 mod drain;
+#[path = "conformance/limits.rs"]
+mod limits;
 #[path = "conformance/jobs.rs"]
 mod of_jobs;
 #[path = "conformance/racing.rs"]
 mod racing;
+#[path = "conformance/shares.rs"]
+mod shares;
 
 struct Fresh(Reader);
 

@@ -19,11 +19,13 @@ CREATE TABLE tidings_jobs (
                                   -- it was before. Without a CHECK: of a list of more than two SQLite makes a b-tree for
                                   -- each row that is written, which cost as much as the rest of the row
     priority       INTEGER NOT NULL,
-    turn           INTEGER, -- ready: its priority; 100000: suspect, 100001: dead; else NULL
+    turn           INTEGER, -- ready: its priority, with 300000 added if it has a share, so that those without one are found past any
+                            -- number of others; 100000: suspect, 100001: dead; else NULL
     waits_until    INTEGER, -- when it is due, while it is scheduled
     due            INTEGER NOT NULL,
     at             INTEGER NOT NULL,
     key            TEXT,
+    share          TEXT,
     holds          INTEGER NOT NULL, -- 1 while it holds back later jobs of its queue and key; 2 while it waits behind a
                                      -- later one, that moved up while it had let go of the key; else 0
     unique_key     TEXT, -- while it is taken
@@ -50,6 +52,7 @@ CREATE TABLE tidings_jobs (
 ) STRICT;
 
 CREATE INDEX tidings_jobs_turn ON tidings_jobs (queue, turn) WHERE turn IS NOT NULL;
+CREATE INDEX tidings_jobs_share ON tidings_jobs (queue, turn, share) WHERE turn IS NOT NULL AND share IS NOT NULL;
 CREATE INDEX tidings_jobs_waiting ON tidings_jobs (queue, waits_until) WHERE waits_until IS NOT NULL;
 CREATE INDEX tidings_jobs_ended ON tidings_jobs (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX tidings_jobs_key ON tidings_jobs (queue, key) WHERE holds = 1;
@@ -92,6 +95,14 @@ CREATE TABLE tidings_queues (
     paused_at     INTEGER,
     paused_reason TEXT,
     next_free     INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Where the round of shares stands, for each priority: who was served last; '' for those without a share.
+CREATE TABLE tidings_rounds (
+    queue    TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    share    TEXT NOT NULL,
+    PRIMARY KEY (queue, priority)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE tidings_crons (

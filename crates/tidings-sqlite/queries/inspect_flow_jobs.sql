@@ -1,6 +1,6 @@
 SELECT id, name, queue, iif(c.place IS NULL, state, 'running'), priority, key, coalesce(c.attempt, attempts), failures, losses, at, due,
        coalesce(c.started_at, j.started_at), coalesce(ended_at, died_at), c.worker, death, error, reason, progress, source,
-       correlation_id, causation_id, data
+       correlation_id, causation_id, data, share
 FROM tidings_jobs AS j LEFT JOIN tidings_claims AS c ON c.place = j.place
 WHERE correlation_id = ?1
 ORDER BY j.place

@@ -7,7 +7,7 @@ UPDATE tidings_jobs
 SET state = CASE WHEN reason IS NOT NULL THEN 'cancelled' WHEN there.waits IS NOT NULL THEN 'behind'
                  WHEN ?2 = 'ready' AND losses > 0 THEN 'suspect' ELSE ?2 END,
     turn = CASE WHEN reason IS NOT NULL OR there.waits IS NOT NULL OR ?2 <> 'ready' THEN NULL
-                WHEN losses > 0 THEN 100000 ELSE priority END,
+                WHEN losses > 0 THEN 100000 ELSE priority + iif(share IS NULL, 0, 300000) END,
     waits_until = CASE WHEN reason IS NULL AND there.waits IS NULL AND ?2 = 'scheduled' THEN ?3 END,
     due = ?3, failures = failures + ?4, losses = CASE WHEN ?2 = 'ready' THEN losses ELSE 0 END, error = coalesce(?5, error),
     (attempts, started_at) = (SELECT attempt, started_at FROM tidings_claims AS c WHERE c.place = ?1),

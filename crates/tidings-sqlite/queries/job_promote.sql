@@ -2,7 +2,7 @@
 -- wait for it may run now. That may be one that was lost before it had to wait, and which has to run alone.
 UPDATE tidings_jobs
 SET state = CASE WHEN losses > 0 THEN 'suspect' WHEN due > ?3 THEN 'scheduled' ELSE 'ready' END,
-    turn = CASE WHEN losses > 0 THEN 100000 WHEN due > ?3 THEN NULL ELSE priority END,
+    turn = CASE WHEN losses > 0 THEN 100000 WHEN due > ?3 THEN NULL ELSE priority + iif(share IS NULL, 0, 300000) END,
     waits_until = CASE WHEN losses = 0 AND due > ?3 THEN due END,
     holds = 1
 WHERE state = 'behind'

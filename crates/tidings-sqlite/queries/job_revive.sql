@@ -5,7 +5,7 @@
 UPDATE tidings_jobs
 SET queue = there.queue,
     state = CASE WHEN there.waits IS NOT NULL THEN 'behind' ELSE 'ready' END,
-    turn = CASE WHEN there.waits IS NULL THEN priority END,
+    turn = CASE WHEN there.waits IS NULL THEN priority + iif(share IS NULL, 0, 300000) END,
     holds = CASE WHEN key IS NULL THEN 0 ELSE coalesce(there.waits, 1) END,
     unique_key = unique_wish, waits_until = NULL, due = ?2, failures = 0, losses = 0, death = NULL, reason = NULL, died_at = NULL, ended_at = NULL
 FROM (SELECT job.place, job.queue,

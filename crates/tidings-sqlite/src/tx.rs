@@ -82,7 +82,7 @@ impl<E: Exec + 'static> Tx for SqliteTx<E> {
     async fn claim_suspect(
         &mut self,
         worker: WorkerId,
-        queues: &[Arc<str>],
+        queues: &[(Arc<str>, Option<u32>)],
         names: &[Arc<str>],
         now: Timestamp,
     ) -> Result<Option<ClaimedJob>, StoreError> {

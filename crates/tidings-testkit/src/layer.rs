@@ -107,6 +107,18 @@ pub trait Layer: Send + Sync + 'static {
         tx.claim_jobs(claim).await
     }
 
+    /// Claims a suspect.
+    async fn claim_suspect(
+        &self,
+        tx: &mut dyn Tx,
+        worker: WorkerId,
+        queues: &[(Arc<str>, Option<u32>)],
+        names: &[Arc<str>],
+        now: Timestamp,
+    ) -> Result<Option<ClaimedJob>, StoreError> {
+        tx.claim_suspect(worker, queues, names, now).await
+    }
+
     /// Keeps a job's progress.
     async fn report_progress(
         &self,
@@ -569,13 +581,13 @@ impl Tx for LayeredTx {
     async fn claim_suspect(
         &mut self,
         worker: WorkerId,
-        queues: &[Arc<str>],
+        queues: &[(Arc<str>, Option<u32>)],
         names: &[Arc<str>],
         now: Timestamp,
     ) -> Result<Option<ClaimedJob>, StoreError> {
         let layer = self.layer.clone();
         layer.before(Step::ClaimJobs).await?;
-        let suspect = self.inner().claim_suspect(worker, queues, names, now).await?;
+        let suspect = layer.claim_suspect(self.inner(), worker, queues, names, now).await?;
         layer.after(Step::ClaimJobs).await?;
         suspect.iter().for_each(|suspect| layer.suspected(suspect));
         Ok(suspect)

@@ -38,8 +38,8 @@ pub enum Op {
     Enqueue(Vec<NewJob>),
     /// `Tx::claim_jobs`; answers [`Answer::Claimed`].
     Claim(Claiming),
-    /// `Tx::claim_suspect` of these queues and names; answers [`Answer::Suspect`].
-    ClaimSuspect(WorkerId, Vec<Arc<str>>, Vec<Arc<str>>, Timestamp),
+    /// `Tx::claim_suspect` of these queues, each with its limit, and names; answers [`Answer::Suspect`].
+    ClaimSuspect(WorkerId, Vec<(Arc<str>, Option<u32>)>, Vec<Arc<str>>, Timestamp),
     /// `Tx::end_attempts`; answers [`Answer::Ended`].
     End(Vec<(JobLease, JobEnd)>, Timestamp),
     /// `Tx::end_attempts` of one attempt that has completed its job, as its own last step: fails with
@@ -84,6 +84,18 @@ pub struct Claiming {
     pub now: Timestamp,
     /// The queue's limit.
     pub rate: Option<RateLimit>,
+    /// How many of its jobs may run at once.
+    pub running_max: Option<u32>,
+}
+
+impl Claiming {
+    /// As the store takes it.
+    #[must_use]
+    pub fn claim(&self) -> Claim<'_> {
+        let Self { queue, worker, names, limit, now, rate, running_max } = self;
+        let (worker, limit, now) = (*worker, *limit, *now);
+        Claim { queue, worker, names, limit, now, rate: *rate, running_max: *running_max }
+    }
 }
 
 /// What the store answered to a step.
@@ -214,11 +226,7 @@ async fn run_one(tx: &mut dyn Tx, op: &Op, answers: &mut Vec<Answer>) -> Result<
 async fn run_for_jobs(tx: &mut dyn Tx, op: &Op) -> Result<Option<Answer>, StoreError> {
     Ok(match op {
         Op::Enqueue(jobs) => Some(Answer::Enqueued(tx.enqueue(jobs).await?)),
-        Op::Claim(claiming) => {
-            let Claiming { queue, worker, names, limit, now, rate } = claiming;
-            let claim = Claim { queue, worker: *worker, names, limit: *limit, now: *now, rate: *rate };
-            Some(Answer::Claimed(tx.claim_jobs(&claim).await?))
-        }
+        Op::Claim(claiming) => Some(Answer::Claimed(tx.claim_jobs(&claiming.claim()).await?)),
         Op::ClaimSuspect(worker, queues, names, now) => {
             let suspect = tx.claim_suspect(*worker, queues, names, *now).await?;
             Some(Answer::Suspect(suspect.map(Box::new)))

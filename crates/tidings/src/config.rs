@@ -318,6 +318,11 @@ mod tests {
                 "tidings.toml:2:15: `queues.mail.concurrency` must be",
             ),
             (
+                Some("[queues.mail]\nconcurrency_overall = 0\n"),
+                vec![],
+                "tidings.toml:2:23: `queues.mail.concurrency_overall` must be",
+            ),
+            (
                 Some("[queues.mail]\nrate_count = 4\n"),
                 vec![],
                 "`queues.mail.rate_count` needs `rate_seconds`",

@@ -11,6 +11,7 @@ use super::facts::{CommandFact, FlowFacts, HandlingState, JobFact, MessageFact};
 use super::tree::{Attempt, CommandOutcome, Flow, Handling, JobTimes, Node, What};
 use crate::envelope::MessageKind;
 use crate::ids::MessageId;
+use crate::key::Key;
 use crate::store::JobState;
 
 impl Flow {
@@ -220,6 +221,7 @@ fn job_entry(job: JobFact, period: &Period) -> Entry {
         queue: job.queue,
         module: job.source.clone(),
         key: job.key.map(|key| key.masked()),
+        share: job.share.map(|share| Key::new("share", &share).masked()),
         state: job.state,
         times,
         attempts: job.attempts,

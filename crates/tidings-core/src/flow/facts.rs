@@ -178,6 +178,8 @@ pub struct JobFact {
     pub source: Arc<str>,
     /// What it is ordered by.
     pub key: Option<Key>,
+    /// Whose job it is, where several take turns in a queue.
+    pub share: Option<Arc<str>>,
     /// What caused it.
     pub causation_id: Option<MessageId>,
     /// The distributed trace that it belongs to.

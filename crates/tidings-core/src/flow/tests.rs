@@ -77,6 +77,7 @@ fn job(number: u128, cause: u128, name: &str, state: JobState, ms: i64) -> JobFa
         queue: "default".into(),
         source: module.into(),
         key: None,
+        share: None,
         causation_id: (cause != 0).then(|| id(cause)),
         trace_id: None,
         state,
@@ -309,6 +310,7 @@ fn jobs_with_their_attempts() {
         death: Some(DeathReason::Permanent),
         error: Some("no such mailbox".into()),
         key: Some(Key::new("email", "alice@example.org")),
+        share: Some("alice & co".into()),
         ..job(3, 1, "mail.send", JobState::Dead, 2)
     };
     let waiting = JobFact { due: at(60_000), ..job(4, 1, "mail.remind", JobState::Scheduled, 2) };
@@ -333,11 +335,12 @@ event orders.placed v1  +0 ms  #1
    │  ├─ attempt 2 lost with its process after 50 ms  +50 ms
    │  ├─ command mail.note: completed  +140 ms  #7
    │  └─ event mail.sent v1  +149 ms  #6
-   ├─ job mail.send in queue default: dead (permanent) after 1 attempt, waited 1 ms, ran 2 ms: no such mailbox  +2 ms  KEY  #3
+   ├─ job mail.send in queue default: dead (permanent) after 1 attempt, waited 1 ms, ran 2 ms: no such mailbox  +2 ms  KEY  SHARE  #3
    ├─ job mail.remind in queue default: scheduled, due 2026-01-31T09:31:00Z  +2 ms  #4
    └─ job mail.remind in queue default: cancelled, because: sent by hand  +2 ms  #5
 "
-        .replace("KEY", &Key::new("email", "alice@example.org").masked()),
+        .replace("KEY", &Key::new("email", "alice@example.org").masked())
+        .replace("SHARE", &Key::new("share", "alice & co").masked()),
     );
     assert_eq!((flow.fan_out.messages, flow.fan_out.jobs), (2, 4), "jobs are told beside the messages");
     assert_eq!(flow.open, Open { jobs_waiting: 1, jobs_dead: 1, ..Open::default() });

@@ -256,6 +256,9 @@ fn write_node(node: &Node, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if let What::Event { key: Some(key), .. } | What::Job { key: Some(key), .. } = &node.what {
         write!(f, "  {}", Shown(key))?;
     }
+    if let What::Job { share: Some(share), .. } = &node.what {
+        write!(f, "  {}", Shown(share))?;
+    }
     write!(f, "  {}", node.id)?;
     if node.circle {
         f.write_str("  (caused by itself in the end: the circle is cut here)")?;

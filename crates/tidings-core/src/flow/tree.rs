@@ -116,6 +116,8 @@ pub enum What {
         module: Arc<str>,
         /// What it is ordered by, masked.
         key: Option<String>,
+        /// Whose job it is, where several take turns in a queue, masked.
+        share: Option<String>,
         /// Its state.
         #[serde(serialize_with = "job_state")]
         state: JobState,

@@ -78,16 +78,17 @@ pub trait Tx: Send {
     /// Enqueues jobs, in order. They can be claimed when the transaction commits.
     async fn enqueue(&mut self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError>;
 
-    /// Claims jobs of one queue that may run now, lowest priority first and then in the order of their enqueueing. Each
-    /// begins an attempt. From a paused queue, and under a void worker's id, nothing is claimed.
+    /// Claims jobs of one queue that may run now, lowest priority first, then [share](NewJob::share) by share in turns, and of
+    /// one share in the order of their enqueueing. Each begins an attempt. From a paused queue, and under a void worker's id, nothing is claimed.
     async fn claim_jobs(&mut self, claim: &Claim<'_>) -> Result<Claimed, StoreError>;
 
-    /// Claims one [suspect](super::JobState::Suspect), the oldest of these queues (but for paused ones) and names. It is
-    /// the caller who runs it with no other suspect beside it.
+    /// Claims one [suspect](super::JobState::Suspect), the oldest of these queues (but for paused ones) and names. With each
+    /// queue comes how many attempts of its jobs may be [under way](Claim::running_max) at once. It is the caller who runs it
+    /// with no other suspect beside it.
     async fn claim_suspect(
         &mut self,
         worker: WorkerId,
-        queues: &[Arc<str>],
+        queues: &[(Arc<str>, Option<u32>)],
         names: &[Arc<str>],
         now: Timestamp,
     ) -> Result<Option<ClaimedJob>, StoreError>;

@@ -54,6 +54,7 @@ fn job(row: &PgRow, words: &mut Words) -> Result<JobFact, StoreError> {
         queue: words.column(row, "queue")?,
         source: words.column(row, "source")?,
         key: job.key,
+        share: job.share,
         causation_id: job.causation_id,
         trace_id: trace_id(row)?,
         state: job.state,

@@ -51,6 +51,7 @@ pub(crate) async fn end_and_claim(
         .bind(claim.now.as_microsecond())
         .bind(rate.map(|(step, _)| step))
         .bind(rate.map(|(_, tolerance)| tolerance))
+        .bind(claim.running_max.map(i64::from))
         .bind(STAGED_MAX)
         .bind(sweeps_now)
         .fetch_all(connection)
@@ -73,15 +74,18 @@ pub(crate) async fn end_and_claim(
 pub(crate) async fn claim_suspect(
     connection: &mut PgConnection,
     worker: WorkerId,
-    queues: &[Arc<str>],
+    queues: &[(Arc<str>, Option<u32>)],
     names: &[Arc<str>],
     now: Timestamp,
 ) -> Result<Option<ClaimedJob>, StoreError> {
-    let texts = |texts: &[Arc<str>]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let limits: Vec<Option<i64>> = queues.iter().map(|(_, limit)| limit.map(i64::from)).collect();
+    let queues: Vec<&str> = queues.iter().map(|(queue, _)| &**queue).collect();
+    let of_names: Vec<&str> = names.iter().map(|name| &**name).collect();
     let row = sqlx::query(include_str!("../../queries/job_suspect.sql"))
         .bind(worker.0)
-        .bind(texts(queues))
-        .bind(texts(names))
+        .bind(queues)
+        .bind(limits)
+        .bind(of_names)
         .bind(now.as_microsecond())
         .fetch_optional(connection)
         .await

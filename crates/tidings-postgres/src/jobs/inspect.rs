@@ -85,6 +85,7 @@ pub(crate) fn job_row(row: &PgRow) -> Result<JobRow, StoreError> {
         state: parsed(row, "state", JobState::parse)?,
         priority: column(row, "priority")?,
         key: column::<Option<String>>(row, "key")?.map(Key::from_stored),
+        share: column::<Option<String>>(row, "share")?.map(Into::into),
         attempts: count(row, "attempts")?,
         failures: count(row, "failures")?,
         losses: count(row, "losses")?,

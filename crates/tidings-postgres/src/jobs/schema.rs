@@ -5,6 +5,7 @@ pub(crate) const SQL: &str = concat!(
     include_str!("../../migrations/0002_jobs.sql"),
     include_str!("../../migrations/0002_jobs_keys.sql"),
     include_str!("../../migrations/0002_jobs_ends.sql"),
+    include_str!("../../migrations/0002_jobs_shares.sql"),
     include_str!("../../migrations/0002_jobs_claims.sql"),
     include_str!("../../migrations/0002_jobs_workers.sql"),
     include_str!("../../migrations/0002_jobs_decisions.sql"),

@@ -25,6 +25,7 @@ fn job() -> NewJob {
         priority: 0,
         due: at,
         key: None,
+        share: None,
         unique: None,
         source: "suite".into(),
         correlation_id: id,
@@ -48,7 +49,8 @@ async fn drain(store: Arc<dyn Store>) -> usize {
     let (names, mut ends, mut done) = (["suite.send".into()], Vec::new(), 0);
     loop {
         let now = Timestamp::now();
-        let claim = Claim { queue: "mail", worker, names: &names, limit: BATCH, now, rate: None };
+        let claim =
+            Claim { queue: "mail", worker, names: &names, limit: BATCH, now, rate: None, running_max: None };
         let (good, claimed) = store
             .at_once()
             .expect("it has it")

@@ -18,17 +18,17 @@ use tokio::task::JoinSet;
 use super::of_jobs::Jobs;
 use super::*;
 
-const QUEUE: &str = "mail";
-const NAME: &str = "suite.send";
+pub(super) const QUEUE: &str = "mail";
+pub(super) const NAME: &str = "suite.send";
 const LEASE: Duration = Duration::from_secs(30);
 /// How long something may take that waits for nobody.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::from_second(1_000).expect("a time")
 }
 
-fn job() -> NewJob {
+pub(super) fn job() -> NewJob {
     let id = MessageId::new();
     NewJob {
         id,
@@ -37,6 +37,7 @@ fn job() -> NewJob {
         priority: 0,
         due: now(),
         key: None,
+        share: None,
         unique: None,
         source: "suite".into(),
         correlation_id: id,
@@ -47,24 +48,25 @@ fn job() -> NewJob {
     }
 }
 
-async fn enqueue(store: &dyn Store, jobs: Vec<NewJob>) -> Vec<Enqueued> {
+pub(super) async fn enqueue(store: &dyn Store, jobs: Vec<NewJob>) -> Vec<Enqueued> {
     let answers = ask(store, [Op::Enqueue(jobs)]).await.expect("jobs are enqueued");
     let [Answer::Enqueued(done)] = &answers[..] else { panic!("one answer: {answers:?}") };
     done.clone()
 }
 
-async fn enlist(store: &dyn Store) -> WorkerId {
+pub(super) async fn enlist(store: &dyn Store) -> WorkerId {
     store.enlist(&Member::named("a race"), LEASE).await.expect("a worker is enlisted")
 }
 
-async fn end_and_claim(
+pub(super) async fn end_and_claim(
     store: &dyn Store,
     worker: WorkerId,
     ends: &[(JobLease, JobEnd)],
     limit: usize,
 ) -> (Vec<bool>, Vec<ClaimedJob>) {
     let names = [NAME.into()];
-    let claim = Claim { queue: QUEUE, worker, names: &names, limit, now: now(), rate: None };
+    let claim =
+        Claim { queue: QUEUE, worker, names: &names, limit, now: now(), rate: None, running_max: None };
     let (good, claimed) = store
         .at_once()
         .expect("it has it")
@@ -76,7 +78,7 @@ async fn end_and_claim(
 
 fn claiming(worker: WorkerId, limit: usize) -> Op {
     let (queue, names) = (QUEUE.into(), vec![NAME.into()]);
-    Op::Claim(Claiming { queue, worker, names, limit, now: now(), rate: None })
+    Op::Claim(Claiming { queue, worker, names, limit, now: now(), rate: None, running_max: None })
 }
 
 fn completed(jobs: &[ClaimedJob]) -> Vec<(JobLease, JobEnd)> {

@@ -59,6 +59,7 @@ fn job(row: &Row<'_>, words: &mut Words) -> rusqlite::Result<JobFact> {
         death: parsed_or_null(row, 14, DeathReason::parse)?,
         error: row.get(15)?,
         reason: row.get(16)?,
+        share: row.get::<_, Option<String>>(17)?.map(Into::into),
         failed: Vec::new(),
     })
 }

@@ -97,7 +97,7 @@ fn count_turns(connection: &Connection) -> rusqlite::Result<HashMap<String, Foun
 /// The state of a job that does not run, by its turn: see the column.
 fn of_turn(turn: i64) -> JobState {
     match turn {
-        ..100_000 => JobState::Ready,
+        ..100_000 | 200_000.. => JobState::Ready,
         100_000 => JobState::Suspect,
         _ => JobState::Dead,
     }
@@ -136,5 +136,6 @@ fn job_row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         correlation_id: message_id(row, 19)?,
         causation_id: message_id_or_null(row, 20)?,
         data: row.get(21)?,
+        share: row.get::<_, Option<String>>(22)?.map(Into::into),
     })
 }

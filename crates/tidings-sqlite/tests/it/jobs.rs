@@ -100,6 +100,36 @@ const PLANS: &[(&str, &str, &[&str])] = &[
         include_str!("../../queries/job_suspect_queues.sql"),
         &["tidings_jobs_turn (queue=? AND turn=?)"],
     ),
+    (
+        "job_has_shares",
+        include_str!("../../queries/job_has_shares.sql"),
+        &["tidings_jobs_turn (queue=? AND turn>?)"],
+    ),
+    (
+        "job_turn_next",
+        include_str!("../../queries/job_turn_next.sql"),
+        &["tidings_jobs_turn (queue=? AND turn>? AND turn<?)"],
+    ),
+    (
+        "job_share_next",
+        include_str!("../../queries/job_share_next.sql"),
+        &["tidings_jobs_share (queue=? AND turn=? AND share>?)"],
+    ),
+    (
+        "job_share_more",
+        include_str!("../../queries/job_share_more.sql"),
+        &["tidings_jobs_share (queue=? AND turn=? AND share=? AND rowid>?)"],
+    ),
+    (
+        "job_shareless_more",
+        include_str!("../../queries/job_shareless_more.sql"),
+        &["tidings_jobs_turn (queue=? AND turn=? AND rowid>?)"],
+    ),
+    (
+        "job_slots_taken",
+        include_str!("../../queries/job_slots_taken.sql"),
+        &["tidings_jobs_turn (queue=? AND turn=?)"],
+    ),
     ("job_claims", include_str!("../../queries/job_claims.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
     ("job_claims_end", include_str!("../../queries/job_claims_end.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
     ("job_begin", include_str!("../../queries/job_begin.sql"), &["INTEGER PRIMARY KEY (rowid=?)"]),
@@ -186,7 +216,8 @@ async fn begin(tx: &mut dyn Tx, worker: WorkerId) -> Result<(), StoreError> {
 
 async fn begin_one(tx: &mut dyn Tx, worker: WorkerId) -> Result<JobLease, StoreError> {
     tx.enqueue(&[job()]).await?;
-    let claim = Claim { queue: "x", worker, names: &["x".into()], limit: 1, now: NOW, rate: None };
+    let claim =
+        Claim { queue: "x", worker, names: &["x".into()], limit: 1, now: NOW, rate: None, running_max: None };
     let claimed = tx.claim_jobs(&claim).await?.jobs;
     assert_eq!(claimed.len(), 1);
     Ok(claimed[0].lease)
@@ -279,6 +310,7 @@ fn job() -> NewJob {
         priority: 0,
         due: NOW,
         key: None,
+        share: None,
         unique: None,
         source: "x".into(),
         correlation_id: id,
@@ -293,7 +325,8 @@ async fn fail_and_complete(tx: &mut dyn Tx, worker: WorkerId) -> Result<(), Stor
     tx.enqueue(&[job()]).await?;
     let names = ["x".into()];
     for end in [JobEnd::Retry { due: NOW, error: "x".to_owned() }, JobEnd::Completed] {
-        let claim = Claim { queue: "x", worker, names: &names, limit: 1, now: NOW, rate: None };
+        let claim =
+            Claim { queue: "x", worker, names: &names, limit: 1, now: NOW, rate: None, running_max: None };
         let claimed = tx.claim_jobs(&claim).await?;
         assert_eq!(tx.end_attempts(&[(claimed.jobs[0].lease, end)], NOW).await?, [true]);
     }

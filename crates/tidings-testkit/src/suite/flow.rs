@@ -54,6 +54,7 @@ fn job(flow: MessageId, cause: Option<MessageId>) -> NewJob {
         priority: 0,
         due: at(0),
         key: None,
+        share: None,
         unique: None,
         source: "suite".into(),
         correlation_id: flow,
@@ -106,8 +107,15 @@ async fn attempt(store: &dyn Store, worker: WorkerId, seconds: i64, ends: Vec<Jo
         let claimed = claimed.clone();
         Box::pin(async move {
             let names = ["suite.reorder".into()];
-            let claim =
-                Claim { queue: "suppliers", worker, names: &names, limit: 100, now: at(seconds), rate: None };
+            let claim = Claim {
+                queue: "suppliers",
+                worker,
+                names: &names,
+                limit: 100,
+                now: at(seconds),
+                rate: None,
+                running_max: None,
+            };
             let jobs = tx.claim_jobs(&claim).await?.jobs;
             *claimed.lock().expect("nobody panics here") = jobs.into_iter().map(|job| job.lease).collect();
             Ok(())
@@ -410,6 +418,7 @@ pub async fn the_jobs_of_a_flow_come_with_their_attempts(factory: &dyn StoreFact
     let mut jobs: Vec<_> = (0..4).map(|_| job(placed.id, Some(placed.id))).collect();
     jobs[1].key = Some(Key::new("sku", "é"));
     jobs[3].due = at(1_000);
+    jobs[3].share = Some("tenant é".into());
     enqueue(store.as_ref(), &jobs).await;
     enqueue(store.as_ref(), &[NewJob { due: at(1_000), ..job(MessageId::new(), None) }]).await;
     let worker = store
@@ -443,6 +452,7 @@ pub async fn the_jobs_of_a_flow_come_with_their_attempts(factory: &dyn StoreFact
     assert_eq!(times, expected, "with their times");
     assert_eq!((found[1].death, found[1].error.as_deref()), (Some(DeathReason::Permanent), Some("never")));
     assert_eq!((&found[1].key, found[3].due), (&jobs[1].key, at(1_000)), "with key and due time");
+    assert_eq!((&found[3].share, &found[1].share), (&jobs[3].share, &None), "and share");
     let attempts: Vec<Vec<_>> = found
         .iter()
         .map(|job| {

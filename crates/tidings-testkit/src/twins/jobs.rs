@@ -10,6 +10,10 @@
 //! | [`ClaimsReversed`] | a claim gives out its jobs last first | `claiming::jobs_are_claimed_by_priority_and_then_in_order` |
 //! | [`ClaimsSuspects`] | a claim gives out suspects, too | `workers::suspects_are_claimed_alone` |
 //! | [`NoRate`] | the limit of a queue is ignored | `rates::no_period_sees_more_starts_than_its_limit` |
+//! | [`NoLimit`] | the limit of how many run is ignored | `limits::a_queue_runs_no_more_than_its_limit`, `limits::many_workers_keep_the_limit`, `model::random_lives_of_jobs_match_the_model` |
+//! | [`SuspectsBeyond`] | suspects run beyond the limit | `limits::suspects_obey_the_limit` |
+//! | [`NoShares`] | shares are ignored | `shares::shares_take_turns`, `shares::a_newcomer_is_served_within_one_round` |
+//! | [`SharesOfTheirOwn`] | each job has a share of its own | `shares::shares_take_turns` |
 //! | [`NoKeys`] | the order per key is ignored | `keys::jobs_of_a_key_run_one_by_one_in_order`, `concurrent::keys_keep_their_order_among_many_workers` |
 //! | [`NoUnique`] | unique keys are ignored | `unique::a_unique_key_is_taken_once` |
 //! | [`TakesTheLiving`] | a takeover takes from the living | `workers::only_lost_workers_are_taken_over` |
@@ -193,6 +197,31 @@ asks_for!(
     |claim| Claim { rate: None, ..*claim }
 );
 
+asks_for!(
+    /// Ignores how many may run at once.
+    NoLimit,
+    |claim| Claim { running_max: None, ..*claim }
+);
+
+/// Gives out suspects whatever runs.
+#[derive(Default)]
+pub struct SuspectsBeyond;
+
+#[async_trait]
+impl Layer for SuspectsBeyond {
+    async fn claim_suspect(
+        &self,
+        tx: &mut dyn Tx,
+        worker: WorkerId,
+        queues: &[(Arc<str>, Option<u32>)],
+        names: &[Arc<str>],
+        now: Timestamp,
+    ) -> Result<Option<ClaimedJob>, StoreError> {
+        let queues: Vec<_> = queues.iter().map(|(queue, _)| (queue.clone(), None)).collect();
+        tx.claim_suspect(worker, &queues, names, now).await
+    }
+}
+
 /// Gives out what it claimed last first.
 #[derive(Default)]
 pub struct ClaimsReversed;
@@ -214,35 +243,53 @@ pub struct ClaimsSuspects;
 impl Layer for ClaimsSuspects {
     async fn claim_jobs(&self, tx: &mut dyn Tx, claim: &Claim<'_>) -> Result<Claimed, StoreError> {
         let mut claimed = tx.claim_jobs(claim).await?;
-        let suspect = tx.claim_suspect(claim.worker, &[claim.queue.into()], claim.names, claim.now).await?;
+        let queues = [(claim.queue.into(), claim.running_max)];
+        let suspect = tx.claim_suspect(claim.worker, &queues, claim.names, claim.now).await?;
         claimed.jobs.extend(suspect);
         Ok(claimed)
     }
 }
 
-/// Ignores keys.
-#[derive(Default)]
-pub struct NoKeys;
+/// A job that is enqueued otherwise than was asked.
+macro_rules! enqueues {
+    ($(#[$doc:meta])+ $twin:ident, |$job:ident| $enqueued:expr) => {
+        $(#[$doc])+
+        #[derive(Default)]
+        pub struct $twin;
 
-#[async_trait]
-impl Layer for NoKeys {
-    async fn enqueue(&self, tx: &mut dyn Tx, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
-        let jobs: Vec<_> = jobs.iter().map(|job| NewJob { key: None, ..job.clone() }).collect();
-        tx.enqueue(&jobs).await
-    }
+        #[async_trait]
+        impl Layer for $twin {
+            async fn enqueue(&self, tx: &mut dyn Tx, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
+                let jobs: Vec<_> = jobs.iter().map(|$job| $enqueued).collect();
+                tx.enqueue(&jobs).await
+            }
+        }
+    };
 }
 
-/// Ignores unique keys.
-#[derive(Default)]
-pub struct NoUnique;
+enqueues!(
+    /// Ignores shares.
+    NoShares,
+    |job| NewJob { share: None, ..job.clone() }
+);
 
-#[async_trait]
-impl Layer for NoUnique {
-    async fn enqueue(&self, tx: &mut dyn Tx, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
-        let jobs: Vec<_> = jobs.iter().map(|job| NewJob { unique: None, ..job.clone() }).collect();
-        tx.enqueue(&jobs).await
-    }
-}
+enqueues!(
+    /// Gives each job a share of its own.
+    SharesOfTheirOwn,
+    |job| NewJob { share: job.share.as_ref().map(|share| format!("{share} {}", job.id).into()), ..job.clone() }
+);
+
+enqueues!(
+    /// Ignores keys.
+    NoKeys,
+    |job| NewJob { key: None, ..job.clone() }
+);
+
+enqueues!(
+    /// Ignores unique keys.
+    NoUnique,
+    |job| NewJob { unique: None, ..job.clone() }
+);
 
 /// Takes over from everybody but the one who asks.
 #[derive(Default)]

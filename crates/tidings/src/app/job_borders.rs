@@ -38,12 +38,19 @@ fn queues(modules: &[Module], found: &mut Vec<Contradiction>) {
         if queue.concurrency == Some(0) {
             found.push(useless("`concurrency(0)` would never start a job; to stop a queue, pause it"));
         }
+        if queue.concurrency_overall == Some(0) {
+            found
+                .push(useless("`concurrency_overall(0)` would never start a job; to stop a queue, pause it"));
+        }
         if queue.rate.is_some_and(|rate| rate.count == 0 || rate.per.is_zero()) {
             found.push(useless("a rate of no jobs, or in no time, means nothing; to stop a queue, pause it"));
         }
         let concurrency = queue.concurrency.map(|jobs| ("concurrency", format!("`concurrency({jobs})`")));
+        let overall = queue
+            .concurrency_overall
+            .map(|jobs| ("concurrency_overall", format!("`concurrency_overall({jobs})`")));
         let rate = queue.rate.map(|rate| ("rate", format!("`rate({}, {:?})`", rate.count, rate.per)));
-        for (setting, says) in [concurrency, rate].into_iter().flatten() {
+        for (setting, says) in [concurrency, overall, rate].into_iter().flatten() {
             let (first, before) = said.entry((&queue.name, setting)).or_insert_with(|| (name, says.clone()));
             if *before != says {
                 found.push(Contradiction::QueueSettings {

@@ -27,6 +27,7 @@ pub struct JobsConfig {
 #[allow(missing_docs, reason = "see `JobsConfig`")]
 pub struct QueueConfig {
     pub concurrency: Option<usize>,
+    pub concurrency_overall: Option<usize>,
     pub rate_count: Option<u32>,
     pub rate_seconds: Option<f64>,
 }
@@ -44,7 +45,8 @@ impl JobsConfig {
 
 impl QueueConfig {
     /// The settings there are.
-    pub(super) const KEYS: [&'static str; 3] = ["concurrency", "rate_count", "rate_seconds"];
+    pub(super) const KEYS: [&'static str; 4] =
+        ["concurrency", "concurrency_overall", "rate_count", "rate_seconds"];
 
     pub(crate) fn rate(&self) -> Option<RateLimit> {
         let (count, seconds) = self.rate_count.zip(self.rate_seconds)?;

@@ -24,6 +24,9 @@ fn unusable_queue(config: &Config) -> Option<(String, String)> {
             _ if queue.concurrency == Some(0) => {
                 ("concurrency", "must be at least 1: to stop a queue, pause it".to_owned())
             }
+            _ if queue.concurrency_overall == Some(0) => {
+                ("concurrency_overall", "must be at least 1: to stop a queue, pause it".to_owned())
+            }
             (Some(0), _) => ("rate_count", "must be at least 1: to stop a queue, pause it".to_owned()),
             (Some(_), None) => ("rate_count", "needs `rate_seconds` beside it".to_owned()),
             (None, Some(_)) => ("rate_seconds", "needs `rate_count` beside it".to_owned()),

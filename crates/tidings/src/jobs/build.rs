@@ -51,6 +51,7 @@ fn queues(modules: &[Module], config: &Config) -> Result<BTreeMap<String, Arc<Qu
             name: name.as_str().into(),
             label: format!("queue `{name}`").into(),
             concurrency: config.jobs.concurrency,
+            concurrency_overall: None,
             rate: None,
             jobs: Vec::new(),
             is_worked: config.start.workers
@@ -59,6 +60,7 @@ fn queues(modules: &[Module], config: &Config) -> Result<BTreeMap<String, Arc<Qu
         });
         queue.jobs.push(declared.route.name.into());
         queue.concurrency = declared.queue.concurrency.unwrap_or(queue.concurrency);
+        queue.concurrency_overall = overall(declared.queue.concurrency_overall).or(queue.concurrency_overall);
         queue.rate = declared.queue.rate.or(queue.rate);
     }
     let known =
@@ -72,6 +74,7 @@ fn queues(modules: &[Module], config: &Config) -> Result<BTreeMap<String, Arc<Qu
             return Err(unknown(&format!("queues.{name}"), name, known(&queues)));
         };
         queue.concurrency = settings.concurrency.unwrap_or(queue.concurrency);
+        queue.concurrency_overall = overall(settings.concurrency_overall).or(queue.concurrency_overall);
         queue.rate = settings.rate().or(queue.rate);
     }
     if let Some(name) = config.jobs.only.iter().find(|name| !queues.contains_key(*name)) {
@@ -83,4 +86,9 @@ fn queues(modules: &[Module], config: &Config) -> Result<BTreeMap<String, Arc<Qu
         (name, Arc::new(queue))
     };
     Ok(queues.into_iter().map(with_slots).collect())
+}
+
+/// As the store counts.
+fn overall(jobs: Option<usize>) -> Option<u32> {
+    jobs.map(|jobs| u32::try_from(jobs).unwrap_or(u32::MAX))
 }

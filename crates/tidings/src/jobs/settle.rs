@@ -178,5 +178,13 @@ async fn settle_at_once(
 }
 
 fn claim_of<'a>(shared: &Shared, queue: &'a QueueFacts, worker: WorkerId, limit: usize) -> Claim<'a> {
-    Claim { queue: &queue.name, worker, names: &queue.jobs, limit, now: shared.clock.now(), rate: queue.rate }
+    Claim {
+        queue: &queue.name,
+        worker,
+        names: &queue.jobs,
+        limit,
+        now: shared.clock.now(),
+        rate: queue.rate,
+        running_max: queue.concurrency_overall,
+    }
 }

@@ -138,7 +138,8 @@ impl SuspectLane {
     }
 
     async fn claim(&mut self, slots: &[Slot]) -> Result<Option<ClaimedJob>> {
-        let queues: Arc<[Arc<str>]> = slots.iter().map(|(queue, _)| queue.name.clone()).collect();
+        let queue_of = |(queue, _): &Slot| (queue.name.clone(), queue.concurrency_overall);
+        let queues: Arc<[_]> = slots.iter().map(queue_of).collect();
         let names: Arc<[Arc<str>]> = slots.iter().flat_map(|(queue, _)| queue.jobs.iter().cloned()).collect();
         let (worker, clock) = (self.worker, self.shared.clock.clone());
         let unit = Unit {
@@ -289,6 +290,7 @@ mod tests {
             name: "other".into(),
             label: "queue `other`".into(),
             concurrency: 1,
+            concurrency_overall: None,
             rate: None,
             jobs: Vec::new(),
             is_worked: true,

@@ -25,6 +25,7 @@ pub(crate) struct Wish {
     pub(crate) priority: Option<i16>,
     /// Its kind and its value.
     pub(crate) key: Option<(String, String)>,
+    pub(crate) share: Option<String>,
     pub(crate) unique: Option<String>,
     pub(crate) unique_for: Option<Duration>,
 }
@@ -33,7 +34,7 @@ pub(crate) struct Wish {
 const KEY_BYTES_MAX: usize = 255;
 
 impl Wish {
-    /// What is wrong with the keys, which may be personal and are not told.
+    /// What is wrong with the keys and the share, which may be personal and are not told.
     fn problem(&self) -> Option<String> {
         if let Some((kind, value)) = &self.key {
             if !is_kind(kind) {
@@ -47,7 +48,8 @@ impl Wish {
                 return Some(problem);
             }
         }
-        self.unique.as_ref().and_then(|key| unusable("unique key", key, 0))
+        let share = self.share.as_ref().and_then(|share| unusable("share", share, 0));
+        share.or_else(|| self.unique.as_ref().and_then(|key| unusable("unique key", key, 0)))
     }
 }
 
@@ -56,7 +58,7 @@ fn is_kind(kind: &str) -> bool {
         && kind.chars().all(|each| each.is_ascii_lowercase() || each.is_ascii_digit() || each == '_')
 }
 
-/// An empty key is a mistake, not a key: all who make it would share one.
+/// An empty key or share is a mistake: all who make it would have the same.
 fn unusable(what: &str, value: &str, more: usize) -> Option<String> {
     match value.len() {
         0 => Some(format!("its {what} is empty; leave it out, or say what it stands for")),
@@ -92,6 +94,14 @@ macro_rules! wishes {
         /// A kind is lower-case letters, digits and underscores (`order_id`); with it the value has at most 255 bytes.
         pub fn key(mut self, kind: &str, value: &str) -> Self {
             self.wish.key = Some((kind.to_owned(), value.to_owned()));
+            self
+        }
+
+        /// Whose job it is, where several have jobs in one queue: a tenant, say. Of one queue and priority all who have jobs
+        /// waiting take turns, over all processes, so that whoever has a hundred thousand of them delays another's by one of
+        /// his own. All jobs without a share are together one share. A share has at most 255 bytes.
+        pub fn share(mut self, share: &str) -> Self {
+            self.wish.share = Some(share.to_owned());
             self
         }
 
@@ -230,6 +240,7 @@ pub(super) fn new_job_of<J: Job>(
         priority: wish.priority.unwrap_or(facts.priority),
         due: wish.not_before.map_or(delayed, |time| storable(time.max(delayed))),
         key: wish.key.as_ref().map(|(kind, value)| Key::new(kind, value)),
+        share: wish.share.as_deref().map(Into::into),
         unique,
         source: module.name.clone(),
         // What nothing caused begins a flow of its own.

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets an error has failed, and says where")]
 
 mod idle;
+mod jobs;
 mod serving;
 mod sharing;
 mod support;

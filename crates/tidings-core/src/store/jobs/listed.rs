@@ -89,6 +89,8 @@ pub struct JobRow {
     pub priority: i16,
     /// What it is ordered by.
     pub key: Option<Key>,
+    /// Whose job it is, where several take turns in a queue.
+    pub share: Option<Arc<str>>,
     /// Attempts begun.
     pub attempts: u32,
     /// Attempts that failed and count on the retry schedule, the one after which it is dead among them; from zero again after

@@ -28,7 +28,7 @@ pub struct NewJob {
     pub name: Arc<str>,
     /// The queue it waits in.
     pub queue: Arc<str>,
-    /// The lower, the sooner; jobs of one priority run in the order of their enqueueing.
+    /// The lower, the sooner; jobs of one priority and [share](Self::share) run in the order of their enqueueing.
     pub priority: i16,
     /// Not to run before this.
     pub due: Timestamp,
@@ -36,6 +36,10 @@ pub struct NewJob {
     /// whatever it waits for. One that had let go of its key (it was cancelled, or dead) and is revived waits for the one
     /// that moved up meanwhile, and is next.
     pub key: Option<Key>,
+    /// Whose job it is, where several share a queue, and not empty: of one queue and priority those shares take turns, by the
+    /// jobs that they start, of which there are jobs to claim. All jobs without a share are together one share. The turns go in
+    /// the order of the shares' bytes, those without one first, from the share that was served last, over all workers.
+    pub share: Option<Arc<str>>,
     /// What it is to be unique by, if anything.
     pub unique: Option<UniqueKey>,
     /// The module it belongs to.
@@ -103,7 +107,8 @@ pub struct JobLease {
     pub attempt: u32,
     /// With which claim it began, for a store that numbers them; else 0.
     pub claim: i64,
-    /// Whether the job has neither a key nor a unique key, so that no other has to be looked after when it ends.
+    /// Whether nobody has to be looked after when it ends, in a store that asks: the job has neither a key nor a unique key,
+    /// and it was not claimed under a [limit](Claim::running_max).
     pub is_plain: bool,
 }
 
@@ -122,6 +127,11 @@ pub struct Claim<'a> {
     pub now: Timestamp,
     /// The queue's limit, if it has one. It counts claims, those of suspects apart.
     pub rate: Option<RateLimit>,
+    /// So many attempts of the queue's jobs may be under way at once, over all workers; `None` for any number. An attempt is
+    /// under way until its end is committed, suspects' among them, and a lost worker's until it is taken over. While a suspect
+    /// waits that this worker could do, one less is claimed: else it would never have its turn in a queue that is always full.
+    /// Each claim obeys the number that it names itself.
+    pub running_max: Option<u32>,
 }
 
 /// A job whose attempt begins.
@@ -161,6 +171,7 @@ pub struct Claimed {
     /// There may be more to claim now.
     pub more: bool,
     /// When the next job of the queue is due, or the rate limit allows another, if a time for that is known. It is later
-    /// than the time of the claim: what can be claimed only by somebody else, or after a pause, is not waited for.
+    /// than the time of the claim: what can be claimed only by somebody else, or after a pause, or when another attempt has
+    /// ended, is not waited for.
     pub next_at: Option<Timestamp>,
 }

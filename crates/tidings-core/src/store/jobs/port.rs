@@ -103,7 +103,7 @@ pub trait JobStore {
     /// keeps its time, unless that is later than it can be. Returns when each of them is due.
     async fn register_crons(&self, crons: &[CronSpec], now: Timestamp) -> Result<Vec<CronTick>, StoreError>;
 
-    /// Returns when there may be something to claim from a queue, suspects among it, or when the next job of it may be due
-    /// earlier than a claim has told: see [`Store::watch`](crate::store::Store::watch).
+    /// Returns when there may be something to claim from a queue, suspects among it (also because an attempt has ended that was
+    /// claimed under a [limit](super::Claim::running_max)), or when the next job of it may be due earlier than a claim has told: see [`Store::watch`](crate::store::Store::watch).
     fn watch_queue(&self, queue: &str) -> Box<dyn Watch>;
 }

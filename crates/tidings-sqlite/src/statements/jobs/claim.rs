@@ -9,6 +9,7 @@ use tidings_core::store::{Claim, Claimed, ClaimedJob, JobLease, StoreError, Work
 use tidings_core::trace::{TraceContext, TraceParent};
 
 use super::rate::Rate;
+use super::shares::{Of, has_shares, take_turns};
 use super::{places, time};
 use crate::columns::Columns;
 use crate::exec::{Param, Statements};
@@ -28,7 +29,9 @@ pub(crate) async fn claim<E: Statements>(exec: &mut E, claim: &Claim<'_>) -> Res
     let params = [queue, time(claim.now), Param::Int(STAGED_MAX.into())];
     let staged = exec.execute(include_str!("../../../queries/job_stage.sql"), &params).await?;
     let mut rate = claim.rate.map(|limit| Rate::new(limit, next_free, claim.now));
-    let limit = rate.as_ref().map_or(claim.limit, |rate| rate.allowed().min(claim.limit));
+    let room = room(exec, claim).await?;
+    let allowed = rate.as_ref().map_or(usize::MAX, Rate::allowed);
+    let limit = claim.limit.min(room).min(allowed);
     let jobs = begin_ready(exec, claim, limit).await?;
     let is_full = jobs.len() == limit;
     if let Some(rate) = &mut rate
@@ -38,13 +41,25 @@ pub(crate) async fn claim<E: Statements>(exec: &mut E, claim: &Claim<'_>) -> Res
         exec.execute(include_str!("../../../queries/job_queue_move.sql"), &params).await?;
     }
     let next_due = next_due(exec, claim.queue).await?;
-    // Where the rate is the bound, what is left has to wait for it.
-    let held_until = rate.filter(|_| is_full && limit < claim.limit).map(|rate| rate.next_at());
+    // Where what runs is the bound, what is left has to wait for an end; where the rate is, for its time.
+    let waits_for_end = is_full && limit == room;
+    let held_until =
+        rate.filter(|_| is_full && limit < claim.limit && !waits_for_end).map(|rate| rate.next_at());
     Ok(Claimed {
-        more: held_until.is_none() && (is_full || staged == u64::from(STAGED_MAX)),
+        more: held_until.is_none() && !waits_for_end && (is_full || staged == u64::from(STAGED_MAX)),
         next_at: [held_until, next_due].into_iter().flatten().min(),
         jobs,
     })
+}
+
+/// How many more attempts of the queue's jobs may be under way.
+async fn room<E: Statements>(exec: &mut E, claim: &Claim<'_>) -> Result<usize, StoreError> {
+    let Some(most) = claim.running_max else { return Ok(usize::MAX) };
+    let names = json_array(claim.names);
+    let params = [Param::Text(claim.queue), Param::Text(&names)];
+    let rows = exec.query(include_str!("../../../queries/job_slots_taken.sql"), &params).await?;
+    let taken = rows.first().map_or(Ok(0), |row| Columns::new(row).count())?;
+    Ok(usize::try_from(most.saturating_sub(taken)).unwrap_or(usize::MAX))
 }
 
 /// Whether the queue is paused, and its next free time.
@@ -71,11 +86,21 @@ async fn begin_ready<E: Statements>(
         return Ok(Vec::new());
     }
     let names = json_array(claim.names);
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let params = [Param::Text(claim.queue), Param::Text(&names), Param::Int(limit)];
     let queue: Arc<str> = claim.queue.into();
-    let read = |columns: &mut Columns<'_>| claimed(columns, claim.names, claim.worker, |_| Ok(queue.clone()));
-    let jobs = exec.read(include_str!("../../../queries/job_ready.sql"), &params, read).await?;
+    let read = |columns: &mut Columns<'_>| {
+        let mut job = claimed(columns, claim.names, claim.worker, |_| Ok(queue.clone()))?;
+        job.lease.is_plain &= claim.running_max.is_none();
+        Ok(job)
+    };
+    let jobs = if has_shares(exec, claim.queue).await? {
+        let chosen = places(take_turns(exec, Of { queue: claim.queue, names: &names }, limit).await?);
+        let params = [Param::Text(&chosen)];
+        exec.read(include_str!("../../../queries/job_chosen.sql"), &params, read).await?
+    } else {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let params = [Param::Text(claim.queue), Param::Text(&names), Param::Int(limit)];
+        exec.read(include_str!("../../../queries/job_ready.sql"), &params, read).await?
+    };
     begin(exec, &jobs, claim.worker, claim.now).await?;
     Ok(jobs)
 }
@@ -83,17 +108,23 @@ async fn begin_ready<E: Statements>(
 pub(crate) async fn claim_suspect<E: Statements>(
     exec: &mut E,
     worker: WorkerId,
-    queues: &[Arc<str>],
+    queues: &[(Arc<str>, Option<u32>)],
     names: &[Arc<str>],
     now: Timestamp,
 ) -> Result<Option<ClaimedJob>, StoreError> {
     if !exec.env().workers.may_claim(worker) {
         return Ok(None);
     }
-    let (of_queues, of_names) = (json_array(queues), json_array(names));
+    let limits: serde_json::Map<_, _> =
+        queues.iter().map(|(queue, limit)| (queue.to_string(), (*limit).into())).collect();
+    let (of_queues, of_names) = (serde_json::Value::from(limits).to_string(), json_array(names));
     let params = [Param::Text(&of_queues), Param::Text(&of_names)];
-    let read =
-        |columns: &mut Columns<'_>| claimed(columns, names, worker, |columns| Ok(columns.text()?.into()));
+    let is_limited = |queue: &str| queues.iter().any(|(name, limit)| **name == *queue && limit.is_some());
+    let read = |columns: &mut Columns<'_>| {
+        let mut job = claimed(columns, names, worker, |columns| Ok(columns.text()?.into()))?;
+        job.lease.is_plain &= !is_limited(&job.queue);
+        Ok(job)
+    };
     let mut jobs = exec.read(include_str!("../../../queries/job_suspect.sql"), &params, read).await?;
     begin(exec, &jobs, worker, now).await?;
     Ok(jobs.pop())

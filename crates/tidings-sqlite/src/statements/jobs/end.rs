@@ -118,7 +118,7 @@ async fn end_one<E: Statements>(
     }
     let rows = leave(exec, Param::Int(lease.place), end, at).await?;
     match rows.into_iter().next() {
-        Some(row) => after(exec, row, end, at).await,
+        Some(row) => after(exec, row, at).await,
         None => Ok(()),
     }
 }
@@ -197,19 +197,15 @@ async fn leave<E: Statements>(
     }
 }
 
-async fn after<E: Statements>(
-    exec: &mut E,
-    row: Vec<Value>,
-    end: &JobEnd,
-    at: Timestamp,
-) -> Result<(), StoreError> {
+async fn after<E: Statements>(exec: &mut E, row: Vec<Value>, at: Timestamp) -> Result<(), StoreError> {
     let (queue, key) = {
         let mut columns = Columns::new(&row);
         (columns.text()?.to_owned(), columns.text_or_null()?.map(str::to_owned))
     };
     if let Some(key) = key {
         promote(exec, &queue, &key, at).await?;
-    } else if *end != JobEnd::Completed {
+    } else {
+        // It may be claimed again, or has made room for another.
         exec.wake_queue(&queue);
     }
     Ok(())

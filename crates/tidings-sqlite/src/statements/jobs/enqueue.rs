@@ -8,7 +8,9 @@ use crate::exec::{Param, Statements};
 use crate::statements::log::id;
 
 const ENQUEUE: &str = include_str!("../../../queries/job_enqueue.sql");
-const ENQUEUE_PARAMS: usize = 20;
+const ENQUEUE_PARAMS: usize = 21;
+/// What is added to the priority of a job with a share.
+const OF_SHARES: i64 = 300_000;
 
 pub(crate) async fn enqueue<E: Statements>(
     exec: &mut E,
@@ -88,6 +90,7 @@ fn params<'a>(job: &'a NewJob, traceparent: Option<&'a str>, state: JobState) ->
         time(job.due),
         time(job.at),
         Param::text(job.key.as_ref().map(|key| key.as_str())),
+        Param::text(job.share.as_deref()),
         Param::text(unique.map(|unique| unique.key.as_str())),
         unique.map_or(Param::Null, |unique| Param::Blob(&unique.hash)),
         unique.and_then(|unique| unique.until).map_or(Param::Null, time),
@@ -99,9 +102,14 @@ fn params<'a>(job: &'a NewJob, traceparent: Option<&'a str>, state: JobState) ->
         Param::text(job.trace.baggage.as_deref()),
         Param::Text(&job.data),
         Param::Text(state.as_str()),
-        if state == JobState::Ready { Param::Int(job.priority.into()) } else { Param::Null },
+        if state == JobState::Ready { Param::Int(turn(job)) } else { Param::Null },
         if state == JobState::Scheduled { time(job.due) } else { Param::Null },
     ]
+}
+
+/// The turn of a job that is ready: see the column.
+fn turn(job: &NewJob) -> i64 {
+    i64::from(job.priority) + if job.share.is_some() { OF_SHARES } else { 0 }
 }
 
 /// A job with a key waits behind one of its queue and key that has not ended.

@@ -4,6 +4,7 @@ mod claim;
 mod end;
 mod enqueue;
 mod rate;
+mod shares;
 
 pub(crate) use claim::{claim, claim_suspect};
 pub(crate) use end::end;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_core::store::{
-    ATTEMPTS_KEPT, AttemptEnd, AttemptRow, Claim, DeathReason, JobEnd, JobState, Retention, Store, WorkerId,
+    ATTEMPTS_KEPT, AttemptEnd, AttemptRow, DeathReason, JobEnd, JobState, Retention, Store, WorkerId,
 };
 
 use super::support::*;
@@ -378,14 +378,7 @@ pub async fn ends_and_a_claim_may_be_one_call(factory: &dyn StoreFactory) {
     let worker = Worker::enlist(store.as_ref()).await;
     let limited = worker.clone();
     let claim = limited.claiming(10, at(2));
-    let claim = Claim {
-        queue: &claim.queue,
-        worker: claim.worker,
-        names: &claim.names,
-        limit: claim.limit,
-        now: claim.now,
-        rate: claim.rate,
-    };
+    let claim = claim.claim();
     let all = [keyed("a"), keyed("a"), job(), job(), unique("k", 1), delayed(50), keyed("b"), keyed("b")];
     enqueue(store.as_ref(), &all).await;
     let (nothing, claimed) =
@@ -450,14 +443,7 @@ pub async fn many_end_and_claim_at_the_same_time(factory: &dyn StoreFactory) {
             let (mut completed, mut idle) = (Vec::new(), 0);
             while idle < 20 {
                 let claim = worker.claiming(1 + random.below(12), at(5));
-                let claim = Claim {
-                    queue: &claim.queue,
-                    worker: claim.worker,
-                    names: &claim.names,
-                    limit: claim.limit,
-                    now: claim.now,
-                    rate: claim.rate,
-                };
+                let claim = claim.claim();
                 let (good, claimed) =
                     at_once.end_and_claim(&ends, at(5), Some(&claim)).await.expect("it is answered");
                 assert!(good.iter().all(|good| *good), "a lease is good until it is taken over");

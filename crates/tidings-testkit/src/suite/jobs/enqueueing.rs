@@ -87,9 +87,9 @@ pub async fn every_field_of_a_job_comes_back(factory: &dyn StoreFactory) {
 
 fn check_row(row: &tidings_core::store::JobRow, job: &NewJob) {
     assert_eq!(
-        (row.id, &row.name, &row.queue, row.priority, &row.key),
-        (job.id, &job.name, &job.queue, job.priority, &job.key),
-        "a job is listed with its names, priority and key as they were enqueued"
+        (row.id, &row.name, &row.queue, row.priority, &row.key, &row.share),
+        (job.id, &job.name, &job.queue, job.priority, &job.key, &job.share),
+        "a job is listed with its names, priority, key and share as they were enqueued"
     );
     assert_eq!((row.at, row.due), (job.at, job.due), "a job is listed with its times as they were enqueued");
     assert_eq!(
@@ -157,12 +157,14 @@ fn odd_jobs() -> Vec<NewJob> {
         NewJob { key: Some(Key::from_stored("no colon".to_owned())), ..job() },
         NewJob { key: Some(Key::from_stored(String::new())), ..job() },
         NewJob { data: "null".to_owned(), ..unique("", 1) },
+        NewJob { share: Some("é".repeat(127).into()), ..job() },
     ];
     all.extend(texts.map(|text| NewJob {
         name: format!("suite.{text}").into(),
         source: text.into(),
         data: format!("{{\"text\":{text:?}}}"),
         key: Some(Key::new("order", text)),
+        share: (!text.is_empty()).then(|| text.into()),
         ..unique(text, 7)
     }));
     for (number, job) in all.iter_mut().enumerate() {

@@ -78,7 +78,8 @@ async fn try_to_work(store: &dyn Store, queue: &str) -> bool {
         return false;
     }
     loop {
-        let suspect = Op::ClaimSuspect(worker.id, vec![worker.queue.clone()], worker.names.clone(), at(1));
+        let suspect =
+            Op::ClaimSuspect(worker.id, vec![(worker.queue.clone(), None)], worker.names.clone(), at(1));
         let ops = [suspect, Op::Claim(worker.claiming(10, at(1)))];
         let Ok(answers) = ask(store, ops).await else { return false };
         let [Answer::Suspect(suspect), Answer::Claimed(claimed)] = &answers[..] else {

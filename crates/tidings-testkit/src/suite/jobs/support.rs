@@ -31,6 +31,7 @@ pub(super) fn job() -> NewJob {
         priority: 0,
         due: at(0),
         key: None,
+        share: None,
         unique: None,
         source: "suite".into(),
         correlation_id: id,
@@ -101,6 +102,7 @@ pub(super) struct Worker {
     pub(super) queue: Arc<str>,
     pub(super) names: Vec<Arc<str>>,
     pub(super) rate: Option<RateLimit>,
+    pub(super) running_max: Option<u32>,
 }
 
 impl Worker {
@@ -109,7 +111,7 @@ impl Worker {
             .enlist(&tidings_core::store::Member::named("a suite"), LEASE)
             .await
             .expect("a worker is enlisted");
-        Self { id, queue: QUEUE.into(), names: vec![NAME.into()], rate: None }
+        Self { id, queue: QUEUE.into(), names: vec![NAME.into()], rate: None, running_max: None }
     }
 
     pub(super) fn at(&self, queue: &str) -> Self {
@@ -124,9 +126,14 @@ impl Worker {
         Self { rate: Some(RateLimit { count, per }), ..self.clone() }
     }
 
+    /// One who lets so many jobs of the queue run at once.
+    pub(super) fn at_most(&self, running_max: u32) -> Self {
+        Self { running_max: Some(running_max), ..self.clone() }
+    }
+
     pub(super) fn claiming(&self, limit: usize, now: Timestamp) -> Claiming {
-        let Self { id, queue, names, rate } = self.clone();
-        Claiming { queue, worker: id, names, limit, now, rate }
+        let Self { id, queue, names, rate, running_max } = self.clone();
+        Claiming { queue, worker: id, names, limit, now, rate, running_max }
     }
 
     /// Claims, and checks what holds for every claim.
@@ -173,7 +180,8 @@ impl Worker {
     }
 
     pub(super) async fn claim_suspect(&self, store: &dyn Store, seconds: i64) -> Option<ClaimedJob> {
-        let op = Op::ClaimSuspect(self.id, vec![self.queue.clone()], self.names.clone(), at(seconds));
+        let queues = vec![(self.queue.clone(), self.running_max)];
+        let op = Op::ClaimSuspect(self.id, queues, self.names.clone(), at(seconds));
         let answers = ask(store, [op]).await.expect("a claim is answered");
         let [Answer::Suspect(suspect)] = &answers[..] else { panic!("one answer: {answers:?}") };
         suspect.clone().map(|suspect| *suspect)

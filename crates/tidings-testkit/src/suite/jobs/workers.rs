@@ -199,7 +199,7 @@ pub async fn suspects_are_claimed_alone(factory: &dyn StoreFactory) {
     );
     let all_names = next.for_names(&["suite.print", NAME]);
     let by = |worker: &Worker, queues: &[&str]| {
-        let queues = queues.iter().map(|queue| std::sync::Arc::from(*queue)).collect();
+        let queues = queues.iter().map(|queue| (std::sync::Arc::from(*queue), None)).collect();
         [Op::ClaimSuspect(worker.id, queues, worker.names.clone(), at(3))]
     };
     let claim = async |ops| match &ask(store.as_ref(), ops).await.expect("a claim is answered")[..] {

@@ -224,6 +224,8 @@ async fn keys_that_are_no_keys_are_refused_and_not_told() {
     let (longest, too_long) = ("x".repeat(255), "x".repeat(256));
     for (job, problem) in [
         (new().unique(""), "its unique key is empty"),
+        (new().share(""), "its share is empty"),
+        (new().share(&format!("alice{}", "x".repeat(251))), "its share has 256 bytes, more than 255"),
         (new().unique_for("", Duration::from_secs(9)), "its unique key is empty"),
         (new().unique(&too_long), "its unique key has 256 bytes, more than 255"),
         (new().key("order_id", ""), "its key is empty"),
@@ -243,7 +245,12 @@ async fn keys_that_are_no_keys_are_refused_and_not_told() {
         assert!(!text.contains("alice"), "a key may be personal: {text}");
     }
     assert!(harness.all_jobs().await.is_empty());
-    let good = [new().unique(&longest), new().key("order_id2", &"x".repeat(245)), new().key("k", "a:b c")];
+    let good = [
+        new().unique(&longest),
+        new().share(&longest),
+        new().key("order_id2", &"x".repeat(245)),
+        new().key("k", "a:b c"),
+    ];
     for row in outbox.enqueue_many(good).await.unwrap() {
         assert!(row.unwrap().is_new);
     }

@@ -38,21 +38,50 @@ async fn the_lower_priority_runs_first_and_equals_in_their_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn shares_take_turns_and_are_listed() {
+    let harness = start().await;
+    harness.app.queues().pause("steps", "until all are there").await.unwrap();
+    let outbox = harness.app.outbox("work").unwrap();
+    let mut ids = Vec::new();
+    for share in ["large", "large", "large", "small"] {
+        ids.push(outbox.enqueue(step("que-share", Act::Done)).share(share).await.unwrap().id);
+    }
+    ids.push(outbox.enqueue(step("que-share", Act::Done)).await.unwrap().id);
+    harness.app.queues().resume("steps").await.unwrap();
+    for id in ids.iter().copied() {
+        harness.until_job(id, JobState::Completed).await;
+    }
+    let [a, b, c, small, nobody] = ids[..] else { unreachable!() };
+    assert_eq!(keys("que-share"), [a, small, nobody, b, c]);
+    assert_eq!(harness.job(small).await.share.as_deref(), Some("small"));
+    assert_eq!(harness.job(nobody).await.share, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_queue_runs_no_more_at_once_than_it_may() {
-    let harness = Harness::with([counters(), work_with(Queue::named("tasks").concurrency(2))]).await;
+    runs_two_at_once(Queue::named("tasks").concurrency(2), "here").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_runs_no_more_at_once_than_it_may_overall() {
+    runs_two_at_once(Queue::named("tasks").concurrency(8).concurrency_overall(2), "overall").await;
+}
+
+async fn runs_two_at_once(queue_of_two: Queue, which: &str) {
+    let harness = Harness::with([counters(), work_with(queue_of_two)]).await;
     let mut ids = Vec::new();
     for number in 0..3 {
-        ids.push(harness.enqueue(task(&format!("que-many-{number}"), Act::Wait)).await);
+        ids.push(harness.enqueue(task(&format!("que-many-{which}-{number}"), Act::Wait)).await);
     }
     harness.until_job(ids[0], JobState::Running).await;
     harness.until_job(ids[1], JobState::Running).await;
     let status = queue(&harness, "tasks").await;
     assert_eq!((status.count(JobState::Running), status.count(JobState::Ready)), (2, 1));
     assert_eq!(harness.job(ids[2]).await.state, JobState::Ready);
-    open("que-many-1");
+    open(&format!("que-many-{which}-1"));
     harness.until_job(ids[2], JobState::Running).await;
-    open("que-many-0");
-    open("que-many-2");
+    open(&format!("que-many-{which}-0"));
+    open(&format!("que-many-{which}-2"));
     for id in ids {
         harness.until_job(id, JobState::Completed).await;
     }

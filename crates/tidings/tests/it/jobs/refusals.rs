@@ -68,6 +68,13 @@ async fn two_jobs_that_share_a_queue_agree_about_it() {
         &["`rate(2, 60s)`", "`rate(2, 120s)`"],
     )
     .await;
+    refused_with(
+        [module()
+            .job(Queue::named("p").concurrency_overall(2), other)
+            .job(Queue::named("p").concurrency_overall(3), typed)],
+        &["`concurrency_overall(2)`", "`concurrency_overall(3)`"],
+    )
+    .await;
     // One that says nothing agrees with everybody.
     let dir = tempfile::tempdir().unwrap();
     let agree =
@@ -82,6 +89,8 @@ async fn a_queue_that_would_never_start_a_job_is_refused() {
         &["queue `p`", "`one.other`", "pause it"],
     )
     .await;
+    let none = Queue::named("p").concurrency_overall(0);
+    refused_with([module().job(none, other)], &["queue `p`", "`concurrency_overall(0)`", "pause it"]).await;
     let none = Queue::named("p").rate(0, Duration::from_secs(1));
     refused_with([module().job(none, other)], &["queue `p`", "pause it"]).await;
     refused_with(

@@ -1,15 +1,17 @@
 //! Random histories against a model so simple that it is easily right.
 
+mod check;
+mod claims;
+mod job;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidings_core::ids::MessageId;
 use tidings_core::key::Key;
-use tidings_core::store::{
-    AttemptEnd, Cancelled, ClaimedJob, Enqueued, JobEnd, JobFilter, JobLease, JobRow, JobState, NewJob,
-    Store, StoreError, UniqueKey,
-};
+use tidings_core::store::{AttemptEnd, Cancelled, Enqueued, JobEnd, JobState, NewJob, StoreError, UniqueKey};
 
+use self::job::Model;
 use super::support::*;
 use crate::random::Random;
 
@@ -17,7 +19,7 @@ const QUEUES: [&str; 2] = ["mail", "letters"];
 const NAMES: [&str; 2] = ["suite.send", "suite.print"];
 const STEPS: usize = 250;
 
-/// Jobs with keys, unique keys, priorities and delays; claims, ends of every kind, people, pauses, other queues, lapses, crashes: in random
+/// Jobs with keys, unique keys, shares, priorities and delays; claims with limits, ends of every kind, people, pauses, other queues, lapses, crashes: in random
 /// order. After every step the store answers what the model answers. A failure names its seed; `TIDINGS_TEST_SEED` runs it
 /// again.
 pub async fn random_lives_of_jobs_match_the_model(factory: &dyn StoreFactory) {
@@ -31,76 +33,6 @@ pub async fn random_lives_of_jobs_match_the_model(factory: &dyn StoreFactory) {
     }
 }
 
-struct Model {
-    new: NewJob,
-    state: JobState,
-    due: i64,
-    attempts: Vec<AttemptEnd>,
-    begun: u32,
-    failures: u32,
-    losses: u32,
-    /// It holds back later jobs of its queue and key.
-    holds: bool,
-    /// It has its unique key.
-    has_unique: bool,
-    reason: Option<String>,
-    lease: Option<JobLease>,
-    /// A lease that was good once.
-    void: Option<JobLease>,
-}
-
-impl Model {
-    fn may_run(&self, now: i64) -> bool {
-        self.state == JobState::Ready || (self.state == JobState::Scheduled && self.due <= now)
-    }
-
-    fn leave(&mut self, state: JobState, reason: Option<String>) {
-        (self.state, self.reason, self.holds) = (state, reason, false);
-        self.has_unique =
-            self.has_unique && self.new.unique.as_ref().is_some_and(|unique| unique.until.is_some());
-    }
-
-    /// The attempt under way ends, in a way after which there is to be another.
-    fn again(&mut self, listed: AttemptEnd, state: JobState, due: i64) {
-        self.attempts.push(listed);
-        self.due = due;
-        match self.reason.take() {
-            Some(reason) => self.leave(JobState::Cancelled, Some(reason)),
-            None => self.state = state,
-        }
-    }
-
-    fn give_back(&mut self, now: i64) {
-        let state = if self.losses > 0 { JobState::Suspect } else { JobState::Ready };
-        self.again(AttemptEnd::GivenBack, state, now);
-    }
-
-    fn end_by_itself(&mut self, how: &JobEnd, now: i64) {
-        let due_of = |due: jiff::Timestamp| due.duration_since(at(0)).as_secs();
-        match how {
-            JobEnd::Completed => self.leave(JobState::Completed, None),
-            JobEnd::Retry { due, .. } => {
-                (self.failures, self.losses) = (self.failures + 1, 0);
-                self.again(AttemptEnd::Failed, JobState::Scheduled, due_of(*due));
-            }
-            JobEnd::Snoozed { due } => {
-                self.losses = 0;
-                self.again(AttemptEnd::Snoozed, JobState::Scheduled, due_of(*due));
-            }
-            JobEnd::Dead { releases_key, .. } => {
-                self.attempts.push(AttemptEnd::Failed);
-                (self.state, self.reason, self.failures) = (JobState::Dead, None, self.failures + 1);
-                self.holds = self.holds && !releases_key;
-            }
-            JobEnd::Cancelled { reason } => {
-                self.attempts.push(AttemptEnd::Cancelled);
-                self.leave(JobState::Cancelled, Some(reason.clone()));
-            }
-            JobEnd::GivenBack => self.give_back(now),
-        }
-    }
-}
-
 struct History {
     database: Box<dyn TestDatabase>,
     random: Random,
@@ -110,6 +42,8 @@ struct History {
     paused: BTreeMap<&'static str, bool>,
     /// In which queue the jobs of a name wait.
     placed: BTreeMap<&'static str, &'static str>,
+    /// Whose turn it was last, of each queue and priority; empty for those without a share.
+    served: BTreeMap<(Arc<str>, i16), Arc<str>>,
 }
 
 impl History {
@@ -122,6 +56,7 @@ impl History {
             workers: Vec::new(),
             paused: QUEUES.map(|queue| (queue, false)).into(),
             placed: NAMES.into_iter().zip(QUEUES).collect(),
+            served: BTreeMap::new(),
         };
         history.place().await;
         history.enlist().await;
@@ -168,6 +103,7 @@ impl History {
             hash: [random.chance(30).into(); 32],
             until: random.chance(20).then(|| at(10_000_000)),
         });
+        let share = random.chance(60).then(|| ["s", "t", "u"][random.below(3)].into());
         let delay = if random.chance(30) { random.below(30) } else { 0 };
         let name = NAMES[random.below(2)];
         NewJob {
@@ -176,6 +112,7 @@ impl History {
             priority: [-1, 0, 0, 1][random.below(4)],
             due: at(self.now + i64::try_from(delay).unwrap_or_default()),
             key,
+            share,
             unique,
             at: at(self.now),
             ..job()
@@ -221,57 +158,6 @@ impl History {
         let expected: Vec<_> = new.into_iter().map(|job| self.enter(job)).collect();
         assert_eq!(done, expected, "what becomes of jobs that are enqueued");
         "jobs come in"
-    }
-
-    fn some_worker(&mut self) -> Worker {
-        let worker = self.workers[self.random.below(self.workers.len())].clone();
-        let names = [&NAMES[..], &NAMES[..], &NAMES[..1], &NAMES[1..]][self.random.below(4)];
-        worker.at(QUEUES[self.random.below(2)]).for_names(names)
-    }
-
-    fn begun(&mut self, index: usize, job: &ClaimedJob) {
-        let model = &mut self.jobs[index];
-        model.begun += 1;
-        (model.state, model.lease) = (JobState::Running, Some(job.lease));
-        let expected = (model.new.id, model.begun, model.failures, model.losses);
-        let claimed = (job.lease.id, job.lease.attempt, job.failures, job.losses);
-        assert_eq!(claimed, expected, "an attempt begins where the last one left its job");
-    }
-
-    async fn claim(&mut self) -> &'static str {
-        let (worker, limit) = (self.some_worker(), 1 + self.random.below(4));
-        let mut expected: Vec<_> = (0..self.jobs.len())
-            .filter(|index| {
-                let job = &self.jobs[*index];
-                job.new.queue == worker.queue && worker.names.contains(&job.new.name) && job.may_run(self.now)
-            })
-            .collect();
-        expected.sort_by_key(|index| (self.jobs[*index].new.priority, *index));
-        expected.truncate(if self.paused[&*worker.queue] { 0 } else { limit });
-        let claimed = worker.claim(self.database.store().as_ref(), limit, self.now).await;
-        let ids_expected: Vec<_> = expected.iter().map(|index| self.jobs[*index].new.id).collect();
-        assert_eq!(ids(&claimed.jobs), ids_expected, "what is claimed from {} at {}", worker.queue, self.now);
-        for (index, job) in expected.into_iter().zip(&claimed.jobs) {
-            self.begun(index, job);
-        }
-        "a claim"
-    }
-
-    async fn claim_suspect(&mut self) -> &'static str {
-        let worker = self.some_worker();
-        let fits = |job: &Model| {
-            job.state == JobState::Suspect
-                && job.new.queue == worker.queue
-                && worker.names.contains(&job.new.name)
-        };
-        let expected = self.jobs.iter().position(fits).filter(|_| !self.paused[&*worker.queue]);
-        let claimed = worker.claim_suspect(self.database.store().as_ref(), self.now).await;
-        let expected_id = expected.map(|index| self.jobs[index].new.id);
-        assert_eq!(claimed.as_ref().map(|job| job.lease.id), expected_id, "the suspect of {}", worker.queue);
-        if let (Some(index), Some(job)) = (expected, claimed) {
-            self.begun(index, &job);
-        }
-        "a claim of a suspect"
     }
 
     fn some_end(&mut self) -> JobEnd {
@@ -543,74 +429,6 @@ impl History {
         let failed = run(self.database.store().as_ref(), ops).await;
         assert!(failed.is_err(), "a work that fails fails");
         "a failed work"
-    }
-
-    async fn check(&self, when: &str) {
-        let store = self.database.store();
-        let rows = store.jobs(&JobFilter::default(), 100_000).await.expect("jobs are listed");
-        assert_eq!(rows.len(), self.jobs.len(), "each job is listed, {when}");
-        for (row, job) in rows.iter().zip(&self.jobs) {
-            self.check_row(row, job, when);
-            if job.begun > 0 {
-                let list = attempts(store.as_ref(), row.id).await;
-                let ends: Vec<_> = list.iter().map(|row| row.end).collect();
-                assert_eq!(ends, job.attempts, "the attempts of a job, {when}");
-            }
-        }
-        self.check_queues(store.as_ref(), when).await;
-    }
-
-    fn check_row(&self, row: &JobRow, job: &Model, when: &str) {
-        assert_eq!(row.id, job.new.id, "jobs are listed in the order of their enqueueing, {when}");
-        let is_due = job.may_run(self.now) && matches!(row.state, JobState::Ready | JobState::Scheduled);
-        assert!(
-            row.state == job.state || is_due,
-            "a job is {:?}, not {:?}, {when}: {row:?}",
-            job.state,
-            row.state
-        );
-        assert_eq!(
-            (row.attempts, row.failures, row.worker),
-            (job.begun, job.failures, job.lease.map(|lease| lease.worker)),
-            "attempts, failures and worker of a job, {when}"
-        );
-        // What has ended lets nobody count on.
-        if !row.state.is_final() {
-            assert_eq!(row.losses, job.losses, "losses of a job, {when}");
-        }
-        assert_eq!(row.reason, job.reason, "why a job is, or is to be, cancelled, {when}");
-        let has_ended = row.state.is_final() || row.state == JobState::Dead;
-        assert_eq!(row.ended_at.is_some(), has_ended, "whether a job has ended, {when}");
-        assert_eq!(
-            row.death.is_some() && row.state != JobState::Discarded,
-            row.state == JobState::Dead,
-            "{when}"
-        );
-    }
-
-    async fn check_queues(&self, store: &dyn Store, when: &str) {
-        for queue in store.queues().await.expect("queues are listed") {
-            assert_eq!(
-                queue.paused.is_some(),
-                self.paused[&*queue.name],
-                "whether a queue is paused, {when}"
-            );
-            for state in JobState::ALL {
-                // Whether one whose time has come is still scheduled is the store's affair.
-                let same = |of: JobState| if of == JobState::Scheduled { JobState::Ready } else { of };
-                let counted: u64 = JobState::ALL
-                    .iter()
-                    .filter(|of| same(**of) == same(state))
-                    .map(|of| queue.count(*of))
-                    .sum();
-                let expected = self
-                    .jobs
-                    .iter()
-                    .filter(|job| job.new.queue == queue.name && same(job.state) == same(state))
-                    .count();
-                assert_eq!(counted, expected as u64, "how many jobs of {} are {state:?}, {when}", queue.name);
-            }
-        }
     }
 }
 
