@@ -70,6 +70,7 @@ async fn enqueue_one(connection: &mut PgConnection, job: &NewJob) -> Result<(), 
         .bind(job.priority)
         .bind(job.due.as_microsecond())
         .bind(job.at.as_microsecond())
+        .bind(job.share.as_deref())
         .bind(&*job.source)
         .bind(job.correlation_id.0)
         .bind(job.causation_id.map(|id| id.0))
