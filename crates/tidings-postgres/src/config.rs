@@ -46,7 +46,8 @@ pub struct PostgresConfig {
     /// The schema that holds the log's and the modules' tables; made if it is missing. `None` leaves the search path
     /// as the server has it.
     pub schema: Option<String>,
-    /// Connections at most; one per transaction that runs.
+    /// Connections of the pool at most; one per transaction that runs. Beside them there is one for heartbeats, and one where
+    /// the store [listens](Self::listen).
     pub connections_max: u32,
     /// How long one may wait for a connection while all are busy, or while the server cannot be reached, where its own limit is
     /// not shorter.

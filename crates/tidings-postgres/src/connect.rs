@@ -116,6 +116,11 @@ impl Target {
         Ok(connection)
     }
 
+    /// Makes one connection, where it is known who answers.
+    pub(crate) async fn connect_again(&self) -> Result<PgConnection, sqlx::Error> {
+        PgConnection::connect_with(&self.options).await
+    }
+
     async fn check(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
         let row = sqlx::query(include_str!("../queries/server.sql"))
             .persistent(false)

@@ -16,6 +16,7 @@ use tidings_core::store::{
 };
 use tokio::task::JoinSet;
 
+use crate::beats::Beats;
 use crate::connect::{Doubts, Target};
 use crate::error::{Sort, meaning, sort};
 use crate::fullness::Fullness;
@@ -32,6 +33,7 @@ pub struct PostgresStore {
     pub(crate) pool: PgPool,
     pub(crate) config: PostgresConfig,
     pub(crate) doubts: Arc<Doubts>,
+    pub(crate) beats: Beats,
     pub(crate) fullness: Arc<Fullness>,
     watchers: Arc<Watchers>,
     teller: Arc<Teller>,
@@ -83,6 +85,7 @@ impl PostgresStore {
             pool,
             config,
             doubts,
+            beats: Beats::new(target),
             fullness: Arc::default(),
             watchers,
             teller,
@@ -315,6 +318,7 @@ impl Store for PostgresStore {
         if !self.pool.is_closed() {
             self.teller.tell().await;
         }
+        self.beats.close().await;
         self.pool.close().await;
         self.watchers.wake_all();
         Ok(())

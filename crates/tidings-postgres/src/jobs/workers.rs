@@ -39,8 +39,7 @@ pub(super) async fn enlist(
 const MICROS_MAX: u128 = 100 * 365 * 24 * 3_600 * 1_000_000;
 
 pub(super) async fn heartbeat(store: &PostgresStore, worker: WorkerId) -> Result<Heartbeat, StoreError> {
-    let query = || sqlx::query(include_str!("../../queries/worker_heartbeat.sql")).bind(worker.0);
-    let rows = store.statement("renewing a worker's lease", query).await?;
+    let rows = store.answer("renewing a worker's lease", store.beats.beat(worker)).await?;
     let Some((_, rows)) = rows.split_first() else {
         return Err(void(worker));
     };

@@ -93,11 +93,21 @@ impl World {
         modules: impl IntoIterator<Item = Module>,
         lease_seconds: Option<f64>,
     ) -> std::result::Result<App, BuildError> {
-        let config =
+        self.process_with(modules, |_, config| config.store.lease_seconds = lease_seconds.unwrap_or(600.0))
+            .await
+    }
+
+    /// A process with settings of its own.
+    pub(crate) async fn process_with(
+        &self,
+        modules: impl IntoIterator<Item = Module>,
+        change: impl FnOnce(&mut PostgresConfig, &mut Config),
+    ) -> std::result::Result<App, BuildError> {
+        let mut of_store =
             PostgresConfig { schema: Some(self.schema.clone()), ..PostgresConfig::new(self.url.as_str()) };
-        let store = Arc::new(PostgresStore::open(config).await.unwrap());
         let mut config = Config::default();
-        config.store.lease_seconds = lease_seconds.unwrap_or(600.0);
+        change(&mut of_store, &mut config);
+        let store = Arc::new(PostgresStore::open(of_store).await.unwrap());
         App::builder().modules(modules).config(config).store(store).build().await
     }
 
