@@ -93,6 +93,12 @@ CREATE TABLE tidings_unique (
 -- is of no more use, and is deleted by the ends that fit it exactly or, a little later, by a sweep.
 CREATE SEQUENCE tidings_claim_numbers CACHE 1;
 
+-- The number of a claim: in order, and with a part that is drawn at random. A standby that is promoted without the last commits
+-- gives places and numbers of the sequence out again, and an attempt that runs since before must not end another's job.
+CREATE FUNCTION tidings_claim_number() RETURNS bigint LANGUAGE sql AS $$
+    SELECT nextval('tidings_claim_numbers') * 1048576 + floor(random() * 1048576)::bigint
+$$;
+
 CREATE TABLE tidings_claims (
     n          bigint PRIMARY KEY,
     worker     bigint NOT NULL,

@@ -159,7 +159,7 @@ BEGIN
         room := p_now + p_tolerance - free;
         most := CASE WHEN room < 0 THEN 0 ELSE least(room / p_step + 1, p_limit) END;
     END IF;
-    claim := nextval('tidings_claim_numbers');
+    claim := tidings_claim_number();
     RETURN QUERY
     WITH picked AS MATERIALIZED (
         SELECT l.place, l.attempts, l.name, l.key, l.is_unique, l.failures, l.losses, l.progress
@@ -225,7 +225,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    claim := nextval('tidings_claim_numbers');
+    claim := tidings_claim_number();
     INSERT INTO tidings_claims (n, worker, queue, places, attempts, started_at)
     VALUES (claim, p_worker, suspect.queue, ARRAY[suspect.place], ARRAY[suspect.attempts], p_now);
     RETURN QUERY

@@ -141,7 +141,7 @@ BEGIN
         PERFORM tidings_promote(beside);
         FOR m IN SELECT u.name, u.queue FROM unnest(p_names, p_queues) AS u (name, queue) WHERE u.queue = ANY (beside) LOOP
             INSERT INTO tidings_claims (n, worker, queue, places, attempts, started_at)
-            SELECT nextval('tidings_claim_numbers'), c.worker, m.queue, array_agg(l.place), array_agg(l.attempts), c.started_at
+            SELECT tidings_claim_number(), c.worker, m.queue, array_agg(l.place), array_agg(l.attempts), c.started_at
             FROM tidings_claims AS c
             CROSS JOIN LATERAL unnest(c.places, c.attempts) AS u (place, attempts)
             JOIN tidings_jobs_live AS l ON l.place = u.place AND l.attempts = u.attempts

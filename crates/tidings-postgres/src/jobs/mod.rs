@@ -8,6 +8,7 @@ mod crons;
 mod end;
 mod enqueue;
 pub(crate) mod inspect;
+mod lives;
 mod manage;
 mod names;
 mod rate;
@@ -35,6 +36,7 @@ use crate::error::meaning;
 use crate::store::PostgresStore;
 use crate::watch::Touched;
 
+pub(crate) use lives::Lives;
 pub(crate) use retention::delete_ended;
 pub(crate) use sweeps::Sweeps;
 pub(crate) use tx::{
@@ -45,6 +47,7 @@ pub(crate) use tx::{
 #[derive(Default)]
 pub(crate) struct Jobs {
     pub(crate) sweeps: Sweeps,
+    pub(crate) lives: Lives,
 }
 
 /// So often a statement is run that others were in the way of.

@@ -8,6 +8,7 @@
 #[path = "../../src/cursor.rs"]
 mod cursor;
 mod foreign;
+mod jobs;
 mod lives;
 mod log;
 mod proxy;
