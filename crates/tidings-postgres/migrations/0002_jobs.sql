@@ -6,6 +6,8 @@
 -- A claim writes no row per job at all: it notes the places of all that it takes in one row of `tidings_claims`. A job runs if
 -- and only if a claim has its place and the row in `tidings_jobs_live` still has as many attempts as the claim found. Every
 -- end of an attempt changes that number or deletes the row, so whatever a claim says of attempts that have ended means nothing.
+-- A function that is called from outside says itself how it is to be planned, and that nothing is compiled for it: what is set for
+-- a session is lost behind a pooler. Those that are called by others run under the caller's settings.
 -- All times are microseconds since 1970-01-01 UTC and somebody's parameter; only leases go by the database's clock.
 
 CREATE SEQUENCE tidings_job_places CACHE 1; -- an effect must not come before its cause: see tidings_log

@@ -183,7 +183,7 @@ CREATE FUNCTION tidings_end(p_workers bigint[], p_claims bigint[], p_places bigi
                             p_ends text[], p_dues bigint[], p_texts text[], p_deaths text[], p_releases boolean[],
                             p_at bigint, p_kept integer,
                             OUT completed bigint[], OUT tried integer[], OUT others integer[], OUT queues text[])
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
     u record;
     queue text;

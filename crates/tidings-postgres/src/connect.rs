@@ -141,6 +141,13 @@ impl Target {
             );
             return Err(self.unusable(problem, None));
         }
+        if self.behind_pooler && row.try_get("compiles").map_err(read)? {
+            let remedy = format!("ALTER ROLE {} SET jit = off", quoted(self.options.get_username()));
+            tracing::warn!(
+                remedy,
+                "the server compiles statements (`jit`), which costs short ones more than it gains; behind a pooler only the role can set it off"
+            );
+        }
         match &self.schema {
             Some(wanted) if self.behind_pooler && schema.as_ref() != Some(wanted) => {
                 let problem = format!(

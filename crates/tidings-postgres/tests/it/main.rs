@@ -4,6 +4,7 @@
 
 mod conflicts;
 mod faults;
+mod functions;
 mod impostor;
 mod limits;
 mod migrations;
