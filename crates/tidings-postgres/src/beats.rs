@@ -1,13 +1,14 @@
 //! The connection of heartbeats. It is beside the pool, so that handlers that hold all of that for long do not cost a process
 //! that is alive what it holds.
 
-use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tidings_core::store::{StoreError, WorkerId};
 use tokio::sync::Mutex;
 
 use crate::connect::Target;
 use crate::error::{Sort, meaning, sort};
+use crate::pool::beginning;
 
 /// Once with the connection that there was, and once with a new one; or as often as others were in the way.
 const TRIES_MAX: u32 = 8;
@@ -42,8 +43,7 @@ impl Beats {
                     return Err(StoreError::Closed);
                 }
             };
-            let query = sqlx::query(include_str!("../queries/worker_heartbeat.sql")).bind(worker.0);
-            let error = match query.fetch_all(&mut *connection).await {
+            let error = match self.ask(&mut connection, worker).await {
                 Ok(rows) => {
                     *line = Line::Up(connection);
                     return Ok(rows);
@@ -59,10 +59,20 @@ impl Beats {
         }
     }
 
+    async fn ask(&self, connection: &mut PgConnection, worker: WorkerId) -> Result<Vec<PgRow>, sqlx::Error> {
+        let query = sqlx::query(include_str!("../queries/worker_heartbeat.sql")).bind(worker.0);
+        if !self.target.behind_pooler {
+            return query.fetch_all(connection).await;
+        }
+        let mut tx = connection.begin_with(AssertSqlSafe(beginning("BEGIN", true))).await?;
+        let rows = query.fetch_all(&mut *tx).await?;
+        tx.commit().await.map(|()| rows)
+    }
+
     pub(crate) async fn close(&self) {
         if let Line::Up(connection) = std::mem::replace(&mut *self.line.lock().await, Line::Closed) {
             // It is of no use any more in any case.
-            drop(sqlx::Connection::close(*connection).await);
+            drop(connection.close().await);
         }
     }
 }

@@ -72,7 +72,8 @@ pub struct PostgresConfig {
     pub application_name: String,
     /// Between this process and the server is a pooler that gives each transaction a connection of its own
     /// (PgBouncer with `pool_mode = transaction`). Then nothing is asked of a connection that outlasts a transaction:
-    /// no prepared statements, no settings at the start. The schema must then be the role's own search path:
+    /// no settings at the start, each statement in a transaction, and what was prepared by whoever had the connection before is
+    /// forgotten first (`DEALLOCATE ALL`; PgBouncer 1.21 alone, with `max_prepared_statements` on, does not hear of that). The schema must then be the role's own search path:
     /// `ALTER ROLE app SET search_path = shop`. `ALTER ROLE app SET jit = off` is advised, too: it is one of the settings.
     pub behind_pooler: bool,
     /// Listen, on a connection of its own, for what other processes say that they have committed. Without it they are found by

@@ -11,6 +11,7 @@ use tidings_core::store::StoreError;
 
 use crate::PostgresConfig;
 use crate::error::meaning;
+use crate::pool::Pool;
 
 /// The oldest server that has all that is used: `xid8` and its snapshots came with 13, what else with 14.
 const VERSION_MIN: i32 = 140_000;
@@ -58,7 +59,7 @@ impl Doubts {
 pub(crate) struct Target {
     options: PgConnectOptions,
     schema: Option<String>,
-    behind_pooler: bool,
+    pub(crate) behind_pooler: bool,
     /// The server and the database, without the password.
     pub(crate) what: String,
 }
@@ -122,11 +123,14 @@ impl Target {
     }
 
     async fn check(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
-        let row = sqlx::query(include_str!("../queries/server.sql"))
-            .persistent(false)
-            .fetch_one(connection)
-            .await
-            .map_err(|error| meaning(format!("asking {} what it is", self.what), error))?;
+        let asking = async {
+            // Behind a pooler the statement that was prepared is there only in one transaction with it.
+            let mut tx = connection.begin().await?;
+            let query = sqlx::query(include_str!("../queries/server.sql")).persistent(false);
+            let row = query.fetch_one(&mut *tx).await?;
+            tx.commit().await.map(|()| row)
+        };
+        let row = asking.await.map_err(|error| meaning(format!("asking {} what it is", self.what), error))?;
         let read = |error| meaning(format!("asking {} what it is", self.what), error);
         let version: i32 = row.try_get("version").map_err(read)?;
         let encoding: String = row.try_get("encoding").map_err(read)?;
@@ -219,9 +223,9 @@ impl Target {
     }
 
     /// A pool that makes its connections when they are wanted.
-    pub(crate) fn pool(&self, config: &PostgresConfig, doubts: Arc<Doubts>) -> PgPool {
+    pub(crate) fn pool(&self, config: &PostgresConfig, doubts: Arc<Doubts>) -> Pool {
         let released = doubts.clone();
-        PgPoolOptions::new()
+        let pool = PgPoolOptions::new()
             .max_connections(config.connections_max)
             .acquire_timeout(config.acquire_timeout)
             // A round trip before each use is too much for a connection that has just answered.
@@ -249,7 +253,8 @@ impl Target {
                     }
                 })
             })
-            .connect_lazy_with(self.options.clone())
+            .connect_lazy_with(self.options.clone());
+        Pool::new(pool, self.behind_pooler)
     }
 }
 

@@ -122,6 +122,7 @@ mod migrate;
 mod outcomes;
 mod owned;
 mod parking;
+mod pool;
 mod rebase;
 mod retention;
 mod rows;

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tidings_core::envelope::MessageKind;
 use tidings_core::store::StoreError;
 use tokio::time::Instant;
 
 use crate::error::meaning;
+use crate::pool::{Alone as _, Pool};
 use crate::rows::{column, number, text};
 use crate::tell::understand;
 use crate::watch::Watchers;
@@ -26,12 +26,12 @@ const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 const PASS_EVERY: Duration = Duration::from_secs(30);
 
 pub(crate) struct Tail {
-    pub(crate) pool: PgPool,
+    pub(crate) pool: Pool,
     pub(crate) watchers: Arc<Watchers>,
     pub(crate) poll_interval: Duration,
     pub(crate) voice: String,
     /// Where others are listened to; `None` where only polling is possible.
-    pub(crate) listen: Option<(PgPool, String)>,
+    pub(crate) listen: Option<(sqlx::PgPool, String)>,
     seen: Option<Seen>,
     passed_at: Instant,
     has_grown: bool,
@@ -45,11 +45,11 @@ struct Seen {
 
 impl Tail {
     pub(crate) fn new(
-        pool: PgPool,
+        pool: Pool,
         watchers: Arc<Watchers>,
         poll_interval: Duration,
         voice: String,
-        listen: Option<(PgPool, String)>,
+        listen: Option<(sqlx::PgPool, String)>,
     ) -> Self {
         let passed_at = Instant::now();
         Self { pool, watchers, poll_interval, voice, listen, seen: None, passed_at, has_grown: false }
@@ -98,7 +98,7 @@ impl Tail {
             // Before the first look there is nothing to compare with: all are woken, and nothing is searched for.
             .bind(before.as_deref().unwrap_or(FUTURE))
             .bind(MESSAGES_MAX)
-            .fetch_all(&self.pool)
+            .all(&self.pool)
             .await
             .map_err(|error| meaning("looking at the log's end", error))?;
         let Some(first) = rows.first() else { return Ok(()) };

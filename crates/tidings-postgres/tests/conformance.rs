@@ -17,6 +17,8 @@ use tidings_testkit::suite::{self, assert_catches, assert_catches_by_chance};
 mod drain;
 #[path = "conformance/jobs.rs"]
 mod of_jobs;
+#[path = "conformance/pooled.rs"]
+mod pooled;
 #[path = "conformance/racing.rs"]
 mod racing;
 

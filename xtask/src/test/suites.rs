@@ -12,6 +12,9 @@ pub(crate) struct Suite {
     pub(crate) package: Option<&'static str>,
     /// Started when needed; its address is in the environment of the steps.
     pub(crate) service: Option<Kind>,
+    /// Programs that its tests start themselves, each with Debian's package of it: installed where that may be done. Where
+    /// one is missing the tests say so.
+    pub(crate) programs: &'static [(&'static str, &'static str)],
     /// For every step, unless the variable is set already. `{temp}` is a fresh folder, removed afterwards.
     pub(crate) environment: &'static [(&'static str, &'static str)],
     /// Each step, when nobody is watching.
@@ -75,6 +78,7 @@ pub(crate) const SUITES: &[Suite] = &[
         shows: "the PostgreSQL store passes on a real server, and applications on it",
         package: Some("tidings-postgres"),
         service: Some(Kind::Postgres),
+        programs: &[("pgbouncer", "pgbouncer")],
         steps: &[
             Step::Cargo(&["test", "--no-fail-fast", "--package", "tidings-postgres"]),
             // Tests of other packages that need the server are marked as ignored.
@@ -175,6 +179,7 @@ const QUICK: Suite = Suite {
     is_slow: false,
     package: None,
     service: None,
+    programs: &[],
     environment: &[],
     limit_minutes: 30,
     steps: &[],

@@ -33,6 +33,7 @@ use tidings_core::store::{
 };
 
 use crate::error::meaning;
+use crate::pool::Alone as _;
 use crate::store::PostgresStore;
 use crate::watch::Touched;
 
@@ -123,7 +124,7 @@ impl PostgresStore {
     ) -> Result<Vec<PgRow>, StoreError> {
         let mut tries = 1;
         loop {
-            let run = query().fetch_all(self.pool());
+            let run = query().all(self.pool());
             match self.answer(context, async { Ok(run.await) }).await? {
                 Ok(rows) => return Ok(rows),
                 Err(error) if tries < TRIES_MAX && was_in_the_way(&error) => tries += 1,
@@ -156,7 +157,7 @@ impl EndAndClaim for PostgresStore {
         };
         let mut connection = self
             .pool()
-            .acquire()
+            .lone()
             .await
             .map_err(|error| meaning(format!("a connection for {}", work()), error))?;
         let settling = async {
@@ -170,11 +171,19 @@ impl EndAndClaim for PostgresStore {
             }
         };
         let Ok(settled) = tokio::time::timeout(self.config.answer_timeout, settling).await else {
-            connection.close_on_drop();
             self.doubts.lost();
+            connection.give_up();
             return Err(StoreError::Unknown { work: work() });
         };
         let (good, claimed, queues) = settled.map_err(|error| unknown_if_cut_off(error, work))?;
+        let mut done = std::pin::pin!(connection.done());
+        match tokio::time::timeout(self.config.answer_timeout, &mut done).await {
+            Ok(done) => done.map_err(|error| unknown_if_cut_off(meaning(work(), error), work))?,
+            Err(_elapsed) => {
+                self.doubts.lost();
+                return Err(StoreError::Unknown { work: work() });
+            }
+        }
         self.wake_queues(&queues);
         Ok((good, claimed))
     }

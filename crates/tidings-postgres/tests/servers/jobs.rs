@@ -68,7 +68,7 @@ async fn claim_each(store: &dyn Store, worker: WorkerId, count: usize) -> Vec<Jo
 }
 
 async fn complete(store: &dyn Store, lease: &JobLease) -> bool {
-    let end = Op::End(vec![(lease.clone(), JobEnd::Completed)], at(2));
+    let end = Op::End(vec![(*lease, JobEnd::Completed)], at(2));
     let answers = ask(store, [end]).await.expect("an end is answered");
     matches!(&answers[..], [Answer::Ended(good)] if good[..] == [true])
 }
