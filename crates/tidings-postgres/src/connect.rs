@@ -135,14 +135,7 @@ impl Target {
         let version: i32 = row.try_get("version").map_err(read)?;
         let encoding: String = row.try_get("encoding").map_err(read)?;
         let schema: Option<String> = row.try_get("schema").map_err(read)?;
-        if version < VERSION_MIN {
-            let problem = format!("it is version {}, and 14 or later is needed", version / 10_000);
-            return Err(self.unusable(problem, None));
-        }
-        if encoding != "UTF8" {
-            let problem = format!(
-                "the database's encoding is {encoding}: make one with `CREATE DATABASE .. ENCODING 'UTF8' TEMPLATE template0`"
-            );
+        if let Some(problem) = lacks(version, &encoding) {
             return Err(self.unusable(problem, None));
         }
         if self.behind_pooler && row.try_get("compiles").map_err(read)? {
@@ -194,8 +187,19 @@ impl Target {
             (sqlx::Error::Io(io), _) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
                 "the connection was closed at once, or what answers there is no PostgreSQL; check the port in the URL".to_owned()
             }
+            // How a failed handshake is told.
+            (sqlx::Error::Io(io), _) if io.kind() == std::io::ErrorKind::InvalidData => {
+                "no secure connection could be made: its certificate or its encryption is not accepted; see `sslmode` and \
+                 `sslrootcert` in the URL, and whether the host is called there as in the certificate"
+                    .to_owned()
+            }
             (sqlx::Error::Io(_), _) => {
                 "it cannot be reached; check host and port in the URL, and the network".to_owned()
+            }
+            (sqlx::Error::Tls(_), _) if !cfg!(feature = "tls") => {
+                "this program was built without encrypted connections, and `sslmode` in the URL asks for one; build it with the \
+                 feature `tls` of `tidings`"
+                    .to_owned()
             }
             (sqlx::Error::Tls(_), _) => {
                 "no secure connection could be made; see `sslmode` in the URL".to_owned()
@@ -258,6 +262,26 @@ impl Target {
     }
 }
 
+/// What a server lacks to be used, by its `server_version_num` and its database's encoding.
+fn lacks(version: i32, encoding: &str) -> Option<String> {
+    if version < VERSION_MIN {
+        // Up to version 9 the first two numbers told what it is.
+        let told = match version / 10_000 {
+            major @ 10.. => major.to_string(),
+            major => format!("{major}.{}", version / 100 % 100),
+        };
+        return Some(format!(
+            "it is PostgreSQL {told}, and {} or later is needed: upgrade the server (`pg_upgrade`), or name another in the URL",
+            VERSION_MIN / 10_000
+        ));
+    }
+    (encoding != "UTF8").then(|| {
+        format!(
+            "the database's encoding is {encoding}: make one with `CREATE DATABASE .. ENCODING 'UTF8' TEMPLATE template0`"
+        )
+    })
+}
+
 /// The URL is not shown: what is wrong with it may be that the password has an unescaped character.
 fn bad_url(error: sqlx::Error) -> StoreError {
     StoreError::Unusable {
@@ -276,4 +300,24 @@ fn bad_url(error: sqlx::Error) -> StoreError {
 /// An identifier as SQL writes it.
 pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_server_is_refused_by_its_number() {
+        for (version, told) in
+            [(130_022, "PostgreSQL 13,"), (100_000, "PostgreSQL 10,"), (90_624, "PostgreSQL 9.6,")]
+        {
+            let problem = lacks(version, "UTF8").expect("it is too old");
+            assert!(problem.contains(told) && problem.contains("14 or later"), "{version}: {problem}");
+        }
+        for version in [140_000, 140_020, 150_018, 170_000] {
+            assert_eq!(lacks(version, "UTF8"), None, "{version}");
+        }
+        let problem = lacks(150_000, "LATIN1").expect("it is of no use");
+        assert!(problem.contains("LATIN1") && problem.contains("ENCODING 'UTF8'"), "{problem}");
+    }
 }

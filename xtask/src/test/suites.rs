@@ -53,7 +53,21 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         name: "clippy",
         shows: "no lint has anything to say",
-        steps: &[Step::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])],
+        steps: &[
+            Step::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+            // A feature that no member turns on.
+            Step::Cargo(&[
+                "clippy",
+                "--package",
+                "tidings-postgres",
+                "--features",
+                "tls",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ]),
+        ],
         ..QUICK
     },
     Suite {
@@ -81,6 +95,17 @@ pub(crate) const SUITES: &[Suite] = &[
         programs: &[("pgbouncer", "pgbouncer")],
         steps: &[
             Step::Cargo(&["test", "--no-fail-fast", "--package", "tidings-postgres"]),
+            // Another build of the driver, for the tests that ask for encrypted connections.
+            Step::Cargo(&[
+                "test",
+                "--package",
+                "tidings-postgres",
+                "--features",
+                "tls",
+                "--test",
+                "servers",
+                "tls::",
+            ]),
             // Tests of other packages that need the server are marked as ignored.
             Step::Cargo(&[
                 "test",

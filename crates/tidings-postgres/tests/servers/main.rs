@@ -19,3 +19,5 @@ mod server;
 mod snapshot;
 mod standby;
 mod stress;
+#[cfg(feature = "tls")]
+mod tls;

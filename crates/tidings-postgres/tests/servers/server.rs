@@ -122,6 +122,32 @@ impl Server {
             .expect("settings are written");
     }
 
+    /// From here on it takes encrypted connections, too.
+    #[cfg(feature = "tls")]
+    pub(crate) fn encrypt(&self, certificate: &Path, key: &Path) {
+        for (from, to) in [(certificate, "server.crt"), (key, "server.key")] {
+            let to = self.data.join(to);
+            std::fs::copy(from, &to).expect("a file is copied");
+            // The server wants it closed to others.
+            std::fs::set_permissions(&to, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+                .expect("a file is closed");
+            if self.programs.as_postgres {
+                let owned = Command::new("chown").arg("postgres:").arg(&to).status();
+                assert!(owned.is_ok_and(|status| status.success()), "a file changes hands");
+            }
+        }
+        self.configure("ssl = on");
+        self.restart("fast");
+    }
+
+    /// From here on it takes no others.
+    #[cfg(feature = "tls")]
+    pub(crate) fn refuse_plain(&self) {
+        let rule = "hostssl all all 127.0.0.1/32 trust\nhostssl all all ::1/128 trust\n";
+        std::fs::write(self.data.join("pg_hba.conf"), rule).expect("rules are written");
+        self.restart("fast");
+    }
+
     fn data(&self) -> &str {
         self.data.to_str().expect("a folder of ours has a plain name")
     }
