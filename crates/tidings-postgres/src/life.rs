@@ -15,7 +15,7 @@ use sqlx::{PgConnection, Row as _};
 use tidings_core::store::StoreError;
 use uuid::Uuid;
 
-use crate::error::meaning;
+use crate::error::{meaning, read_only};
 use crate::pool::{Alone as _, Pool};
 use crate::rebase::{self, Rebased};
 use crate::rows::column;
@@ -101,9 +101,7 @@ async fn refuse_standby(connection: &mut PgConnection) -> Result<(), StoreError>
     let standby = sqlx::query("SELECT pg_is_in_recovery()").fetch_one(connection).await;
     let standby = standby.and_then(|row| row.try_get::<bool, _>(0));
     match standby.map_err(|error| meaning("asking whether the server is a standby", error))? {
-        true => {
-            Err(StoreError::ReadOnly { what: "the server, which is a standby,".to_owned(), source: None })
-        }
+        true => Err(read_only("the server, which is a standby,", None)),
         false => Ok(()),
     }
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::config::Reader;
 use crate::cursor::Window;
-use crate::error::meaning;
+use crate::error::{meaning, read_only};
 use crate::pool::Pool;
 use crate::rows::{column, narrow, recorded, wide};
 
@@ -83,8 +83,7 @@ fn no_snapshot(error: sqlx::Error) -> StoreError {
     let standby = refused
         .is_some_and(|error| error.code() == "0A000" && error.routine() != Some("RevalidateCachedQuery"));
     if standby {
-        let what = "the server, which is a standby,".to_owned();
-        return StoreError::ReadOnly { what, source: Some(error.into()) };
+        return read_only("the server, which is a standby,", Some(error));
     }
     meaning("taking a snapshot", error)
 }
