@@ -25,26 +25,27 @@ const LEASE: Duration = Duration::from_secs(600);
 /// More than the numbers that a sequence draws ahead and that are on the standby already.
 const MANY: usize = 80;
 
+pub(crate) fn new_job() -> NewJob {
+    let id = MessageId::new();
+    NewJob {
+        id,
+        name: NAME.into(),
+        queue: QUEUE.into(),
+        priority: 0,
+        due: at(0),
+        key: None,
+        unique: None,
+        source: "suite".into(),
+        correlation_id: id,
+        causation_id: None,
+        trace: TraceContext::default(),
+        at: at(0),
+        data: "{}".to_owned(),
+    }
+}
+
 async fn enqueue(store: &dyn Store, count: usize) -> Vec<MessageId> {
-    let job = || {
-        let id = MessageId::new();
-        NewJob {
-            id,
-            name: NAME.into(),
-            queue: QUEUE.into(),
-            priority: 0,
-            due: at(0),
-            key: None,
-            unique: None,
-            source: "suite".into(),
-            correlation_id: id,
-            causation_id: None,
-            trace: TraceContext::default(),
-            at: at(0),
-            data: "{}".to_owned(),
-        }
-    };
-    let jobs: Vec<_> = (0..count).map(|_| job()).collect();
+    let jobs: Vec<_> = (0..count).map(|_| new_job()).collect();
     let ids = jobs.iter().map(|job| job.id).collect();
     run(store, [Op::Enqueue(jobs)]).await.expect("jobs are enqueued");
     ids

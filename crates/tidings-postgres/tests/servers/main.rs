@@ -8,6 +8,7 @@
 #[path = "../../src/cursor.rs"]
 mod cursor;
 mod foreign;
+mod full;
 mod jobs;
 mod lives;
 mod log;
