@@ -18,7 +18,8 @@ fn pooler() -> Option<Pooler> {
     let pooler = Pooler::in_front_of(&url(), CONNECTIONS).unwrap();
     if pooler.is_none() {
         assert!(std::env::var_os("CI").is_none(), "there is no pgbouncer, and CI must not skip tests");
-        writeln!(std::io::stderr(), "a test behind a pooler was NOT RUN: there is no pgbouncer").unwrap();
+        let note = "a test behind a pooler was NOT RUN: there is no pgbouncer";
+        writeln!(std::io::stderr(), "{note}").expect("stderr takes a line");
     }
     pooler
 }
