@@ -108,7 +108,7 @@ impl PostgresStore {
     }
 
     pub(crate) fn queue_waiter(&self, queue: &str) -> Box<dyn Watch> {
-        self.watchers.watch_queue(queue, self.config.poll_interval)
+        self.watchers.watch_queue(queue)
     }
 
     pub(crate) fn pool(&self) -> &Pool {

@@ -1,6 +1,7 @@
 //! What other processes have appended: one look at the log's end for each poll interval and process, and at once when another
 //! process says that there is something.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,8 +34,22 @@ pub(crate) struct Tail {
     /// Where others are listened to; `None` where only polling is possible.
     pub(crate) listen: Option<(sqlx::PgPool, String)>,
     seen: Option<Seen>,
+    queues: Queues,
     passed_at: Instant,
     has_grown: bool,
+}
+
+/// What was seen of queues.
+struct Queues {
+    looks_at: Instant,
+    /// When the next job of each was due that waits for its time.
+    next: HashMap<String, Option<i64>>,
+}
+
+impl Default for Queues {
+    fn default() -> Self {
+        Self { looks_at: Instant::now(), next: HashMap::new() }
+    }
 }
 
 /// How far was looked.
@@ -52,7 +67,17 @@ impl Tail {
         listen: Option<(sqlx::PgPool, String)>,
     ) -> Self {
         let passed_at = Instant::now();
-        Self { pool, watchers, poll_interval, voice, listen, seen: None, passed_at, has_grown: false }
+        Self {
+            pool,
+            watchers,
+            poll_interval,
+            voice,
+            listen,
+            seen: None,
+            queues: Queues::default(),
+            passed_at,
+            has_grown: false,
+        }
     }
 
     /// Looks for as long as the store is open.
@@ -64,16 +89,21 @@ impl Tail {
                 listener = self.listener().await;
             }
             if !self.watchers.has_any() {
-                // Somebody may wait for a queue alone, of which only a word of others tells.
+                // What others say is read all the same: the server would keep it.
                 tokio::select! {
                     () = self.watchers.came.notified() => {}
                     () = heard(&mut listener, &self.watchers, &self.voice) => {}
                 }
             }
-            if self.look().await.is_err() {
+            let looked = match self.look().await {
+                Ok(()) => self.look_at_queues().await,
+                error => error,
+            };
+            if looked.is_err() {
                 // Whoever is woken sees for himself what is wrong. If the server has crashed or is another one, what it had
                 // seen before tells nothing.
                 self.seen = None;
+                self.queues.next.clear();
                 self.watchers.wake_all();
             }
             tokio::select! {
@@ -89,6 +119,35 @@ impl Tail {
         // Where it fails it is tried again later, and polling goes on.
         listener.listen(channel).await.ok()?;
         Some(listener)
+    }
+
+    /// Wakes those who wait for a queue in which there may be something for them: words of others may be missed, and nobody tells
+    /// what becomes due. Once in each poll interval, however often others say something, and one question for all queues.
+    async fn look_at_queues(&mut self) -> Result<(), StoreError> {
+        let now = Instant::now();
+        if self.queues.looks_at > now {
+            return Ok(());
+        }
+        let names = self.watchers.queues();
+        self.queues.looks_at = now + self.poll_interval;
+        if names.is_empty() {
+            return Ok(());
+        }
+        let rows = sqlx::query(include_str!("../queries/tail_queues.sql"))
+            .bind(names.iter().map(ToString::to_string).collect::<Vec<_>>())
+            .all(&self.pool)
+            .await
+            .map_err(|error| meaning("looking at queues", error))?;
+        for row in &rows {
+            let name: String = column(row, "name")?;
+            let (ready, next): (bool, Option<i64>) = (column(row, "ready")?, column(row, "next")?);
+            let known = self.queues.next.insert(name.clone(), next);
+            // Who waits has asked before for what there was then; that another is due first he has to be told.
+            if ready || (next.is_some() && known != Some(next)) {
+                self.watchers.wake_queue(&name);
+            }
+        }
+        Ok(())
     }
 
     /// Wakes those for whom something has appeared.

@@ -126,9 +126,6 @@ pub(crate) const SUITES: &[Suite] = &[
                 "processes",
                 "--",
                 "--ignored",
-                // What an idle application asks is counted in a database of its own.
-                "--skip",
-                "idle",
             ]),
             Step::Cargo(&[
                 "test",

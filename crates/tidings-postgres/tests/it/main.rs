@@ -9,6 +9,7 @@ mod impostor;
 mod limits;
 mod migrations;
 mod opening;
+mod polling;
 mod receipts;
 mod restart;
 mod roles;
