@@ -6,6 +6,8 @@
 -- A claim writes no row per job at all: it notes the places of all that it takes in one row of `tidings_claims`. A job runs if
 -- and only if a claim has its place and the row in `tidings_jobs_live` still has as many attempts as the claim found. Every
 -- end of an attempt changes that number or deletes the row, so whatever a claim says of attempts that have ended means nothing.
+-- A function that is called from outside says itself how it is to be planned, and that nothing is compiled for it: what is set for
+-- a session is lost behind a pooler. Those that are called by others run under the caller's settings.
 -- All times are microseconds since 1970-01-01 UTC and somebody's parameter; only leases go by the database's clock.
 
 CREATE SEQUENCE tidings_job_places CACHE 1; -- an effect must not come before its cause: see tidings_log
@@ -98,6 +100,12 @@ CREATE TABLE tidings_unique (
 -- What was claimed, one row for each claim. `attempts` are those that had ended before. A row whose attempts have all ended
 -- is of no more use, and is deleted by the ends that fit it exactly or, a little later, by a sweep.
 CREATE SEQUENCE tidings_claim_numbers CACHE 1;
+
+-- The number of a claim: in order, and with a part that is drawn at random. A standby that is promoted without the last commits
+-- gives places and numbers of the sequence out again, and an attempt that runs since before must not end another's job.
+CREATE FUNCTION tidings_claim_number() RETURNS bigint LANGUAGE sql AS $$
+    SELECT nextval('tidings_claim_numbers') * 1048576 + floor(random() * 1048576)::bigint
+$$;
 
 CREATE TABLE tidings_claims (
     n          bigint PRIMARY KEY,

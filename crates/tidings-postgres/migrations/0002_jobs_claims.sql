@@ -195,7 +195,7 @@ BEGIN
                - (tidings_waiting_suspect(ARRAY[p_queue], p_names) IS NOT NULL)::integer;
         most := greatest(least(most, slots), 0);
     END IF;
-    claim := nextval('tidings_claim_numbers');
+    claim := tidings_claim_number();
     RETURN QUERY
     WITH picked AS MATERIALIZED (
         SELECT l.place, l.attempts, l.name, l.key, l.is_unique, l.failures, l.losses, l.progress
@@ -280,7 +280,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    claim := nextval('tidings_claim_numbers');
+    claim := tidings_claim_number();
     RETURN QUERY
     SELECT claim, suspect.queue, b.*
     FROM tidings_begin(claim, p_worker, suspect.queue, ARRAY[suspect.place],

@@ -18,7 +18,8 @@ END $$;
 
 -- Cancels a job. Answers `cancelled`; `asked` if it is running; `busy` if somebody ends it just now, and it has to be asked again
 -- later: who waits here makes all others wait who want to claim.
-CREATE FUNCTION tidings_cancel(p_id uuid, p_reason text, p_now bigint, OUT answer text, OUT queue text) LANGUAGE plpgsql AS $$
+CREATE FUNCTION tidings_cancel(p_id uuid, p_reason text, p_now bigint, OUT answer text, OUT queue text) LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
     l tidings_jobs_live;
     its_place bigint;
@@ -40,7 +41,8 @@ BEGIN
 END $$;
 
 -- Gives a dead job up; no queue if there is none of that id.
-CREATE FUNCTION tidings_discard(p_id uuid, p_reason text, p_now bigint, OUT queue text) LANGUAGE plpgsql AS $$
+CREATE FUNCTION tidings_discard(p_id uuid, p_reason text, p_now bigint, OUT queue text) LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
     l tidings_jobs_live;
     its_place bigint;
@@ -57,7 +59,8 @@ END $$;
 
 -- Lets a dead, scheduled or cancelled job run now, in the queue that its name has. No queue: there is no such job; `taken_by`: that
 -- one has its unique key.
-CREATE FUNCTION tidings_revive(p_id uuid, p_now bigint, OUT queue text, OUT taken_by uuid) LANGUAGE plpgsql AS $$
+CREATE FUNCTION tidings_revive(p_id uuid, p_now bigint, OUT queue text, OUT taken_by uuid) LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     l tidings_jobs_live;
@@ -121,7 +124,8 @@ END $$;
 -- at a start. What runs goes on: its claim is told to its new queue, too, in a row of its own. What is ended meanwhile is waited
 -- for. Returns the names on record that are not told, with how many of their jobs have not ended.
 CREATE FUNCTION tidings_place_jobs(p_names text[], p_queues text[])
-RETURNS TABLE (name text, jobs bigint, moved text[]) LANGUAGE plpgsql AS $$
+RETURNS TABLE (name text, jobs bigint, moved text[]) LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET jit = off AS $$ -- it reads all that wait, and may do so in the way that is fastest
 #variable_conflict use_column
 DECLARE
     beside text[];
@@ -142,7 +146,7 @@ BEGIN
         PERFORM tidings_promote(beside);
         FOR m IN SELECT u.name, u.queue FROM unnest(p_names, p_queues) AS u (name, queue) WHERE u.queue = ANY (beside) LOOP
             INSERT INTO tidings_claims (n, worker, queue, places, attempts, started_at, is_limited)
-            SELECT nextval('tidings_claim_numbers'), c.worker, m.queue, array_agg(l.place), array_agg(l.attempts), c.started_at,
+            SELECT tidings_claim_number(), c.worker, m.queue, array_agg(l.place), array_agg(l.attempts), c.started_at,
                    c.is_limited
             FROM tidings_claims AS c
             CROSS JOIN LATERAL unnest(c.places, c.attempts) AS u (place, attempts)
@@ -183,7 +187,8 @@ BEGIN
 END $$;
 
 -- Pauses a queue, or lets it go on if there is no reason. When it returns nothing more is claimed.
-CREATE FUNCTION tidings_pause(p_queue text, p_reason text, p_now bigint) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION tidings_pause(p_queue text, p_reason text, p_now bigint) RETURNS void LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 BEGIN
     PERFORM tidings_lock_queues(ARRAY[p_queue]);
     IF p_reason IS NULL THEN

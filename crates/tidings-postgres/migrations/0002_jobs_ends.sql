@@ -192,7 +192,7 @@ CREATE FUNCTION tidings_end(p_workers bigint[], p_claims bigint[], p_places bigi
                             p_at bigint, p_kept integer,
                             OUT completed bigint[], OUT tried integer[], OUT others integer[], OUT queues text[],
                             OUT freed text[])
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
     u record;
     queue text;

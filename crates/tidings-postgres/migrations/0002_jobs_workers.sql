@@ -2,7 +2,8 @@
 
 -- Renews a worker's lease, also one that has lapsed but was not taken over, and tells what is to be cancelled. No row: the
 -- worker is void. The first row is always there, with nothing in it.
-CREATE FUNCTION tidings_heartbeat(p_worker bigint) RETURNS TABLE (id uuid, attempt integer, reason text) LANGUAGE plpgsql AS $$
+CREATE FUNCTION tidings_heartbeat(p_worker bigint) RETURNS TABLE (id uuid, attempt integer, reason text) LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
     q text;
 BEGIN
@@ -59,7 +60,7 @@ END $$;
 -- job that is being ended just now, are passed over: the next takeover sees what has become of them.
 CREATE FUNCTION tidings_take_over(p_worker bigint, p_error text, p_now bigint, p_kept integer,
                                   OUT jobs bigint, OUT queues text[])
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
     claims bigint[];
 BEGIN
@@ -75,7 +76,8 @@ BEGIN
 END $$;
 
 -- Strikes off a worker that stops in order, and gives back what it has.
-CREATE FUNCTION tidings_dismiss(p_worker bigint, p_now bigint, p_kept integer, OUT queues text[]) LANGUAGE plpgsql AS $$
+CREATE FUNCTION tidings_dismiss(p_worker bigint, p_now bigint, p_kept integer, OUT queues text[]) LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 BEGIN
     queues := '{}';
     DELETE FROM tidings_workers AS w WHERE w.id = p_worker;

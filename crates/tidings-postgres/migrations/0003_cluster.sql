@@ -28,7 +28,7 @@ CREATE UNLOGGED TABLE tidings_life (
     xid      xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
 
--- A row here says that the life goes on. One that was restored is not counted: elsewhere it shows another `here`, and in
+-- A row here says that the life goes on, and which it is. One that was restored is not counted: elsewhere it shows another `here`, and in
 -- the same cluster another transaction has written it.
 CREATE VIEW tidings_life_goes_on AS
-SELECT 1 AS yes FROM tidings_life WHERE identity = here AND xmin = xid::xid;
+SELECT 1 AS yes, xid::text AS life FROM tidings_life WHERE identity = here AND xmin = xid::xid;

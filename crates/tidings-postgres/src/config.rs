@@ -46,7 +46,8 @@ pub struct PostgresConfig {
     /// The schema that holds the log's and the modules' tables; made if it is missing. `None` leaves the search path
     /// as the server has it.
     pub schema: Option<String>,
-    /// Connections at most; one per transaction that runs.
+    /// Connections of the pool at most; one per transaction that runs. Beside them there is one for heartbeats, and one where
+    /// the store [listens](Self::listen).
     pub connections_max: u32,
     /// How long one may wait for a connection while all are busy, or while the server cannot be reached, where its own limit is
     /// not shorter.
@@ -71,8 +72,9 @@ pub struct PostgresConfig {
     pub application_name: String,
     /// Between this process and the server is a pooler that gives each transaction a connection of its own
     /// (PgBouncer with `pool_mode = transaction`). Then nothing is asked of a connection that outlasts a transaction:
-    /// no prepared statements, no settings at the start. The schema must then be the role's own search path:
-    /// `ALTER ROLE app SET search_path = shop`.
+    /// no settings at the start, each statement in a transaction, and what was prepared by whoever had the connection before is
+    /// forgotten first (`DEALLOCATE ALL`; PgBouncer 1.21 alone, with `max_prepared_statements` on, does not hear of that). The schema must then be the role's own search path:
+    /// `ALTER ROLE app SET search_path = shop`. `ALTER ROLE app SET jit = off` is advised, too: it is one of the settings.
     pub behind_pooler: bool,
     /// Listen, on a connection of its own, for what other processes say that they have committed. Without it they are found by
     /// polling alone: behind a pooler that shares connections between transactions nobody can listen.

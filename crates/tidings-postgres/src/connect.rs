@@ -11,6 +11,7 @@ use tidings_core::store::StoreError;
 
 use crate::PostgresConfig;
 use crate::error::meaning;
+use crate::pool::Pool;
 
 /// The oldest server that has all that is used: `xid8` and its snapshots came with 13, what else with 14.
 const VERSION_MIN: i32 = 140_000;
@@ -58,7 +59,7 @@ impl Doubts {
 pub(crate) struct Target {
     options: PgConnectOptions,
     schema: Option<String>,
-    behind_pooler: bool,
+    pub(crate) behind_pooler: bool,
     /// The server and the database, without the password.
     pub(crate) what: String,
 }
@@ -116,25 +117,33 @@ impl Target {
         Ok(connection)
     }
 
+    /// Makes one connection, where it is known who answers.
+    pub(crate) async fn connect_again(&self) -> Result<PgConnection, sqlx::Error> {
+        PgConnection::connect_with(&self.options).await
+    }
+
     async fn check(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
-        let row = sqlx::query(include_str!("../queries/server.sql"))
-            .persistent(false)
-            .fetch_one(connection)
-            .await
-            .map_err(|error| meaning(format!("asking {} what it is", self.what), error))?;
+        let asking = async {
+            // Behind a pooler the statement that was prepared is there only in one transaction with it.
+            let mut tx = connection.begin().await?;
+            let query = sqlx::query(include_str!("../queries/server.sql")).persistent(false);
+            let row = query.fetch_one(&mut *tx).await?;
+            tx.commit().await.map(|()| row)
+        };
+        let row = asking.await.map_err(|error| meaning(format!("asking {} what it is", self.what), error))?;
         let read = |error| meaning(format!("asking {} what it is", self.what), error);
         let version: i32 = row.try_get("version").map_err(read)?;
         let encoding: String = row.try_get("encoding").map_err(read)?;
         let schema: Option<String> = row.try_get("schema").map_err(read)?;
-        if version < VERSION_MIN {
-            let problem = format!("it is version {}, and 14 or later is needed", version / 10_000);
+        if let Some(problem) = lacks(version, &encoding) {
             return Err(self.unusable(problem, None));
         }
-        if encoding != "UTF8" {
-            let problem = format!(
-                "the database's encoding is {encoding}: make one with `CREATE DATABASE .. ENCODING 'UTF8' TEMPLATE template0`"
+        if self.behind_pooler && row.try_get("compiles").map_err(read)? {
+            let remedy = format!("ALTER ROLE {} SET jit = off", quoted(self.options.get_username()));
+            tracing::warn!(
+                remedy,
+                "the server compiles statements (`jit`), which costs short ones more than it gains; behind a pooler only the role can set it off"
             );
-            return Err(self.unusable(problem, None));
         }
         match &self.schema {
             Some(wanted) if self.behind_pooler && schema.as_ref() != Some(wanted) => {
@@ -178,8 +187,19 @@ impl Target {
             (sqlx::Error::Io(io), _) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
                 "the connection was closed at once, or what answers there is no PostgreSQL; check the port in the URL".to_owned()
             }
+            // How a failed handshake is told.
+            (sqlx::Error::Io(io), _) if io.kind() == std::io::ErrorKind::InvalidData => {
+                "no secure connection could be made: its certificate or its encryption is not accepted; see `sslmode` and \
+                 `sslrootcert` in the URL, and whether the host is called there as in the certificate"
+                    .to_owned()
+            }
             (sqlx::Error::Io(_), _) => {
                 "it cannot be reached; check host and port in the URL, and the network".to_owned()
+            }
+            (sqlx::Error::Tls(_), _) if !cfg!(feature = "tls") => {
+                "this program was built without encrypted connections, and `sslmode` in the URL asks for one; build it with the \
+                 feature `tls` of `tidings`"
+                    .to_owned()
             }
             (sqlx::Error::Tls(_), _) => {
                 "no secure connection could be made; see `sslmode` in the URL".to_owned()
@@ -207,9 +227,9 @@ impl Target {
     }
 
     /// A pool that makes its connections when they are wanted, at most so many.
-    pub(crate) fn pool(&self, config: &PostgresConfig, connections_max: u32, doubts: &Arc<Doubts>) -> PgPool {
+    pub(crate) fn pool(&self, config: &PostgresConfig, connections_max: u32, doubts: &Arc<Doubts>) -> Pool {
         let (doubts, released) = (doubts.clone(), doubts.clone());
-        PgPoolOptions::new()
+        let pool = PgPoolOptions::new()
             .max_connections(connections_max)
             .acquire_timeout(config.acquire_timeout)
             // A round trip before each use is too much for a connection that has just answered.
@@ -237,8 +257,29 @@ impl Target {
                     }
                 })
             })
-            .connect_lazy_with(self.options.clone())
+            .connect_lazy_with(self.options.clone());
+        Pool::new(pool, self.behind_pooler)
     }
+}
+
+/// What a server lacks to be used, by its `server_version_num` and its database's encoding.
+fn lacks(version: i32, encoding: &str) -> Option<String> {
+    if version < VERSION_MIN {
+        // Up to version 9 the first two numbers told what it is.
+        let told = match version / 10_000 {
+            major @ 10.. => major.to_string(),
+            major => format!("{major}.{}", version / 100 % 100),
+        };
+        return Some(format!(
+            "it is PostgreSQL {told}, and {} or later is needed: upgrade the server (`pg_upgrade`), or name another in the URL",
+            VERSION_MIN / 10_000
+        ));
+    }
+    (encoding != "UTF8").then(|| {
+        format!(
+            "the database's encoding is {encoding}: make one with `CREATE DATABASE .. ENCODING 'UTF8' TEMPLATE template0`"
+        )
+    })
 }
 
 /// The URL is not shown: what is wrong with it may be that the password has an unescaped character.
@@ -259,4 +300,24 @@ fn bad_url(error: sqlx::Error) -> StoreError {
 /// An identifier as SQL writes it.
 pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_server_is_refused_by_its_number() {
+        for (version, told) in
+            [(130_022, "PostgreSQL 13,"), (100_000, "PostgreSQL 10,"), (90_624, "PostgreSQL 9.6,")]
+        {
+            let problem = lacks(version, "UTF8").expect("it is too old");
+            assert!(problem.contains(told) && problem.contains("14 or later"), "{version}: {problem}");
+        }
+        for version in [140_000, 140_020, 150_018, 170_000] {
+            assert_eq!(lacks(version, "UTF8"), None, "{version}");
+        }
+        let problem = lacks(150_000, "LATIN1").expect("it is of no use");
+        assert!(problem.contains("LATIN1") && problem.contains("ENCODING 'UTF8'"), "{problem}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
-use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::{PgConnection, Postgres};
 use tidings_core::envelope::{Cursor, Position};
 use tidings_core::key::Key;
 use tidings_core::partition::Part;
@@ -11,6 +11,7 @@ use tidings_core::store::{Begun, Holding, Lease, ParkedKeys, Receipt, StoreError
 use crate::cursor::Window;
 use crate::error::meaning;
 use crate::life;
+use crate::pool::{Alone as _, Pool};
 use crate::rows::{column, narrow, number, time};
 use crate::workers;
 
@@ -20,7 +21,7 @@ fn unknown(consumer: &str) -> StoreError {
 
 /// Takes the right to work. Waits for a transaction of the last holder that is about to commit.
 pub(crate) async fn hold(
-    pool: &PgPool,
+    pool: &Pool,
     consumer: &str,
     partition: u16,
     worker: WorkerId,
@@ -141,8 +142,8 @@ fn fenced(lease: &Lease) -> StoreError {
 }
 
 /// Marks that this process gave the partition back in order, unless somebody else holds it by now.
-pub(crate) async fn give_back(pool: &PgPool, lease: &Lease) -> Result<(), StoreError> {
-    leased(include_str!("../queries/give_back.sql"), lease).execute(pool).await.map(|_| ()).map_err(|error| {
+pub(crate) async fn give_back(pool: &Pool, lease: &Lease) -> Result<(), StoreError> {
+    leased(include_str!("../queries/give_back.sql"), lease).run(pool).await.map(|_| ()).map_err(|error| {
         meaning(format!("giving partition {} of `{}` back", lease.partition, lease.consumer), error)
     })
 }

@@ -88,13 +88,17 @@ pub(crate) fn meaning(context: impl Into<String>, error: sqlx::Error) -> StoreEr
             StoreError::Busy { context, source: Some(error.into()) }
         }
         Sort::Aborted => StoreError::TransactionLost { context, source: Some(error.into()) },
-        Sort::Full => StoreError::Full { context, source: Some(error.into()) },
-        Sort::Io => StoreError::Io { context, source: Some(error.into()) },
-        Sort::Corrupt => StoreError::Corrupt { what: what(), source: Some(error.into()) },
-        Sort::ReadOnly => StoreError::ReadOnly {
-            what: "the server, a standby or one with `default_transaction_read_only`,".to_owned(),
+        Sort::Full => StoreError::Full {
+            context: format!("{context}, on the database's server"),
             source: Some(error.into()),
         },
+        Sort::Io => StoreError::Io { context, source: Some(error.into()) },
+        Sort::Corrupt => {
+            StoreError::Corrupt { what: what(), remedy: CORRUPT_REMEDY, source: Some(error.into()) }
+        }
+        Sort::ReadOnly => {
+            read_only("the server, a standby or one with `default_transaction_read_only`,", Some(error))
+        }
         Sort::Forbidden => {
             let context = format!(
                 "{context}: the role lacks a privilege; grant it, or use the role that owns the tables (the \
@@ -123,8 +127,22 @@ pub(crate) fn is_definite(error: &sqlx::Error) -> bool {
 
 /// A row that this store cannot have written.
 pub(crate) fn foreign_row(what: &str, found: &str) -> StoreError {
-    StoreError::Corrupt { what: format!("the log ({what} `{found}`)"), source: None }
+    StoreError::Corrupt {
+        what: format!("the log ({what} `{found}`)"),
+        remedy: "this store cannot have written it: restore it from a backup, and let nobody write these tables by hand",
+        source: None,
+    }
 }
+
+/// A server that takes no writes.
+pub(crate) fn read_only(what: &str, error: Option<sqlx::Error>) -> StoreError {
+    let remedy = "name the primary in the URL, or promote this server; if it is the \
+                  primary, see to `default_transaction_read_only` of the role, the database and the server";
+    StoreError::ReadOnly { what: what.to_owned(), remedy, source: error.map(Into::into) }
+}
+
+const CORRUPT_REMEDY: &str = "see to the disk and the memory under the server before anything else, keep a copy of its data as they are, \
+                              and restore a backup or fail over; `amcheck` and `pg_checksums` say how far the damage goes";
 
 /// A statement as error messages show it: on one line and short. Never the bound values: they may be personal data.
 pub(crate) fn shorten(sql: &str) -> String {
@@ -162,6 +180,19 @@ mod tests {
             assert_eq!(by_code(code, ""), expected, "{code}");
         }
         assert_eq!(by_code("0A000", "cached plan must not change result type"), Sort::Stale);
+    }
+
+    /// What is told of a server says what to do with a server.
+    #[test]
+    fn nobody_is_told_of_files_that_are_not_his() {
+        let read_only = read_only("the server, which is a standby,", None).to_string();
+        let corrupt = foreign_row("a cursor", "x").to_string();
+        for told in [&read_only, &corrupt] {
+            assert!(!told.contains("PRAGMA") && !told.contains("mounted"), "{told}");
+        }
+        assert!(read_only.contains("primary"), "{read_only}");
+        assert!(corrupt.contains("a cursor `x`") && corrupt.contains("backup"), "{corrupt}");
+        assert!(!CORRUPT_REMEDY.contains("PRAGMA"));
     }
 
     #[test]

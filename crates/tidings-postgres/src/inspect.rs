@@ -13,6 +13,7 @@ use tidings_core::store::{
 };
 
 use crate::error::meaning;
+use crate::pool::Alone as _;
 use crate::rows::{column, number, parsed, recorded, text, time};
 use crate::store::PostgresStore;
 use crate::{flow, jobs, outcomes};
@@ -48,7 +49,7 @@ impl Inspect for PostgresStore {
 
     async fn consumers(&self) -> Result<Vec<ConsumerStatus>, StoreError> {
         let rows = sqlx::query(include_str!("../queries/consumers_list.sql"))
-            .fetch_all(self.pool())
+            .all(self.pool())
             .await
             .map_err(|error| meaning("listing consumers", error))?;
         rows.iter().map(status).collect()
@@ -64,7 +65,7 @@ impl Inspect for PostgresStore {
             .bind(consumer)
             .bind(state.map(ParkedState::as_str))
             .bind(rows_max(limit))
-            .fetch_all(self.pool())
+            .all(self.pool())
             .await
             .map_err(|error| meaning("listing parked messages", error))?;
         rows.iter().map(parked).collect()
@@ -73,7 +74,7 @@ impl Inspect for PostgresStore {
     async fn message(&self, id: MessageId) -> Result<Option<Recorded>, StoreError> {
         let row = sqlx::query(include_str!("../queries/inspect_message.sql"))
             .bind(id.0)
-            .fetch_optional(self.pool())
+            .optional(self.pool())
             .await
             .map_err(|error| meaning("looking a message up", error))?;
         row.as_ref().map(recorded).transpose()
@@ -82,7 +83,7 @@ impl Inspect for PostgresStore {
     async fn flow(&self, correlation_id: MessageId) -> Result<Vec<Recorded>, StoreError> {
         let rows = sqlx::query(include_str!("../queries/inspect_flow.sql"))
             .bind(correlation_id.0)
-            .fetch_all(self.pool())
+            .all(self.pool())
             .await
             .map_err(|error| meaning("reading a flow", error))?;
         rows.iter().map(recorded).collect()
@@ -105,7 +106,7 @@ impl Inspect for PostgresStore {
         let rows = sqlx::query(include_str!("../queries/inspect_flow_sizes.sql"))
             .bind(limit)
             .bind(limit.saturating_mul(MESSAGES_PER_FLOW))
-            .fetch_all(self.pool())
+            .all(self.pool())
             .await
             .map_err(|error| meaning("listing flows", error))?;
         let size = |row| {
@@ -118,7 +119,7 @@ impl Inspect for PostgresStore {
     }
 
     async fn counts(&self) -> Result<Vec<EventCount>, StoreError> {
-        let rows = sqlx::query(include_str!("../queries/inspect_counts.sql")).fetch_all(self.pool()).await;
+        let rows = sqlx::query(include_str!("../queries/inspect_counts.sql")).all(self.pool()).await;
         let rows = rows.map_err(|error| meaning("counting messages", error))?;
         rows.iter()
             .map(|row| Ok(EventCount { name: text(row, "name")?, count: number(row, "count")? }))
@@ -129,7 +130,7 @@ impl Inspect for PostgresStore {
         let row = sqlx::query(include_str!("../queries/receipt_find.sql"))
             .bind(consumer)
             .bind(position.0)
-            .fetch_optional(self.pool())
+            .optional(self.pool())
             .await
             .map_err(|error| meaning("looking a receipt up", error))?;
         let receipt = |row: &PgRow| {
@@ -144,8 +145,7 @@ impl Inspect for PostgresStore {
     }
 
     async fn command_counts(&self) -> Result<Vec<CommandCount>, StoreError> {
-        let rows =
-            sqlx::query(include_str!("../queries/inspect_command_counts.sql")).fetch_all(self.pool()).await;
+        let rows = sqlx::query(include_str!("../queries/inspect_command_counts.sql")).all(self.pool()).await;
         let rows = rows.map_err(|error| meaning("counting outcomes", error))?;
         let count = |row| {
             let (completed, rejected) = (number(row, "completed")?, number(row, "rejected")?);

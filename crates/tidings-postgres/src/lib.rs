@@ -39,7 +39,12 @@
 //! # Connections and faults
 //!
 //! There is a pool of [`connections_max`](PostgresConfig::connections_max) connections, one per transaction that runs. Who
-//! gets none in time is told what he waited for. A work whose connection is lost before its commit runs again, as after a
+//! gets none in time is told what he waited for. Two more are beside it: heartbeats have one of their own, so that works that
+//! hold the whole pool for long cost the process no lease, and [listening](PostgresConfig::listen) has one. So a server needs
+//! `connections_max + 2` for each process, and its `max_connections` has to allow for the processes that run beside each other while
+//! an upgrade rolls.
+//!
+//! A work whose connection is lost before its commit runs again, as after a
 //! conflict; after one loss the other connections are looked at before they are used. So a restart of the server is
 //! waited for, and the errors of what cannot wait are transient ones. A full or failing disk, damaged data and a server that
 //! takes no writes are trouble of the store, and blamed on no work.
@@ -99,6 +104,7 @@
 //! nothing. A standby is refused until it is promoted. A log that was carried over by logical replication is
 //! not supported: it can be taken for one that was written here.
 
+mod beats;
 mod config;
 mod connect;
 mod consumers;
@@ -116,6 +122,7 @@ mod migrate;
 mod outcomes;
 mod owned;
 mod parking;
+mod pool;
 mod rebase;
 mod retention;
 mod rows;

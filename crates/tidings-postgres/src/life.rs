@@ -11,17 +11,18 @@
 //! lives: it empties an unlogged table. Whoever finds it empty begins the next life, which voids all leases; and whoever finds
 //! that the log was restored from another cluster re-bases it first. An ordinary restart forgets nothing, and ends no life.
 
-use sqlx::{PgConnection, PgPool, Row as _};
+use sqlx::{PgConnection, Row as _};
 use tidings_core::store::StoreError;
 use uuid::Uuid;
 
-use crate::error::meaning;
+use crate::error::{meaning, read_only};
+use crate::pool::{Alone as _, Pool};
 use crate::rebase::{self, Rebased};
 use crate::rows::column;
 use crate::schema::ONE_AT_A_TIME;
 
 /// Sees to it that the server's present life has begun. Says what was re-based for that, if anything.
-pub(crate) async fn begin(pool: &PgPool) -> Result<Option<Rebased>, StoreError> {
+pub(crate) async fn begin(pool: &Pool) -> Result<Option<Rebased>, StoreError> {
     loop {
         match try_begin(pool).await? {
             Begun::Done(rebased) => return Ok(rebased),
@@ -39,7 +40,7 @@ enum Begun {
     },
 }
 
-async fn try_begin(pool: &PgPool) -> Result<Begun, StoreError> {
+async fn try_begin(pool: &Pool) -> Result<Begun, StoreError> {
     let failed = |error| meaning("beginning a life of the log", error);
     let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(failed)?;
     refuse_standby(&mut tx).await?;
@@ -100,9 +101,7 @@ async fn refuse_standby(connection: &mut PgConnection) -> Result<(), StoreError>
     let standby = sqlx::query("SELECT pg_is_in_recovery()").fetch_one(connection).await;
     let standby = standby.and_then(|row| row.try_get::<bool, _>(0));
     match standby.map_err(|error| meaning("asking whether the server is a standby", error))? {
-        true => {
-            Err(StoreError::ReadOnly { what: "the server, which is a standby,".to_owned(), source: None })
-        }
+        true => Err(read_only("the server, which is a standby,", None)),
         false => Ok(()),
     }
 }
@@ -114,14 +113,13 @@ fn far_jump() -> i64 {
 }
 
 /// Each statement here is a transaction that uses one id up.
-async fn use_ids_up(pool: &PgPool, ids: u64, below: u64) -> Result<(), StoreError> {
+async fn use_ids_up(pool: &Pool, ids: u64, below: u64) -> Result<(), StoreError> {
     let failed = |error| meaning("using transaction ids up", error);
-    let mut connection = pool.acquire().await.map_err(failed)?;
     for _ in 0..ids {
-        sqlx::query("SELECT pg_current_xact_id()").execute(&mut *connection).await.map_err(failed)?;
+        sqlx::query("SELECT pg_current_xact_id()").run(pool).await.map_err(failed)?;
     }
     let row = sqlx::query("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin")
-        .fetch_one(&mut *connection)
+        .one(pool)
         .await
         .map_err(failed)?;
     if column::<i64>(&row, "xmin")?.unsigned_abs() > below {

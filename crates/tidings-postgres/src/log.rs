@@ -2,7 +2,7 @@
 
 use sqlx::postgres::{PgArguments, PgDatabaseError, PgRow};
 use sqlx::query::Query;
-use sqlx::{PgConnection, PgPool, Postgres, Row as _};
+use sqlx::{PgConnection, Postgres, Row as _};
 use tidings_core::envelope::{Cursor, Envelope};
 use tidings_core::partition::slot;
 use tidings_core::store::{Batch, Filter, StoreError};
@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use crate::config::Reader;
 use crate::cursor::Window;
-use crate::error::meaning;
+use crate::error::{meaning, read_only};
+use crate::pool::Pool;
 use crate::rows::{column, narrow, recorded, wide};
 
 /// Appends messages in order, in one statement; returns the newest position, if there were any.
@@ -104,21 +105,20 @@ fn no_snapshot(error: sqlx::Error) -> StoreError {
     let standby = refused
         .is_some_and(|error| error.code() == "0A000" && error.routine() != Some("RevalidateCachedQuery"));
     if standby {
-        let what = "the server, which is a standby,".to_owned();
-        return StoreError::ReadOnly { what, source: Some(error.into()) };
+        return read_only("the server, which is a standby,", Some(error));
     }
     meaning("taking a snapshot", error)
 }
 
 /// Reads the messages after `cursor`.
 pub(crate) async fn read_after(
-    pool: &PgPool,
+    pool: &Pool,
     reader: Reader,
     cursor: &Cursor,
     filter: &Filter,
     limit: usize,
 ) -> Result<Batch, StoreError> {
-    let mut connection = pool.acquire().await.map_err(|error| meaning("reading the log", error))?;
+    let mut connection = pool.lone().await.map_err(|error| meaning("reading the log", error))?;
     let window = Window::parse(cursor)?;
     match reader {
         Reader::BetweenSnapshots => read_window(&mut connection, window, filter, limit).await,

@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
-use sqlx::{Executor as _, PgConnection, PgPool, Row as _};
+use sqlx::{Executor as _, PgConnection, Row as _};
 use tidings_core::store::{Migration, StoreError};
 
 use crate::error::meaning;
+use crate::pool::Pool;
 use crate::schema::{ONE_AT_A_TIME, OWN_MODULE};
 
 /// What identifies a migration's text.
@@ -15,7 +16,7 @@ pub(crate) fn checksum(sql: &str) -> Vec<u8> {
 
 /// Applies what is missing, in order, each in a transaction of its own; or says what is missing, if it may not.
 pub(crate) async fn migrate(
-    pool: &PgPool,
+    pool: &Pool,
     may_apply: bool,
     module: &str,
     migrations: &[Migration],
@@ -25,11 +26,12 @@ pub(crate) async fn migrate(
         return Err(problem);
     }
     let failed = |error| meaning(format!("reading the migrations of module `{module}`"), error);
-    let mut connection = pool.acquire().await.map_err(failed)?;
-    refuse_newer(&mut connection, module, migrations).await?;
+    let mut looking = pool.lone().await.map_err(failed)?;
+    refuse_newer(&mut looking, module, migrations).await?;
+    let mut missing = Vec::new();
     for migration in migrations {
         // Looked at first without a lock: nearly always it is applied.
-        if is_applied(&mut connection, module, migration).await? {
+        if is_applied(&mut looking, module, migration).await? {
             continue;
         }
         if !may_apply {
@@ -37,7 +39,11 @@ pub(crate) async fn migrate(
                           role that may create tables in the schema";
             return Err(problem(module, migration, remedy, None));
         }
-        apply(&mut connection, module, migration, now).await?;
+        missing.push(migration);
+    }
+    drop(looking);
+    for migration in missing {
+        apply(pool, module, migration, now).await?;
     }
     Ok(())
 }
@@ -68,15 +74,9 @@ async fn refuse_newer(
     }
 }
 
-async fn apply(
-    connection: &mut PgConnection,
-    module: &str,
-    migration: &Migration,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    use sqlx::Connection as _;
+async fn apply(pool: &Pool, module: &str, migration: &Migration, now: Timestamp) -> Result<(), StoreError> {
     let failed = |error| problem(module, migration, "it failed, and left nothing", Some(error));
-    let mut tx = connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(failed)?;
+    let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(failed)?;
     tx.execute(ONE_AT_A_TIME).await.map_err(failed)?;
     // Somebody else may have applied it while we waited.
     if !is_applied(&mut tx, module, migration).await? {

@@ -2,7 +2,7 @@
 
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{PgConnection, PgPool, Postgres, Row as _};
+use sqlx::{PgConnection, Postgres, Row as _};
 use tidings_core::envelope::Envelope;
 use tidings_core::ids::MessageId;
 use tidings_core::store::{IdempotencyScope, OutcomeRecord, OutcomeStatus, StoreError};
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::error::{foreign_row, meaning};
 use crate::log;
+use crate::pool::{Alone as _, Pool};
 use crate::rows::{column, text, time};
 
 /// Stores an outcome.
@@ -82,7 +83,7 @@ fn outcome_holds_nul(outcome: &OutcomeRecord) -> Option<&'static str> {
 
 /// The outcome on record for a key that has not expired.
 pub(crate) async fn by_key(
-    pool: &PgPool,
+    pool: &Pool,
     scope: &IdempotencyScope,
     now: i64,
 ) -> Result<Option<OutcomeRecord>, StoreError> {
@@ -95,35 +96,35 @@ pub(crate) async fn by_key(
         .bind(&*scope.command)
         .bind(&scope.key)
         .bind(now)
-        .fetch_optional(pool)
+        .optional(pool)
         .await
         .map_err(|error| meaning("reading an outcome", error))?;
     row.as_ref().map(outcome).transpose()
 }
 
 /// The outcome of one command.
-pub(crate) async fn by_id(pool: &PgPool, id: MessageId) -> Result<Option<OutcomeRecord>, StoreError> {
+pub(crate) async fn by_id(pool: &Pool, id: MessageId) -> Result<Option<OutcomeRecord>, StoreError> {
     let row = sqlx::query(include_str!("../queries/outcome_by_id.sql"))
         .bind(id.0)
-        .fetch_optional(pool)
+        .optional(pool)
         .await
         .map_err(|error| meaning("reading an outcome", error))?;
     row.as_ref().map(outcome).transpose()
 }
 
 /// Rejections that nobody handled, oldest first.
-pub(crate) async fn unhandled(pool: &PgPool, limit: i64) -> Result<Vec<OutcomeRecord>, StoreError> {
+pub(crate) async fn unhandled(pool: &Pool, limit: i64) -> Result<Vec<OutcomeRecord>, StoreError> {
     let rows = sqlx::query(include_str!("../queries/outcomes_unhandled.sql"))
         .bind(limit)
-        .fetch_all(pool)
+        .all(pool)
         .await
         .map_err(|error| meaning("reading rejections", error))?;
     rows.iter().map(outcome).collect()
 }
 
 /// Takes note that a person has seen a rejection.
-pub(crate) async fn acknowledge(pool: &PgPool, id: MessageId) -> Result<(), StoreError> {
-    let done = sqlx::query(include_str!("../queries/outcome_acknowledge.sql")).bind(id.0).execute(pool).await;
+pub(crate) async fn acknowledge(pool: &Pool, id: MessageId) -> Result<(), StoreError> {
+    let done = sqlx::query(include_str!("../queries/outcome_acknowledge.sql")).bind(id.0).run(pool).await;
     match done.map_err(|error| meaning("acknowledging a rejection", error))?.rows_affected() {
         0 => Err(StoreError::NotFound { what: format!("a listed rejection of command `{}`", id.0) }),
         _ => Ok(()),

@@ -1,11 +1,12 @@
 //! Parking messages, settling them, and finding what is due.
 
 use jiff::Timestamp;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use tidings_core::envelope::Position;
 use tidings_core::store::{Lease, Parked, ParkedMessage, ParkedState, Settled, StoreError};
 
 use crate::error::meaning;
+use crate::pool::{Alone as _, Pool};
 use crate::rows::{column, narrow, number, recorded, wide};
 use crate::values::storable;
 
@@ -144,7 +145,7 @@ async fn write_receipt_of_one(
 
 /// The parked messages of a partition that may run at `now`.
 pub(crate) async fn due(
-    pool: &PgPool,
+    pool: &Pool,
     consumer: &str,
     partition: u16,
     now: Timestamp,
@@ -155,7 +156,7 @@ pub(crate) async fn due(
         .bind(narrow(partition))
         .bind(now.as_microsecond())
         .bind(wide(limit))
-        .fetch_all(pool)
+        .all(pool)
         .await
         .map_err(|error| meaning("looking for due messages", error))?;
     rows.iter()

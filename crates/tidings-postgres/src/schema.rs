@@ -147,6 +147,7 @@ async fn bring_up_to_date(
         };
         tx.execute(sqlx::raw_sql(step.sql)).await.map_err(failed)?;
         sqlx::query(include_str!("../queries/migration_insert.sql"))
+            .persistent(false)
             .bind(OWN_MODULE)
             .bind(step.version)
             .bind(step.name)
@@ -176,10 +177,12 @@ async fn version(
     target: &Target,
 ) -> Result<i64, StoreError> {
     let failed = |error| meaning("looking for the tables of Tidings", error);
+    // Behind a pooler a statement that was prepared is there only in one transaction with it.
+    let mut tx = connection.begin().await.map_err(failed)?;
     let found = sqlx::query(include_str!("../queries/migrations_exist.sql"))
         .persistent(false)
         .bind(config.schema.as_deref())
-        .fetch_optional(&mut *connection)
+        .fetch_optional(&mut *tx)
         .await
         .map_err(failed)?;
     let Some(found) = found else { return Ok(0) };
@@ -196,7 +199,7 @@ async fn version(
     sqlx::query(include_str!("../queries/schema_version.sql"))
         .persistent(false)
         .bind(OWN_MODULE)
-        .fetch_one(connection)
+        .fetch_one(&mut *tx)
         .await
         .and_then(|row| row.try_get(0))
         .map_err(failed)
@@ -208,13 +211,14 @@ async fn read_status(
     target: &Target,
 ) -> Result<SchemaStatus, StoreError> {
     let version = version(connection, config, target).await?;
+    let listing = async {
+        let mut tx = connection.begin().await?;
+        let query = sqlx::query(include_str!("../queries/migrations_list.sql")).persistent(false);
+        query.fetch_all(&mut *tx).await
+    };
     let applied = match version {
         0 => Vec::new(),
-        _ => sqlx::query(include_str!("../queries/migrations_list.sql"))
-            .persistent(false)
-            .fetch_all(connection)
-            .await
-            .map_err(|error| meaning("reading the applied migrations", error))?,
+        _ => listing.await.map_err(|error| meaning("reading the applied migrations", error))?,
     };
     let missing = STEPS.iter().filter(|step| step.version > version);
     Ok(SchemaStatus {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sqlx::{Connection as _, PgPool, Row as _};
+use sqlx::{Connection as _, Row as _};
 use tidings_core::envelope::Cursor;
 use tidings_core::error::Error;
 use tidings_core::ids::MessageId;
@@ -16,10 +16,12 @@ use tidings_core::store::{
 };
 use tokio::task::JoinSet;
 
+use crate::beats::Beats;
 use crate::connect::{Doubts, Target};
 use crate::error::{Sort, meaning, sort};
 use crate::fullness::Fullness;
 use crate::jobs::Jobs;
+use crate::pool::{Alone as _, Pool};
 use crate::tail::Tail;
 use crate::tell::Teller;
 use crate::watch::{Touched, Watchers};
@@ -32,12 +34,13 @@ const QUEUES_CONNECTIONS: u32 = 2;
 
 /// A log in a PostgreSQL database.
 pub struct PostgresStore {
-    pub(crate) pool: PgPool,
+    pub(crate) pool: Pool,
     /// For ends and claims of jobs, which need not wait for handlers, nor they for them. Few, because a server's process that has
     /// just done the same does it in half the time.
-    pub(crate) queues: PgPool,
+    pub(crate) queues: Pool,
     pub(crate) config: PostgresConfig,
     pub(crate) doubts: Arc<Doubts>,
+    pub(crate) beats: Beats,
     pub(crate) fullness: Arc<Fullness>,
     watchers: Arc<Watchers>,
     teller: Arc<Teller>,
@@ -92,6 +95,7 @@ impl PostgresStore {
             queues,
             config,
             doubts,
+            beats: Beats::new(target),
             fullness: Arc::default(),
             watchers,
             teller,
@@ -118,10 +122,10 @@ impl PostgresStore {
     }
 
     pub(crate) fn queue_waiter(&self, queue: &str) -> Box<dyn Watch> {
-        self.watchers.watch_queue(queue, self.config.poll_interval)
+        self.watchers.watch_queue(queue)
     }
 
-    pub(crate) fn pool(&self) -> &PgPool {
+    pub(crate) fn pool(&self) -> &Pool {
         &self.pool
     }
 
@@ -172,9 +176,9 @@ impl PostgresStore {
 }
 
 /// Where processes tell each other that something has changed: one channel for each schema.
-async fn channel(pool: &PgPool) -> Result<String, StoreError> {
+async fn channel(pool: &Pool) -> Result<String, StoreError> {
     let failed = |error| meaning("asking for the schema", error);
-    let row = sqlx::query("SELECT current_schema()").fetch_one(pool).await.map_err(failed)?;
+    let row = sqlx::query("SELECT current_schema()").one(pool).await.map_err(failed)?;
     let schema: Option<String> = row.try_get(0).map_err(failed)?;
     let name = format!("tidings_{}", schema.unwrap_or_default());
     // PostgreSQL refuses longer ones.
@@ -266,7 +270,7 @@ impl Store for PostgresStore {
 
     async fn parked_keys(&self, consumer: &str, partition: u16) -> Result<ParkedKeys, StoreError> {
         let failed = |error| meaning("taking a connection".to_owned(), error);
-        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        let mut connection = self.pool.lone().await.map_err(failed)?;
         consumers::read_parked(&mut connection, consumer, partition).await
     }
 
@@ -329,6 +333,7 @@ impl Store for PostgresStore {
         if !self.pool.is_closed() {
             self.teller.tell().await;
         }
+        self.beats.close().await;
         self.queues.close().await;
         self.pool.close().await;
         self.watchers.wake_all();

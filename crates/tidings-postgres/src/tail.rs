@@ -1,16 +1,17 @@
 //! What other processes have appended: one look at the log's end for each poll interval and process, and at once when another
 //! process says that there is something.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tidings_core::envelope::MessageKind;
 use tidings_core::store::StoreError;
 use tokio::time::Instant;
 
 use crate::error::meaning;
+use crate::pool::{Alone as _, Pool};
 use crate::rows::{column, number, text};
 use crate::tell::understand;
 use crate::watch::Watchers;
@@ -26,15 +27,29 @@ const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 const PASS_EVERY: Duration = Duration::from_secs(30);
 
 pub(crate) struct Tail {
-    pub(crate) pool: PgPool,
+    pub(crate) pool: Pool,
     pub(crate) watchers: Arc<Watchers>,
     pub(crate) poll_interval: Duration,
     pub(crate) voice: String,
     /// Where others are listened to; `None` where only polling is possible.
-    pub(crate) listen: Option<(PgPool, String)>,
+    pub(crate) listen: Option<(sqlx::PgPool, String)>,
     seen: Option<Seen>,
+    queues: Queues,
     passed_at: Instant,
     has_grown: bool,
+}
+
+/// What was seen of queues.
+struct Queues {
+    looks_at: Instant,
+    /// When the next job of each was due that waits for its time.
+    next: HashMap<String, Option<i64>>,
+}
+
+impl Default for Queues {
+    fn default() -> Self {
+        Self { looks_at: Instant::now(), next: HashMap::new() }
+    }
 }
 
 /// How far was looked.
@@ -45,14 +60,24 @@ struct Seen {
 
 impl Tail {
     pub(crate) fn new(
-        pool: PgPool,
+        pool: Pool,
         watchers: Arc<Watchers>,
         poll_interval: Duration,
         voice: String,
-        listen: Option<(PgPool, String)>,
+        listen: Option<(sqlx::PgPool, String)>,
     ) -> Self {
         let passed_at = Instant::now();
-        Self { pool, watchers, poll_interval, voice, listen, seen: None, passed_at, has_grown: false }
+        Self {
+            pool,
+            watchers,
+            poll_interval,
+            voice,
+            listen,
+            seen: None,
+            queues: Queues::default(),
+            passed_at,
+            has_grown: false,
+        }
     }
 
     /// Looks for as long as the store is open.
@@ -64,16 +89,21 @@ impl Tail {
                 listener = self.listener().await;
             }
             if !self.watchers.has_any() {
-                // Somebody may wait for a queue alone, of which only a word of others tells.
+                // What others say is read all the same: the server would keep it.
                 tokio::select! {
                     () = self.watchers.came.notified() => {}
                     () = heard(&mut listener, &self.watchers, &self.voice) => {}
                 }
             }
-            if self.look().await.is_err() {
+            let looked = match self.look().await {
+                Ok(()) => self.look_at_queues().await,
+                error => error,
+            };
+            if looked.is_err() {
                 // Whoever is woken sees for himself what is wrong. If the server has crashed or is another one, what it had
                 // seen before tells nothing.
                 self.seen = None;
+                self.queues.next.clear();
                 self.watchers.wake_all();
             }
             tokio::select! {
@@ -91,6 +121,35 @@ impl Tail {
         Some(listener)
     }
 
+    /// Wakes those who wait for a queue in which there may be something for them: words of others may be missed, and nobody tells
+    /// what becomes due. Once in each poll interval, however often others say something, and one question for all queues.
+    async fn look_at_queues(&mut self) -> Result<(), StoreError> {
+        let now = Instant::now();
+        if self.queues.looks_at > now {
+            return Ok(());
+        }
+        let names = self.watchers.queues();
+        self.queues.looks_at = now + self.poll_interval;
+        if names.is_empty() {
+            return Ok(());
+        }
+        let rows = sqlx::query(include_str!("../queries/tail_queues.sql"))
+            .bind(names.iter().map(ToString::to_string).collect::<Vec<_>>())
+            .all(&self.pool)
+            .await
+            .map_err(|error| meaning("looking at queues", error))?;
+        for row in &rows {
+            let name: String = column(row, "name")?;
+            let (ready, next): (bool, Option<i64>) = (column(row, "ready")?, column(row, "next")?);
+            let known = self.queues.next.insert(name.clone(), next);
+            // Who waits has asked before for what there was then; that another is due first he has to be told.
+            if ready || (next.is_some() && known != Some(next)) {
+                self.watchers.wake_queue(&name);
+            }
+        }
+        Ok(())
+    }
+
     /// Wakes those for whom something has appeared.
     async fn look(&mut self) -> Result<(), StoreError> {
         let before = self.seen.as_ref().map(|seen| seen.snapshot.clone());
@@ -98,7 +157,7 @@ impl Tail {
             // Before the first look there is nothing to compare with: all are woken, and nothing is searched for.
             .bind(before.as_deref().unwrap_or(FUTURE))
             .bind(MESSAGES_MAX)
-            .fetch_all(&self.pool)
+            .all(&self.pool)
             .await
             .map_err(|error| meaning("looking at the log's end", error))?;
         let Some(first) = rows.first() else { return Ok(()) };

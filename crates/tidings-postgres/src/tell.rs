@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sqlx::PgPool;
 use tidings_core::store::{Crew, WorkerId};
 
+use crate::pool::{Alone as _, Pool};
 use crate::watch::{Untold, Watchers};
 
 /// At least so long between two of them: each is a commit.
@@ -19,7 +19,7 @@ const QUEUES_BYTES_MAX: usize = 7_000;
 
 /// Who tells, and where.
 pub(crate) struct Teller {
-    pub(crate) pool: PgPool,
+    pub(crate) pool: Pool,
     pub(crate) watchers: Arc<Watchers>,
     pub(crate) channel: String,
     /// Tells this store's own words from others'.
@@ -67,7 +67,7 @@ impl Teller {
             .bind(&self.channel)
             .bind(text(&self.voice, &untold))
             .bind(untold.crew)
-            .execute(&self.pool);
+            .run(&self.pool);
         // Where it fails, others find by polling what there is.
         drop(told.await);
     }

@@ -12,6 +12,7 @@ use tidings_core::store::{Limits, StoreError, Work};
 use crate::TYPED;
 use crate::config::Isolation;
 use crate::error::{Sort, meaning, sort};
+use crate::pool::beginning;
 use crate::store::PostgresStore;
 use crate::tx::{Again, PgTx, Purpose};
 use crate::watch::Touched;
@@ -158,8 +159,9 @@ impl PostgresStore {
     /// take longer brings its own.
     fn begin_statement(&self, begin: &str, limits: Limits) -> String {
         let idle = limits.budget.saturating_add(IDLE_SLACK);
+        let begin = beginning(begin, self.config.behind_pooler);
         if idle <= self.config.idle_in_transaction_max && !self.config.behind_pooler {
-            return begin.to_owned();
+            return begin;
         }
         let idle = idle.max(self.config.idle_in_transaction_max).as_millis().min(i32::MAX as u128);
         format!("{begin}; SET LOCAL idle_in_transaction_session_timeout = {idle}")
@@ -202,7 +204,7 @@ impl PostgresStore {
 
     /// What keeps one from getting a connection.
     fn waited_for(&self) -> String {
-        let all = self.pool.size() >= self.config.connections_max && self.pool.num_idle() == 0;
+        let all = self.pool.is_exhausted(self.config.connections_max);
         match all {
             true => format!(
                 "a connection, and all {} are busy (`connections_max`) or cannot be made",

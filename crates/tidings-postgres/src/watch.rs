@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tidings_core::envelope::{Envelope, MessageKind};
@@ -150,7 +149,16 @@ impl Watchers {
     pub(crate) fn has_any(&self) -> bool {
         let waiting = lock(&self.waiting);
         let mut readers = waiting.messages.values().flatten().map(|(_, waiter)| waiter);
-        readers.any(is_there) || waiting.crew.iter().any(is_there)
+        readers.any(is_there)
+            || waiting.crew.iter().any(is_there)
+            || waiting.queues.values().flatten().any(is_there)
+    }
+
+    /// The queues for which somebody waits.
+    pub(crate) fn queues(&self) -> Vec<Arc<str>> {
+        let waiting = lock(&self.waiting);
+        let waited_for = |(_, waiters): &(&Arc<str>, &Vec<Weak<Notify>>)| waiters.iter().any(is_there);
+        waiting.queues.iter().filter(waited_for).map(|(name, _)| name.clone()).collect()
     }
 
     pub(crate) fn watch_messages(&self, filter: &Filter) -> Box<dyn Watch> {
@@ -162,17 +170,17 @@ impl Watchers {
             waiters.push((filter.part, Arc::downgrade(&notify)));
         }
         self.came.notify_one();
-        Box::new(Waiter { notify, look_again: None })
+        Box::new(Waiter { notify })
     }
 
-    /// Waits for a queue; looks by itself after each `look_again`, because nobody tells what becomes due, or was missed.
-    pub(crate) fn watch_queue(&self, name: &str, look_again: Duration) -> Box<dyn Watch> {
+    pub(crate) fn watch_queue(&self, name: &str) -> Box<dyn Watch> {
         let notify = Arc::new(Notify::new());
         let mut waiting = lock(&self.waiting);
         let waiters = waiting.queues.entry(name.into()).or_default();
         waiters.retain(is_there);
         waiters.push(Arc::downgrade(&notify));
-        Box::new(Waiter { notify, look_again: Some(look_again) })
+        self.came.notify_one();
+        Box::new(Waiter { notify })
     }
 
     pub(crate) fn watch_crew(&self) -> Box<dyn Watch> {
@@ -181,7 +189,7 @@ impl Watchers {
         waiting.crew.retain(is_there);
         waiting.crew.push(Arc::downgrade(&notify));
         self.came.notify_one();
-        Box::new(Waiter { notify, look_again: None })
+        Box::new(Waiter { notify })
     }
 }
 
@@ -202,17 +210,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 struct Waiter {
     notify: Arc<Notify>,
-    look_again: Option<Duration>,
 }
 
 #[async_trait]
 impl Watch for Waiter {
     async fn changed(&mut self) {
-        match self.look_again {
-            // Running into it is no error: the caller looks for itself.
-            Some(after) => drop(tokio::time::timeout(after, self.notify.notified()).await),
-            None => self.notify.notified().await,
-        }
+        self.notify.notified().await;
     }
 }
 
@@ -236,6 +239,10 @@ mod tests {
         assert!(!hears(&mut even) && !hears(&mut odd));
         drop((even, odd));
         assert!(!watchers.has_any());
+        let queue = watchers.watch_queue("mail");
+        assert!(watchers.has_any() && watchers.queues() == ["mail".into()]);
+        drop(queue);
+        assert!(!watchers.has_any() && watchers.queues().is_empty());
     }
 
     #[test]

@@ -3,21 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sqlx::PgPool;
 use sqlx::postgres::PgRow;
 use tidings_core::store::{Crew, Known, Member, SharedConsumer, StoreError, WorkerId};
 
 use crate::error::meaning;
+use crate::pool::{Alone as _, Pool};
 use crate::rows::{column, text};
 
 /// The live workers, and who holds what.
-pub(crate) async fn crew(pool: &PgPool) -> Result<Crew, StoreError> {
+pub(crate) async fn crew(pool: &Pool) -> Result<Crew, StoreError> {
     let failed = |error| meaning("asking who works", error);
-    let rows =
-        sqlx::query(include_str!("../queries/crew_members.sql")).fetch_all(pool).await.map_err(failed)?;
+    let rows = sqlx::query(include_str!("../queries/crew_members.sql")).all(pool).await.map_err(failed)?;
     let members = rows.iter().map(member).collect::<Result<BTreeMap<_, _>, _>>()?;
     let live: Vec<i64> = members.keys().map(|worker| worker.0).collect();
-    let rows = sqlx::query(include_str!("../queries/crew_partitions.sql")).bind(live).fetch_all(pool).await;
+    let rows = sqlx::query(include_str!("../queries/crew_partitions.sql")).bind(live).all(pool).await;
     let consumers = rows.map_err(failed)?.iter().map(shared).collect::<Result<_, StoreError>>()?;
     Ok(Crew { members, consumers })
 }

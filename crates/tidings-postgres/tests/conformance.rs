@@ -19,6 +19,8 @@ mod drain;
 mod limits;
 #[path = "conformance/jobs.rs"]
 mod of_jobs;
+#[path = "conformance/pooled.rs"]
+mod pooled;
 #[path = "conformance/racing.rs"]
 mod racing;
 #[path = "conformance/shares.rs"]

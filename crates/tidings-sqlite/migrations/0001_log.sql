@@ -60,7 +60,7 @@ CREATE TABLE tidings_parked (
     consumer TEXT NOT NULL,
     position INTEGER NOT NULL,
     key      TEXT, -- the key that this row holds back; NULL when it holds none (any more)
-    state    TEXT NOT NULL CHECK (state IN ('retrying', 'behind', 'dead', 'discarded')),
+    state    TEXT NOT NULL, -- retrying, behind, dead, discarded. Without a CHECK: see tidings_jobs
     attempts INTEGER NOT NULL,
     due      INTEGER,
     error    TEXT NOT NULL,

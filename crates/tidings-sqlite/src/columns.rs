@@ -112,6 +112,10 @@ impl<'r> Columns<'r> {
     }
 
     fn unreadable(&self) -> StoreError {
-        StoreError::Corrupt { what: format!("column {} of a row of jobs", self.next), source: None }
+        StoreError::Corrupt {
+            what: format!("column {} of a row of jobs", self.next),
+            remedy: crate::error::CORRUPT_REMEDY,
+            source: None,
+        }
     }
 }

@@ -18,6 +18,12 @@ const FULL: i32 = 13;
 const CANTOPEN: i32 = 14;
 const NOTADB: i32 = 26;
 
+/// What is read-only, or damaged, is a file.
+pub(crate) const READ_ONLY_REMEDY: &str =
+    "check the permissions of the file and its folder, and that its file system is mounted for writing";
+pub(crate) const CORRUPT_REMEDY: &str =
+    "restore it from a backup; run `PRAGMA integrity_check` on a copy to see how far the damage goes";
+
 /// Names the database and what was attempted, and keeps the driver's error.
 pub(crate) fn from_native(database: &str, context: impl Into<String>, source: rusqlite::Error) -> StoreError {
     let code = source.sqlite_error().map(|error| error.extended_code & 0xff);
@@ -72,8 +78,16 @@ fn classify(database: &str, context: String, code: Option<i32>, source: Source) 
         Some(BUSY | LOCKED) => StoreError::Busy { context, source: Some(source) },
         Some(NOMEM | IOERR | CANTOPEN) => StoreError::Io { context, source: Some(source) },
         Some(FULL) => StoreError::Full { context, source: Some(source) },
-        Some(READONLY) => StoreError::ReadOnly { what: format!("`{database}`"), source: Some(source) },
-        Some(CORRUPT | NOTADB) => StoreError::Corrupt { what: format!("`{database}`"), source: Some(source) },
+        Some(READONLY) => StoreError::ReadOnly {
+            what: format!("`{database}`"),
+            remedy: READ_ONLY_REMEDY,
+            source: Some(source),
+        },
+        Some(CORRUPT | NOTADB) => StoreError::Corrupt {
+            what: format!("`{database}`"),
+            remedy: CORRUPT_REMEDY,
+            source: Some(source),
+        },
         _ => StoreError::Sql { context, source },
     }
 }

@@ -54,6 +54,7 @@ fn open(path: &Path) -> Result<File, StoreError> {
                         "the folder of the lock file `{}`, which is kept beside the database,",
                         path.display()
                     ),
+                    remedy: crate::error::READ_ONLY_REMEDY,
                     source: Some(source.into()),
                 }
             }

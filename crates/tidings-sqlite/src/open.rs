@@ -8,7 +8,7 @@ use tidings_core::store::StoreError;
 
 use crate::config::SqliteConfig;
 use crate::database_file;
-use crate::error::from_native;
+use crate::error::{CORRUPT_REMEDY, READ_ONLY_REMEDY, from_native};
 use crate::lock_file::LockFile;
 use crate::schema;
 
@@ -83,7 +83,9 @@ fn connect(config: &SqliteConfig) -> Result<Connection, StoreError> {
     // SQLite opens a file that it may not write without a word, and fails at the first commit.
     match connection.is_readonly(rusqlite::MAIN_DB) {
         Ok(false) => Ok(connection),
-        Ok(true) => Err(StoreError::ReadOnly { what: named(&config.path), source: None }),
+        Ok(true) => {
+            Err(StoreError::ReadOnly { what: named(&config.path), remedy: READ_ONLY_REMEDY, source: None })
+        }
         Err(source) => Err(explain(&config.path, source)),
     }
 }
@@ -130,6 +132,7 @@ fn refuse_cursors_beyond_the_log(connection: &Connection, path: &Path) -> Result
         None => Ok(()),
         Some((consumer, cursor, newest)) => Err(StoreError::Corrupt {
             what: named(path),
+            remedy: CORRUPT_REMEDY,
             source: Some(
                 format!(
                     "consumer `{consumer}` has come to message {cursor}, but the newest one is {newest}: rows of \
@@ -149,10 +152,10 @@ pub(crate) fn explain(path: &Path, source: rusqlite::Error) -> StoreError {
     let what = named(path);
     match source.sqlite_error_code() {
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            StoreError::ReadOnly { what, source: Some(source.into()) }
+            StoreError::ReadOnly { what, remedy: READ_ONLY_REMEDY, source: Some(source.into()) }
         }
         Some(ErrorCode::CannotOpen) if path.is_file() => {
-            StoreError::ReadOnly { what, source: Some(source.into()) }
+            StoreError::ReadOnly { what, remedy: READ_ONLY_REMEDY, source: Some(source.into()) }
         }
         _ => from_native(&path.display().to_string(), format!("opening the database {what}"), source),
     }

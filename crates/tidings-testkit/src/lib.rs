@@ -5,6 +5,7 @@
 //!   [`conformance!`] makes a test of each.
 //! - [`faults`]: a store that fails, panics or stands still at a chosen step.
 //! - [`proxy`]: a network between a store and its server that cuts, refuses and swallows when a test says so.
+//! - [`pooler`]: PgBouncer in front of a server.
 //! - [`twins`]: stores with a planted bug. A suite that does not catch its twin proves nothing.
 //! - [`clock`]: business time and lease time that move when a test says so.
 //!
@@ -33,6 +34,7 @@ pub mod faults;
 pub mod layer;
 mod macros;
 pub mod on_driver;
+pub mod pooler;
 pub mod proxy;
 pub mod random;
 pub mod script;

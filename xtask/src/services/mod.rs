@@ -159,6 +159,16 @@ fn running_url(service: &dyn Service, workspace: &Workspace, state: &State) -> O
     is_running.then(|| state.url().ok()).flatten()
 }
 
+/// Sees to it that there is a program that tests start themselves.
+pub(crate) fn need_program(program: &str, package: &str) -> Result<()> {
+    if packages::has_program(program) {
+        return Ok(());
+    }
+    packages::install(package)?;
+    anyhow::ensure!(packages::has_program(program), "the package {package} brought no {program}");
+    Ok(())
+}
+
 /// A service for as long as someone needs it. One that was there before stays.
 pub(crate) struct Lease {
     kind: Kind,

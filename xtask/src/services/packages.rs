@@ -3,10 +3,19 @@
 use super::host;
 use crate::command::{self, Ended, Limit};
 use anyhow::Result;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// Servers are in a folder that is not on everybody's path.
+pub(super) fn has_program(name: &str) -> bool {
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&on_path)
+        .chain([PathBuf::from("/usr/sbin")])
+        .any(|folder| folder.join(name).is_file())
+}
 
 /// An error when it may not be done, or failed; its text says what a person can do.
 pub(super) fn install(package: &str) -> Result<()> {

@@ -4,7 +4,7 @@ use super::deny;
 use super::report::Outcome;
 use super::suites::{LEFT_OUT_OF_SWEEPS, Step, Suite};
 use crate::command::{self, Limit};
-use crate::services::{Kind, Lease};
+use crate::services::{self, Kind, Lease};
 use crate::tidy;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
@@ -39,6 +39,11 @@ impl<'a> Bench<'a> {
             }
         }
         let mut outcome = Outcome::Passed;
+        for (program, package) in suite.programs {
+            if let Err(error) = services::need_program(program, package) {
+                outcome = Outcome::PassedWithout(format!("{error:#}"));
+            }
+        }
         for step in suite.steps {
             match self.step(step, suite, &environment)? {
                 Outcome::Passed => {}

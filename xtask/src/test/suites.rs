@@ -12,6 +12,9 @@ pub(crate) struct Suite {
     pub(crate) package: Option<&'static str>,
     /// Started when needed; its address is in the environment of the steps.
     pub(crate) service: Option<Kind>,
+    /// Programs that its tests start themselves, each with Debian's package of it: installed where that may be done. Where
+    /// one is missing the tests say so.
+    pub(crate) programs: &'static [(&'static str, &'static str)],
     /// For every step, unless the variable is set already. `{temp}` is a fresh folder, removed afterwards.
     pub(crate) environment: &'static [(&'static str, &'static str)],
     /// Each step, when nobody is watching.
@@ -50,7 +53,21 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         name: "clippy",
         shows: "no lint has anything to say",
-        steps: &[Step::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])],
+        steps: &[
+            Step::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+            // A feature that no member turns on.
+            Step::Cargo(&[
+                "clippy",
+                "--package",
+                "tidings-postgres",
+                "--features",
+                "tls",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ]),
+        ],
         ..QUICK
     },
     Suite {
@@ -75,8 +92,20 @@ pub(crate) const SUITES: &[Suite] = &[
         shows: "the PostgreSQL store passes on a real server, and applications on it",
         package: Some("tidings-postgres"),
         service: Some(Kind::Postgres),
+        programs: &[("pgbouncer", "pgbouncer")],
         steps: &[
             Step::Cargo(&["test", "--no-fail-fast", "--package", "tidings-postgres"]),
+            // Another build of the driver, for the tests that ask for encrypted connections.
+            Step::Cargo(&[
+                "test",
+                "--package",
+                "tidings-postgres",
+                "--features",
+                "tls",
+                "--test",
+                "servers",
+                "tls::",
+            ]),
             // Tests of other packages that need the server are marked as ignored.
             Step::Cargo(&[
                 "test",
@@ -97,9 +126,6 @@ pub(crate) const SUITES: &[Suite] = &[
                 "processes",
                 "--",
                 "--ignored",
-                // What an idle application asks is counted in a database of its own.
-                "--skip",
-                "idle",
             ]),
             Step::Cargo(&[
                 "test",
@@ -175,6 +201,7 @@ const QUICK: Suite = Suite {
     is_slow: false,
     package: None,
     service: None,
+    programs: &[],
     environment: &[],
     limit_minutes: 30,
     steps: &[],

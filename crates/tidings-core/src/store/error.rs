@@ -137,23 +137,23 @@ pub enum StoreError {
         source: Option<Source>,
     },
     /// The database can be read but not written.
-    #[error(
-        "{what} is read-only: check the permissions of the file and its folder, and that its file system is mounted for writing"
-    )]
+    #[error("{what} is read-only: {remedy}")]
     ReadOnly {
         /// The database, as the user named it.
         what: String,
+        /// What to do about it where the database is of this kind.
+        remedy: &'static str,
         /// The driver's error.
         #[source]
         source: Option<Source>,
     },
     /// The database cannot be understood.
-    #[error(
-        "{what} is corrupt or not a database of this kind: restore it from a backup; run `PRAGMA integrity_check` on a copy to see how far the damage goes"
-    )]
+    #[error("{what} is corrupt or not a database of this kind: {remedy}")]
     Corrupt {
         /// The database, as the user named it.
         what: String,
+        /// What to do about it where the database is of this kind.
+        remedy: &'static str,
         /// The driver's error.
         #[source]
         source: Option<Source>,

@@ -12,7 +12,7 @@ pub(super) async fn register(store: &PostgresStore, specs: &[CronSpec]) -> Resul
     let mut specs: Vec<&CronSpec> = specs.iter().collect();
     specs.sort_by(|one, other| one.name.cmp(&other.name));
     let names: Vec<&str> = specs.iter().map(|spec| &*spec.name).collect();
-    let mut tx = store.pool().begin().await.map_err(failed)?;
+    let mut tx = store.pool().begin_with("BEGIN").await.map_err(failed)?;
     sqlx::query(include_str!("../../queries/cron_set.sql"))
         .bind(&names)
         .bind(specs.iter().map(|spec| spec.expression.as_str()).collect::<Vec<_>>())

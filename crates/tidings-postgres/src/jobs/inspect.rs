@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sqlx::PgPool;
 use sqlx::postgres::PgRow;
 use tidings_core::ids::MessageId;
 use tidings_core::key::Key;
@@ -14,40 +13,41 @@ use tidings_core::store::{
 use uuid::Uuid;
 
 use crate::error::{foreign_row, meaning};
+use crate::pool::{Alone as _, Pool};
 use crate::rows::{column, number, text, time};
 
-pub(crate) async fn job(pool: &PgPool, id: MessageId) -> Result<Option<JobRow>, StoreError> {
+pub(crate) async fn job(pool: &Pool, id: MessageId) -> Result<Option<JobRow>, StoreError> {
     let query = sqlx::query(include_str!("../../queries/inspect_job.sql")).bind(id.0);
-    let row = query.fetch_optional(pool).await.map_err(|error| meaning("looking a job up", error))?;
+    let row = query.optional(pool).await.map_err(|error| meaning("looking a job up", error))?;
     row.as_ref().map(job_row).transpose()
 }
 
-pub(crate) async fn jobs(pool: &PgPool, filter: &JobFilter, limit: usize) -> Result<Vec<JobRow>, StoreError> {
+pub(crate) async fn jobs(pool: &Pool, filter: &JobFilter, limit: usize) -> Result<Vec<JobRow>, StoreError> {
     let rows = sqlx::query(include_str!("../../queries/inspect_jobs.sql"))
         .bind(filter.queue.as_deref())
         .bind(filter.name.as_deref())
         .bind(filter.state.map(JobState::as_str))
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(pool)
+        .all(pool)
         .await
         .map_err(|error| meaning("listing jobs", error))?;
     rows.iter().map(job_row).collect()
 }
 
-pub(crate) async fn flow_jobs(pool: &PgPool, flow: MessageId) -> Result<Vec<JobRow>, StoreError> {
+pub(crate) async fn flow_jobs(pool: &Pool, flow: MessageId) -> Result<Vec<JobRow>, StoreError> {
     let query = sqlx::query(include_str!("../../queries/inspect_flow_jobs.sql")).bind(flow.0);
-    let rows = query.fetch_all(pool).await.map_err(|error| meaning("reading the jobs of a flow", error))?;
+    let rows = query.all(pool).await.map_err(|error| meaning("reading the jobs of a flow", error))?;
     rows.iter().map(job_row).collect()
 }
 
-pub(crate) async fn attempts(pool: &PgPool, id: MessageId) -> Result<Vec<AttemptRow>, StoreError> {
+pub(crate) async fn attempts(pool: &Pool, id: MessageId) -> Result<Vec<AttemptRow>, StoreError> {
     let query = sqlx::query(include_str!("../../queries/inspect_attempts.sql")).bind(id.0);
-    let rows = query.fetch_all(pool).await.map_err(|error| meaning("listing attempts of a job", error))?;
+    let rows = query.all(pool).await.map_err(|error| meaning("listing attempts of a job", error))?;
     rows.iter().map(attempt_row).collect()
 }
 
-pub(crate) async fn queues(pool: &PgPool) -> Result<Vec<QueueStatus>, StoreError> {
-    let rows = sqlx::query(include_str!("../../queries/inspect_queues.sql")).fetch_all(pool).await;
+pub(crate) async fn queues(pool: &Pool) -> Result<Vec<QueueStatus>, StoreError> {
+    let rows = sqlx::query(include_str!("../../queries/inspect_queues.sql")).all(pool).await;
     let rows = rows.map_err(|error| meaning("listing queues", error))?;
     let mut queues: BTreeMap<Arc<str>, QueueStatus> = BTreeMap::new();
     for row in &rows {
@@ -69,9 +69,9 @@ pub(crate) async fn queues(pool: &PgPool) -> Result<Vec<QueueStatus>, StoreError
     Ok(queues.into_values().collect())
 }
 
-pub(crate) async fn is_queue(pool: &PgPool, name: &str) -> Result<bool, StoreError> {
+pub(crate) async fn is_queue(pool: &Pool, name: &str) -> Result<bool, StoreError> {
     let query = sqlx::query(include_str!("../../queries/inspect_queue_known.sql")).bind(name);
-    let row = query.fetch_one(pool).await.map_err(|error| meaning("looking for a queue", error))?;
+    let row = query.one(pool).await.map_err(|error| meaning("looking for a queue", error))?;
     column(&row, "known")
 }
 

@@ -8,6 +8,7 @@ mod crons;
 mod end;
 mod enqueue;
 pub(crate) mod inspect;
+mod lives;
 mod manage;
 mod names;
 mod rate;
@@ -32,9 +33,11 @@ use tidings_core::store::{
 };
 
 use crate::error::meaning;
+use crate::pool::Alone as _;
 use crate::store::PostgresStore;
 use crate::watch::Touched;
 
+pub(crate) use lives::Lives;
 pub(crate) use retention::delete_ended;
 pub(crate) use sweeps::Sweeps;
 pub(crate) use tx::{
@@ -45,6 +48,7 @@ pub(crate) use tx::{
 #[derive(Default)]
 pub(crate) struct Jobs {
     pub(crate) sweeps: Sweeps,
+    pub(crate) lives: Lives,
 }
 
 /// So often a statement is run that others were in the way of.
@@ -121,7 +125,7 @@ impl PostgresStore {
     ) -> Result<Vec<PgRow>, StoreError> {
         let mut tries = 1;
         loop {
-            let run = query().fetch_all(self.pool());
+            let run = query().all(self.pool());
             match self.answer(context, async { Ok(run.await) }).await? {
                 Ok(rows) => return Ok(rows),
                 Err(error) if tries < TRIES_MAX && was_in_the_way(&error) => tries += 1,
@@ -154,7 +158,7 @@ impl EndAndClaim for PostgresStore {
         };
         let mut connection = self
             .queues
-            .acquire()
+            .lone()
             .await
             .map_err(|error| meaning(format!("a connection for {}", work()), error))?;
         let settling = async {
@@ -168,11 +172,19 @@ impl EndAndClaim for PostgresStore {
             }
         };
         let Ok(settled) = tokio::time::timeout(self.config.answer_timeout, settling).await else {
-            connection.close_on_drop();
             self.doubts.lost();
+            connection.give_up();
             return Err(StoreError::Unknown { work: work() });
         };
         let (good, claimed, queues) = settled.map_err(|error| unknown_if_cut_off(error, work))?;
+        let mut done = std::pin::pin!(connection.done());
+        match tokio::time::timeout(self.config.answer_timeout, &mut done).await {
+            Ok(done) => done.map_err(|error| unknown_if_cut_off(meaning(work(), error), work))?,
+            Err(_elapsed) => {
+                self.doubts.lost();
+                return Err(StoreError::Unknown { work: work() });
+            }
+        }
         self.wake_queues(&queues);
         Ok((good, claimed))
     }

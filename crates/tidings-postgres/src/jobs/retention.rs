@@ -1,10 +1,10 @@
 //! Jobs that have ended.
 
 use jiff::Timestamp;
-use sqlx::PgPool;
 use tidings_core::store::{Retention, StoreError};
 
 use crate::error::meaning;
+use crate::pool::{Alone as _, Pool};
 use crate::rows::column;
 
 /// So many go in one transaction.
@@ -13,7 +13,7 @@ const CHUNK: i64 = 5_000;
 /// Deletes those that ended longer ago than they are kept, and of the others the oldest beyond a number; none whose unique key
 /// is taken now.
 pub(crate) async fn delete_ended(
-    pool: &PgPool,
+    pool: &Pool,
     retention: &Retention,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
@@ -25,7 +25,7 @@ pub(crate) async fn delete_ended(
         .bind(cutoff)
         .bind(i64::try_from(retention.jobs_max).unwrap_or(i64::MAX))
         .bind(now.as_microsecond())
-        .fetch_optional(pool)
+        .optional(pool)
         .await
         .map_err(failed)?;
     let Some(newest) = newest else { return Ok(old) };
@@ -34,7 +34,7 @@ pub(crate) async fn delete_ended(
 }
 
 async fn delete_before(
-    pool: &PgPool,
+    pool: &Pool,
     (ended_at, place): (i64, i64),
     now: Timestamp,
 ) -> Result<u64, StoreError> {
@@ -45,7 +45,7 @@ async fn delete_before(
             .bind(place)
             .bind(now.as_microsecond())
             .bind(CHUNK)
-            .fetch_one(pool)
+            .one(pool)
             .await
             .map_err(|error| meaning("deleting jobs that have ended", error))?;
         let jobs: i64 = column(&row, "jobs")?;

@@ -8,6 +8,7 @@ use sqlx::postgres::PgRow;
 use tidings_core::ids::MessageId;
 use tidings_core::store::{ATTEMPTS_KEPT, Heartbeat, Member, StoreError, WorkerId};
 
+use crate::life;
 use crate::rows::{column, text};
 use crate::store::PostgresStore;
 use crate::workers::void;
@@ -31,19 +32,25 @@ pub(super) async fn enlist(
             // An interval takes fractions, and no lease is as long as the largest.
             .bind(lease.as_micros().min(MICROS_MAX) as f64)
     };
+    // Whatever is claimed is claimed in one life of the server. After a crash it may be that nobody has begun one yet.
+    store.answer("beginning a life of the log", life::begin(store.pool())).await?;
     let rows = store.statement("entering a worker", query).await?;
-    Ok(WorkerId(column(one(&rows)?, "id")?))
+    let worker = WorkerId(column(one(&rows)?, "id")?);
+    store.jobs().lives.entered(worker, column(one(&rows)?, "life")?);
+    Ok(worker)
 }
 
 /// A hundred years.
 const MICROS_MAX: u128 = 100 * 365 * 24 * 3_600 * 1_000_000;
 
 pub(super) async fn heartbeat(store: &PostgresStore, worker: WorkerId) -> Result<Heartbeat, StoreError> {
-    let query = || sqlx::query(include_str!("../../queries/worker_heartbeat.sql")).bind(worker.0);
-    let rows = store.statement("renewing a worker's lease", query).await?;
-    let Some((_, rows)) = rows.split_first() else {
+    let rows = store.answer("renewing a worker's lease", store.beats.beat(worker)).await?;
+    let Some((first, rows)) = rows.split_first() else {
         return Err(void(worker));
     };
+    if !store.jobs().lives.goes_on(worker, column(first, "life")?) {
+        return Err(void(worker));
+    }
     let read = |row| {
         let attempt: i32 = column(row, "attempt")?;
         Ok((
@@ -87,6 +94,7 @@ pub(super) async fn dismiss(
     };
     let rows = store.statement("giving back what a worker had claimed", query).await?;
     store.jobs().sweeps.forget(worker);
+    store.jobs().lives.forget(worker);
     store.wake_queues(&super::end::queues(one(&rows)?)?);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sqlx::{Executor as _, PgConnection, PgPool};
+use sqlx::{Executor as _, PgConnection};
 use tidings_core::partition::SLOTS;
 use tidings_core::store::{ConsumerSpec, Start, StoreError};
 
@@ -12,10 +12,11 @@ use super::{ONE_AT_A_TIME, reads, run};
 use crate::cursor::Window;
 use crate::error::{foreign_row, meaning};
 use crate::log::snapshot;
+use crate::pool::Pool;
 use crate::rows::{column, narrow};
 
 /// Enters a consumer, or takes note of it.
-pub(crate) async fn register(pool: &PgPool, spec: &ConsumerSpec, now: Timestamp) -> Result<u16, StoreError> {
+pub(crate) async fn register(pool: &Pool, spec: &ConsumerSpec, now: Timestamp) -> Result<u16, StoreError> {
     let failed = |error| meaning(format!("registering consumer `{}`", spec.name), error);
     let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(failed)?;
     tx.execute(ONE_AT_A_TIME).await.map_err(failed)?;

@@ -1,7 +1,7 @@
 //! Giving a consumer up.
 
 use jiff::Timestamp;
-use sqlx::{Executor as _, PgConnection, PgPool};
+use sqlx::{Executor as _, PgConnection};
 use tidings_core::store::StoreError;
 
 use super::register::is_retired;
@@ -9,11 +9,12 @@ use super::{ONE_AT_A_TIME, reads, run};
 use crate::cursor::Window;
 use crate::error::meaning;
 use crate::log::snapshot;
+use crate::pool::Pool;
 use crate::values::storable;
 
 /// Gives a consumer's pending work up. Does nothing if it is unknown or retired: applications say it at every start.
 pub(crate) async fn retire(
-    pool: &PgPool,
+    pool: &Pool,
     consumer: &str,
     reason: &str,
     now: Timestamp,

@@ -1,20 +1,19 @@
 //! Merging old receipts.
 
-use sqlx::{PgPool, Row as _};
+use sqlx::Row as _;
 use tidings_core::store::StoreError;
 
 use super::{CHUNK, turn};
 use crate::error::meaning;
+use crate::pool::{Alone as _, Pool};
 use crate::rows::number;
 
 /// Merges the oldest stable receipts of each consumer that has more than `receipts_max`; returns how many were merged away.
-pub(super) async fn merge(pool: &PgPool, receipts_max: u64) -> Result<u64, StoreError> {
+pub(super) async fn merge(pool: &Pool, receipts_max: u64) -> Result<u64, StoreError> {
     let max = i64::try_from(receipts_max.max(1)).unwrap_or(i64::MAX);
     let failed = |error| meaning("counting receipts", error);
-    let long = sqlx::query(include_str!("../../queries/retention_long_receipts.sql"))
-        .bind(max)
-        .fetch_all(pool)
-        .await;
+    let long =
+        sqlx::query(include_str!("../../queries/retention_long_receipts.sql")).bind(max).all(pool).await;
     let mut merged = 0;
     for row in long.map_err(failed)? {
         let consumer: String = row.try_get("consumer").map_err(failed)?;
@@ -32,7 +31,7 @@ pub(super) async fn merge(pool: &PgPool, receipts_max: u64) -> Result<u64, Store
 }
 
 /// Makes one receipt of the oldest ones; returns how many are fewer.
-async fn merge_oldest(pool: &PgPool, consumer: &str, rows: i64) -> Result<i64, StoreError> {
+async fn merge_oldest(pool: &Pool, consumer: &str, rows: i64) -> Result<i64, StoreError> {
     let failed = |error| meaning(format!("merging receipts of `{consumer}`"), error);
     let Some(mut tx) = turn(pool).await? else { return Ok(0) };
     let merged = sqlx::query(include_str!("../../queries/receipts_merge.sql"))

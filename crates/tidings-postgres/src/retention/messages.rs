@@ -3,16 +3,17 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use tidings_core::store::StoreError;
 
 use super::{CHUNK, acquire, turn};
 use crate::error::meaning;
 use crate::fullness;
+use crate::pool::Pool;
 use crate::rows::{column, number};
 
 /// Counts what was appended since it was counted last.
-pub(super) async fn count(pool: &PgPool) -> Result<(), StoreError> {
+pub(super) async fn count(pool: &Pool) -> Result<(), StoreError> {
     let Some(mut tx) = turn(pool).await? else { return Ok(()) };
     execute(&mut tx, "counting messages", include_str!("../../queries/log_counted.sql")).await?;
     tx.commit().await.map_err(|error| meaning("counting messages", error))
@@ -20,7 +21,7 @@ pub(super) async fn count(pool: &PgPool) -> Result<(), StoreError> {
 
 /// Counts the whole log once, when it seems full: somebody may have deleted messages by hand, and publishing must not be
 /// refused for their sake. Says whether it did.
-pub(super) async fn count_again(pool: &PgPool, done: &AtomicBool) -> Result<bool, StoreError> {
+pub(super) async fn count_again(pool: &Pool, done: &AtomicBool) -> Result<bool, StoreError> {
     if done.load(Relaxed) {
         return Ok(false);
     }
@@ -48,7 +49,7 @@ struct Chunk {
 
 /// Deletes what is too old, and of the rest the oldest that are too many, up to the first message that a consumer needs.
 /// One that is parked stays, and those around it go.
-pub(super) async fn delete(pool: &PgPool, cutoff: i64, messages_max: u64) -> Result<u64, StoreError> {
+pub(super) async fn delete(pool: &Pool, cutoff: i64, messages_max: u64) -> Result<u64, StoreError> {
     let messages = fullness::messages(&mut *acquire(pool).await?).await?;
     let mut excess = i64::try_from(messages.saturating_sub(messages_max)).unwrap_or(i64::MAX);
     let (mut after, mut cutoff, mut deleted) = (i64::MIN, cutoff, 0_u64);
@@ -68,7 +69,7 @@ pub(super) async fn delete(pool: &PgPool, cutoff: i64, messages_max: u64) -> Res
 }
 
 async fn delete_chunk(
-    pool: &PgPool,
+    pool: &Pool,
     after: i64,
     cutoff: i64,
     excess: i64,

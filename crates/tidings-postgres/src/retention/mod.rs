@@ -11,12 +11,12 @@ mod stable;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool, Postgres, Row as _};
+use sqlx::{PgConnection, Postgres, Row as _};
 use tidings_core::store::{Maintenance, Retention, StoreError};
 
 use crate::error::meaning;
 use crate::fullness;
+use crate::pool::{Lone, Pool};
 use crate::rows::column;
 use crate::store::PostgresStore;
 
@@ -75,12 +75,12 @@ fn cutoff(age_max: Duration, now: Timestamp) -> i64 {
     now.checked_sub(age).map_or(i64::MIN, Timestamp::as_microsecond)
 }
 
-async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>, StoreError> {
-    pool.acquire().await.map_err(|error| meaning("connecting for maintenance", error))
+async fn acquire(pool: &Pool) -> Result<Lone, StoreError> {
+    pool.lone().await.map_err(|error| meaning("connecting for maintenance", error))
 }
 
 /// A transaction of maintenance, or `None` while another process has its turn.
-async fn turn(pool: &PgPool) -> Result<Option<sqlx::Transaction<'static, Postgres>>, StoreError> {
+async fn turn(pool: &Pool) -> Result<Option<sqlx::Transaction<'static, Postgres>>, StoreError> {
     let failed = |error| meaning("taking a turn at maintenance", error);
     let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(failed)?;
     let mine = sqlx::query(include_str!("../../queries/retention_lock.sql")).fetch_one(&mut *tx).await;

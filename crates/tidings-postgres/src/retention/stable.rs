@@ -12,12 +12,13 @@
 
 use std::time::Duration;
 
-use sqlx::{PgPool, Row as _};
+use sqlx::Row as _;
 use tidings_core::store::StoreError;
 use tokio::time::Instant;
 
 use super::turn;
 use crate::error::meaning;
+use crate::pool::{Alone as _, Pool};
 
 /// How long a round waits for the transactions below its mark. They take milliseconds, or are left to the next round.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -26,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const RECEIPTS: i64 = 200;
 
 /// Makes the receipts stable that are there now, or as many of them as can be.
-pub(super) async fn make_stable(pool: &PgPool) -> Result<(), StoreError> {
+pub(super) async fn make_stable(pool: &Pool) -> Result<(), StoreError> {
     if !mark(pool).await? || !is_passed(pool).await? {
         return Ok(());
     }
@@ -50,7 +51,7 @@ pub(super) async fn make_stable(pool: &PgPool) -> Result<(), StoreError> {
 }
 
 /// Sets a mark behind the newest young receipt, unless there is one already; false if there is nothing to do.
-async fn mark(pool: &PgPool) -> Result<bool, StoreError> {
+async fn mark(pool: &Pool) -> Result<bool, StoreError> {
     let failed = |error| meaning("marking receipts", error);
     let Some(mut tx) = turn(pool).await? else { return Ok(false) };
     let sql = include_str!("../../queries/receipts_mark.sql");
@@ -60,13 +61,13 @@ async fn mark(pool: &PgPool) -> Result<bool, StoreError> {
 }
 
 /// Whether all transactions below the mark have ended.
-async fn is_passed(pool: &PgPool) -> Result<bool, StoreError> {
+async fn is_passed(pool: &Pool) -> Result<bool, StoreError> {
     let failed = |error| meaning("looking for open transactions", error);
     let begun = Instant::now();
     let mut pause = Duration::from_millis(5);
     loop {
         let sql = include_str!("../../queries/receipts_mark_passed.sql");
-        let row = sqlx::query(sql).fetch_optional(pool).await.map_err(failed)?;
+        let row = sqlx::query(sql).optional(pool).await.map_err(failed)?;
         let passed = row.map(|row| row.try_get::<bool, _>("passed")).transpose().map_err(failed)?;
         if passed != Some(false) {
             return Ok(passed.is_some());

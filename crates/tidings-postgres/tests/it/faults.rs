@@ -159,16 +159,19 @@ async fn connections_that_the_network_has_forgotten_are_given_up() {
     let Some((store, proxy, _direct)) = behind_proxy(short).await else { return };
     let member = Member::named("a process");
     let worker = store.enlist(&member, Duration::from_secs(60)).await.expect("a worker is entered");
-    // Every connection of the pool is used, and known.
-    let beats = (0..6).map(|_| store.heartbeat(worker));
-    for beat in futures_util::future::join_all(beats).await {
-        beat.expect("it is live");
+    // Every connection of the pool is used, and known, and that of heartbeats.
+    let looks = (0..6).map(|_| store.suspects(&[], &[]));
+    for look in futures_util::future::join_all(looks).await {
+        look.expect("a question is answered");
     }
+    store.heartbeat(worker).await.expect("it is live");
     proxy.forget();
     let questions = async {
         for round in 0..6 {
-            let beats = (0..3).map(|_| store.heartbeat(worker));
-            let answers = futures_util::future::join_all(beats).await;
+            let looks = futures_util::future::join_all((0..3).map(|_| store.suspects(&[], &[])));
+            let (beat, looks) = futures_util::future::join(store.heartbeat(worker), looks).await;
+            let answers: Vec<_> =
+                looks.into_iter().map(|look| look.map(drop)).chain([beat.map(drop)]).collect();
             if answers.iter().all(Result::is_ok) {
                 return;
             }
@@ -177,6 +180,49 @@ async fn connections_that_the_network_has_forgotten_are_given_up() {
     };
     tokio::time::timeout(Duration::from_secs(20), questions).await.expect("nobody is held for ever");
     run_for(&store, bump(), Limits::default()).await.expect("the store goes on");
+}
+
+/// Heartbeats have a connection of their own: a pool that is exhausted keeps none away, one that was cut is replaced at once, and
+/// it goes with the store.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn heartbeats_wait_for_no_work() {
+    let one = |config: &mut PostgresConfig| {
+        (config.connections_max, config.listen) = (1, false);
+        config.application_name = "of heartbeats".to_owned();
+    };
+    let Some((store, proxy, direct)) = behind_proxy(one).await else { return };
+    let worker = store.enlist(&Member::named("a process"), PATIENCE).await.expect("a worker is entered");
+    let gate = Gate::new();
+    let held = {
+        let (store, gate) = (store.clone(), gate.clone());
+        tokio::spawn(async move { run_for(&store, [Op::Gate(gate)], Limits::default()).await })
+    };
+    gate.reached().await;
+    let beats = async {
+        for _ in 0..3 {
+            store.heartbeat(worker).await.expect("its lease is renewed while the pool is exhausted");
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), beats).await.expect("a heartbeat waits for no work");
+    gate.open();
+    held.await.expect("a task ends").expect("a work commits");
+    for _ in 0..3 {
+        proxy.cut();
+        store.heartbeat(worker).await.expect("a connection that was cut is replaced at once");
+    }
+    store.close().await.expect("a store closes");
+    assert!(matches!(store.heartbeat(worker).await, Err(StoreError::Closed)), "and then it is closed");
+    let sql = "SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = 'of heartbeats'";
+    let all_gone = async {
+        while tidings_testkit::script::query(direct.as_ref(), sql).await.expect("a query")[0]
+            .get::<i64>("n")
+            .ok()
+            != Some(0)
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, all_gone).await.expect("no connection is left open");
 }
 
 /// While nobody is let in, one waits as long as one may, and is told; afterwards all is well.

@@ -4,10 +4,12 @@
 
 mod conflicts;
 mod faults;
+mod functions;
 mod impostor;
 mod limits;
 mod migrations;
 mod opening;
+mod polling;
 mod receipts;
 mod restart;
 mod roles;

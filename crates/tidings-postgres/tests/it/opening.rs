@@ -43,6 +43,17 @@ async fn a_server_that_is_not_there_is_told_with_its_address() {
     assert_says(&text, &["has not answered within 200ms"]);
 }
 
+/// A program without the feature `tls` goes nowhere in the clear where encryption is asked for.
+#[cfg(not(feature = "tls"))]
+#[tokio::test]
+async fn encryption_that_was_not_built_in_is_told() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = silent.local_addr().expect("an address");
+    let url = format!("postgres://tidings:s3cret@{address}/shop?sslmode=verify-full");
+    let (_, text) = refused(PostgresConfig::new(url)).await;
+    assert_says(&text, &["built without encrypted connections", "feature `tls`"]);
+}
+
 /// Whatever a server says when it lets nobody in, the remedy is told.
 #[tokio::test]
 async fn why_a_server_lets_nobody_in_is_told_with_the_remedy() {

@@ -109,7 +109,7 @@ async fn what_was_read_before_a_crash_cannot_be_committed_after_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leases_that_outlive_a_crash_are_caught() {
     let Some(programs) = Programs::find() else { return };
-    let planted = "CREATE OR REPLACE VIEW tidings_life_goes_on AS SELECT 1 AS yes";
+    let planted = "CREATE OR REPLACE VIEW tidings_life_goes_on AS SELECT 1 AS yes, 'for ever' AS life";
     let crashed = crash_between_reading_and_committing(&Server::start(&programs), planted).await;
     assert!(crashed.committed.is_ok(), "the planted bug lets it pass: {:?}", crashed.committed);
     assert_ne!(crashed.delivered, crashed.wanted, "a message is lost, and the test sees it");

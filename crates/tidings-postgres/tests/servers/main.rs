@@ -8,6 +8,8 @@
 #[path = "../../src/cursor.rs"]
 mod cursor;
 mod foreign;
+mod full;
+mod jobs;
 mod lives;
 mod log;
 mod proxy;
@@ -18,3 +20,5 @@ mod server;
 mod snapshot;
 mod standby;
 mod stress;
+#[cfg(feature = "tls")]
+mod tls;

@@ -45,6 +45,10 @@ impl Programs {
     }
 
     pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> Output {
+        self.run_in(program, arguments, &[])
+    }
+
+    fn run_in(&self, program: &str, arguments: &[&str], environment: &[(&'static str, String)]) -> Output {
         let program = self.folder.join(program);
         let mut command = if self.as_postgres {
             let mut command = Command::new("setpriv");
@@ -54,6 +58,7 @@ impl Programs {
             Command::new(program)
         };
         let command = command.args(arguments).env("PGUSER", "tidings").current_dir("/");
+        command.envs(environment.iter().map(|(variable, value)| (*variable, value)));
         let output = command.output().expect("a program of PostgreSQL starts");
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{command:?} fails: {errors}");
@@ -66,6 +71,8 @@ pub(crate) struct Server {
     programs: Programs,
     data: PathBuf,
     port: u16,
+    /// Of its processes.
+    environment: Vec<(&'static str, String)>,
 }
 
 const SETTINGS: &str = "
@@ -90,6 +97,50 @@ impl Server {
         server
     }
 
+    /// One whose disk is full while [`fill_disk`](Self::fill_disk) says so, for files with this in their path.
+    pub(crate) fn start_on_small_disk(programs: &Programs, part: &str) -> Self {
+        let mut server = Self::start(programs);
+        server.stop("fast");
+        let shim = server.data.join("full.so");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/full.c");
+        let mut cc = Command::new("cc");
+        cc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"]).arg(&shim).arg(source).arg("-ldl");
+        assert!(cc.status().is_ok_and(|status| status.success()), "the shim is compiled");
+        std::fs::set_permissions(&shim, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .expect("it can be read");
+        server.environment = vec![
+            ("LD_PRELOAD", shim.display().to_string()),
+            ("TIDINGS_FULL", server.full_disk().display().to_string()),
+            ("TIDINGS_FULL_PART", format!("{}/{part}", server.data.display())),
+        ];
+        server.ctl(&["start"]);
+        server
+    }
+
+    fn full_disk(&self) -> PathBuf {
+        self.data.join("disk-is-full")
+    }
+
+    pub(crate) fn fill_disk(&self) {
+        std::fs::write(self.full_disk(), "").expect("a marker is written");
+    }
+
+    pub(crate) fn make_room(&self) {
+        std::fs::remove_file(self.full_disk()).expect("the marker was there");
+    }
+
+    /// Starts it if it has ended by itself.
+    pub(crate) fn start_again(&self) {
+        let data = self.data.join("postmaster.pid");
+        let runs = std::fs::read_to_string(data).ok().and_then(|text| {
+            let pid: u32 = text.lines().next()?.trim().parse().ok()?;
+            Some(Path::new(&format!("/proc/{pid}")).exists())
+        });
+        if runs != Some(true) {
+            self.ctl(&["start"]);
+        }
+    }
+
     /// A copy that follows a server.
     pub(crate) fn standby_of(primary: &Self) -> Self {
         let server = Self::with_folder(&primary.programs);
@@ -112,7 +163,7 @@ impl Server {
         }
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = port.expect("there is a free port").port();
-        Self { programs: programs.clone(), data, port }
+        Self { programs: programs.clone(), data, port, environment: Vec::new() }
     }
 
     fn configure(&self, settings: &str) {
@@ -120,6 +171,32 @@ impl Server {
         let before = std::fs::read_to_string(&path).unwrap_or_default();
         std::fs::write(path, format!("{before}\n{settings}\nport = {}\n", self.port))
             .expect("settings are written");
+    }
+
+    /// From here on it takes encrypted connections, too.
+    #[cfg(feature = "tls")]
+    pub(crate) fn encrypt(&self, certificate: &Path, key: &Path) {
+        for (from, to) in [(certificate, "server.crt"), (key, "server.key")] {
+            let to = self.data.join(to);
+            std::fs::copy(from, &to).expect("a file is copied");
+            // The server wants it closed to others.
+            std::fs::set_permissions(&to, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+                .expect("a file is closed");
+            if self.programs.as_postgres {
+                let owned = Command::new("chown").arg("postgres:").arg(&to).status();
+                assert!(owned.is_ok_and(|status| status.success()), "a file changes hands");
+            }
+        }
+        self.configure("ssl = on");
+        self.restart("fast");
+    }
+
+    /// From here on it takes no others.
+    #[cfg(feature = "tls")]
+    pub(crate) fn refuse_plain(&self) {
+        let rule = "hostssl all all 127.0.0.1/32 trust\nhostssl all all ::1/128 trust\n";
+        std::fs::write(self.data.join("pg_hba.conf"), rule).expect("rules are written");
+        self.restart("fast");
     }
 
     fn data(&self) -> &str {
@@ -130,7 +207,7 @@ impl Server {
         let log = self.data.join("server.log");
         let log = log.to_str().expect("a folder of ours has a plain name");
         let all = [&["-D", self.data(), "-l", log, "-w", "-t", "60"], arguments].concat();
-        self.programs.run("pg_ctl", &all);
+        self.programs.run_in("pg_ctl", &all, &self.environment);
     }
 
     pub(crate) fn restart(&self, mode: &str) {

@@ -11,7 +11,7 @@ use crate::proxy::Proxy;
 use crate::server::{Programs, Server};
 
 /// Waits until the standby has replayed what the primary has written.
-async fn catch_up(primary: &Server, standby: &Server) {
+pub(crate) async fn catch_up(primary: &Server, standby: &Server) {
     let written =
         primary.ask("postgres", "SELECT pg_current_wal_flush_lsn()::text").await.expect("a place in the log");
     let sql = format!("SELECT (pg_last_wal_replay_lsn() >= '{written}')::text");
@@ -25,7 +25,7 @@ async fn catch_up(primary: &Server, standby: &Server) {
 }
 
 /// From here on the standby gets nothing any more.
-async fn part(primary: &Server, standby: &Server) {
+pub(crate) async fn part(primary: &Server, standby: &Server) {
     standby.execute("postgres", "ALTER SYSTEM SET primary_conninfo = ''").await;
     standby.execute("postgres", "SELECT pg_reload_conf()").await;
     for _ in 0..600 {

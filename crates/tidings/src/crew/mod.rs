@@ -22,6 +22,9 @@ use shares::Shares;
 /// Heartbeats within the time of one lease, so that one that is late loses nothing.
 const BEATS_A_LEASE: u32 = 3;
 
+/// A store that is busy gets so much time to answer a heartbeat, however short the lease.
+const ANSWER_MIN: Duration = Duration::from_secs(1);
+
 /// Changes that come together are looked at together.
 const SETTLES_WITHIN: Duration = Duration::from_millis(10);
 
@@ -120,18 +123,18 @@ impl Crew {
         let look = Arc::new(Notify::new());
         let mut queues = jobs::work(&self.shared, worker, &look, &self.stop);
         let lease = self.shared.config.lease();
-        let mut beats = tokio::time::interval((lease / BEATS_A_LEASE).max(Duration::from_millis(1)));
-        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let beaten = Arc::new(Notify::new());
+        let mut pulse = JoinSet::new();
         let mut news = self.shared.store.watch_crew();
         let (mut looks_at, mut stopping, mut stop) = (Instant::now(), false, self.stop.clone());
         // Before the first heartbeat, so that nobody waits for it.
         self.shares.divide(worker).await;
+        // A task of its own: what is done between two heartbeats waits for connections, and may take long.
+        pulse.spawn(keep_alive(self.shared.clone(), worker, beaten.clone()));
         let ended = loop {
             tokio::select! {
-                _ = beats.tick() => {
-                    if let Some(ended) = beat(&self.shared, worker).await {
-                        break ended;
-                    }
+                Some(ended) = pulse.join_next() => break ended.unwrap_or(Ended::Void),
+                () = beaten.notified() => {
                     if looks_at <= Instant::now() {
                         looks_at = Instant::now() + lease;
                         take_over(&self.shared, worker, &look).await;
@@ -165,6 +168,7 @@ impl Crew {
         };
         // Their attempts are called off with them.
         queues.shutdown().await;
+        pulse.shutdown().await;
         if let Err(error) = self.shared.store.dismiss(worker, self.shared.clock.now()).await
             && !matches!(error, StoreError::Closed)
         {
@@ -187,6 +191,29 @@ fn about() -> String {
 fn tell_of_panic(left: Result<(), JoinError>) {
     if let Err(error) = left {
         tracing::error!(%error, "a partition is not worked any more");
+    }
+}
+
+/// Renews the lease, and says so, for as long as the worker is not void.
+async fn keep_alive(shared: Arc<Shared>, worker: WorkerId, beaten: Arc<Notify>) -> Ended {
+    let pause = (shared.config.lease() / BEATS_A_LEASE).max(Duration::from_millis(1));
+    // One that gets no answer is given up for the next one, which has a connection of its own.
+    let answer_max = pause.max(ANSWER_MIN);
+    let mut beats = tokio::time::interval(pause);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beats.tick().await;
+        match tokio::time::timeout(answer_max, beat(&shared, worker)).await {
+            Ok(Some(ended)) => return ended,
+            Ok(None) => {}
+            Err(_elapsed) => {
+                tracing::warn!(
+                    ?answer_max,
+                    "the store has not renewed the worker's lease in time; tried again"
+                );
+            }
+        }
+        beaten.notify_one();
     }
 }
 

@@ -48,7 +48,8 @@ async fn a_store_that_cannot_write_is_told_apart_from_a_handler_that_fails() {
     let full = answer(|| StoreError::Full { context: "a test".to_owned(), source: None }).await;
     assert!(matches!(full, SendError::StoreUnavailable { .. }), "{full}");
     assert!(tidings::chain(&full).contains("free space"), "the remedy is told");
-    let read_only = answer(|| StoreError::ReadOnly { what: "the file".to_owned(), source: None }).await;
+    let file = || StoreError::ReadOnly { what: "the file".to_owned(), remedy: "mend it", source: None };
+    let read_only = answer(file).await;
     assert!(matches!(read_only, SendError::StoreUnavailable { .. }), "{read_only}");
 }
 

@@ -10,5 +10,6 @@
 mod app;
 mod other_driver;
 mod outbox;
+mod pooled;
 mod support;
 mod typed;

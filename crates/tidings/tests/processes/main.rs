@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets an error has failed, and says where")]
 
+mod busy;
 mod idle;
 mod jobs;
 mod serving;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tidings::{App, BuildError, Config, Job, JobCtx, Module, Queue, Result};
 
 use tidings::store::JobState;
+use tidings_postgres::PostgresConfig;
 
 use crate::support::{NOTE, World, audit, counters, note_bumped, publish, settle};
 
@@ -25,11 +26,13 @@ fn modules() -> [Module; 2] {
 }
 
 async fn start(world: &World, workers: bool) -> App {
-    let mut config = Config::default();
-    config.store.lease_seconds = NEVER.as_secs_f64();
-    config.start.workers = workers;
-    // Nobody finds anything by looking for it.
-    world.process_with(modules(), config, |postgres| postgres.poll_interval = NEVER).await.unwrap()
+    let configure = |postgres: &mut PostgresConfig, config: &mut Config| {
+        config.store.lease_seconds = NEVER.as_secs_f64();
+        config.start.workers = workers;
+        // Nobody finds anything by looking for it.
+        postgres.poll_interval = NEVER;
+    };
+    world.process_with(modules(), configure).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

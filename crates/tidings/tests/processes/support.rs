@@ -87,36 +87,49 @@ impl World {
         Some(Self { url, schema: format!("processes_{}", MessageId::new().0.simple()), pool })
     }
 
+    /// The same in a database of its own, for who counts what happens in it; see [`drop_database`](Self::drop_database).
+    pub(crate) async fn with_database() -> Option<Self> {
+        let world = Self::new().await?;
+        let make = format!("CREATE DATABASE {}", world.schema);
+        sqlx::query(AssertSqlSafe(make)).execute(&world.pool).await.unwrap();
+        let (server, rest) = world.url.rsplit_once('/').unwrap();
+        let settings = rest.split_once('?').map_or(String::new(), |(_, settings)| format!("?{settings}"));
+        Some(Self { url: format!("{server}/{}{settings}", world.schema), ..world })
+    }
+
+    pub(crate) async fn drop_database(self) {
+        let drop = format!("DROP DATABASE {} WITH (FORCE)", self.schema);
+        sqlx::query(AssertSqlSafe(drop)).execute(&self.pool).await.unwrap();
+    }
+
     /// A process: an application with a store of its own. Its lease is longer than any test if none is said.
     pub(crate) async fn process(
         &self,
         modules: impl IntoIterator<Item = Module>,
         lease_seconds: Option<f64>,
     ) -> std::result::Result<App, BuildError> {
-        let mut config = Config::default();
-        config.store.lease_seconds = lease_seconds.unwrap_or(600.0);
-        self.process_with(modules, config, |_| {}).await
+        self.process_with(modules, |_, config| config.store.lease_seconds = lease_seconds.unwrap_or(600.0))
+            .await
     }
 
-    /// See [`process`](Self::process).
+    /// A process with settings of its own.
     pub(crate) async fn process_with(
         &self,
         modules: impl IntoIterator<Item = Module>,
-        config: Config,
-        change: impl FnOnce(&mut PostgresConfig),
+        change: impl FnOnce(&mut PostgresConfig, &mut Config),
     ) -> std::result::Result<App, BuildError> {
-        let mut postgres =
+        let mut of_store =
             PostgresConfig { schema: Some(self.schema.clone()), ..PostgresConfig::new(self.url.as_str()) };
-        change(&mut postgres);
-        let store = Arc::new(PostgresStore::open(postgres).await.unwrap());
+        let mut config = Config::default();
+        change(&mut of_store, &mut config);
+        let store = Arc::new(PostgresStore::open(of_store).await.unwrap());
         App::builder().modules(modules).config(config).store(store).build().await
     }
 
-    /// Transactions that the database has seen.
+    /// Transactions that the database of its own has seen.
     pub(crate) async fn transactions(&self) -> i64 {
-        let sql =
-            "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()";
-        sqlx::query(sql).fetch_one(&self.pool).await.unwrap().get(0)
+        let sql = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = $1";
+        sqlx::query(sql).bind(&self.schema).fetch_one(&self.pool).await.unwrap().get(0)
     }
 
     /// What was handled, by whom and of which counter, in order.

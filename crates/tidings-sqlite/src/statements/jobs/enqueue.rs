@@ -64,7 +64,11 @@ async fn enqueue_unique<E: Statements>(
     let rows = exec.query(include_str!("../../../queries/job_unique_get.sql"), &params[..2]).await?;
     let Some(row) = rows.into_iter().next() else {
         // Nothing else than the key can be in the way, and within the one write transaction it stays there.
-        return Err(StoreError::Corrupt { what: "the index of unique jobs".to_owned(), source: None });
+        return Err(StoreError::Corrupt {
+            what: "the index of unique jobs".to_owned(),
+            remedy: crate::error::CORRUPT_REMEDY,
+            source: None,
+        });
     };
     let mut columns = Columns::new(&row);
     let there = columns.id()?;
