@@ -65,14 +65,25 @@ struct Crashed {
 }
 
 /// A crash gives transaction ids away again that a process has seen end.
+///
+/// Whatever commits after the id was used brings it to the disk, words to other processes, too. Then it is tried again.
 async fn crash_between_reading_and_committing(server: &Server, planted: &str) -> Crashed {
-    let store = open(&server.database("shop").await).await;
-    server.execute("shop", planted).await;
+    for number in 0..8 {
+        if let Some(crashed) = crash_in(&format!("shop_{number}"), server, planted).await {
+            return crashed;
+        }
+    }
+    panic!("the test shows what it is to show: an id is given away again");
+}
+
+async fn crash_in(database: &str, server: &Server, planted: &str) -> Option<Crashed> {
+    let store = open(&server.database(database).await).await;
+    server.execute(database, planted).await;
     let before = publish(store.as_ref(), "a", 2).await;
     let mut consumer = Consumer::enter(store.as_ref(), "test.one", Start::Beginning).await;
     consumer.take_all(store.as_ref(), 10).await;
 
-    let mut forgotten = server.connect("shop").await;
+    let mut forgotten = server.connect(database).await;
     let undone = "BEGIN; SELECT pg_current_xact_id(); ROLLBACK";
     let id = "SELECT (pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1)::text";
     sqlx::raw_sql(undone).execute(&mut forgotten).await.expect("a transaction is undone");
@@ -86,13 +97,15 @@ async fn crash_between_reading_and_committing(server: &Server, planted: &str) ->
     let mut given_again = None;
     while given_again != forgotten && after.len() < 10 {
         after.extend(publish(store.as_ref(), "a", 1).await);
-        given_again = server.ask("shop", newest).await;
+        given_again = server.ask(database, newest).await;
     }
-    assert_eq!(given_again, forgotten, "the test shows what it is to show: an id is given away again");
+    if given_again != forgotten {
+        return None;
+    }
     let committed = consumer.commit(store.as_ref(), batch).await;
     let mut consumer = consumer.held_again(store.as_ref()).await;
     consumer.take_all(store.as_ref(), 10).await;
-    Crashed { committed, wanted: [before, after].concat(), delivered: consumer.ids() }
+    Some(Crashed { committed, wanted: [before, after].concat(), delivered: consumer.ids() })
 }
 
 /// What a process has read is void after a crash; on record nothing is.
