@@ -19,8 +19,8 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 /// PgBouncer refuses to run as root.
 const USER: &str = "nobody";
 
-/// It ends when the test's process does, however that ends: the pipe to it is closed then.
-const WATCH: &str = "\"$@\" & pid=$!; cat > /dev/null; kill -s INT $pid; wait $pid";
+/// It ends when the test's process does, however that ends, and its folder goes: the pipe to it is closed then.
+const WATCH: &str = "\"$@\" & pid=$!; cat > /dev/null; kill -s INT $pid; wait $pid; rm -rf \"$0\"";
 
 /// Gone with this value, or with the process.
 pub struct Pooler {
@@ -50,7 +50,9 @@ impl Pooler {
         std::fs::write(&settings, text(&server, port, connections, &users))?;
         let log = std::fs::File::create(folder.join("log"))?;
         let watcher = Command::new("sh")
-            .args(["-c", WATCH, "sh"])
+            .args(["-c", WATCH])
+            // The script's name, which it takes away with it.
+            .arg(&folder)
             .arg(program)
             .args(as_user()?)
             .arg(&settings)
@@ -84,7 +86,6 @@ impl Drop for Pooler {
     fn drop(&mut self) {
         drop(self.watcher.stdin.take());
         drop(self.watcher.wait());
-        drop(std::fs::remove_dir_all(&self.folder));
     }
 }
 
