@@ -8,12 +8,16 @@ use tokio::sync::watch;
 
 use super::Shared;
 
-/// Runs a round of maintenance at once, and then at every interval, until told to stop.
+/// Runs a round of maintenance at once, and then at every interval, until told to stop: a round is many short transactions, and
+/// the one that is open then is left to the next start.
 pub(crate) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let every = Duration::from_secs(shared.config.retention.every_seconds.max(1));
     let every = SignedDuration::try_from(every).unwrap_or(SignedDuration::from_mins(1));
     loop {
-        round(&shared).await;
+        tokio::select! {
+            () = round(&shared) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
         let due = shared.clock.now().checked_add(every).unwrap_or(jiff::Timestamp::MAX);
         #[cfg(feature = "testing")]
         shared.maintenance_due.store(due.as_microsecond(), std::sync::atomic::Ordering::SeqCst);
