@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use sqlx::PgConnection;
 use tidings_core::store::StoreError;
 
-use super::{CHUNK, acquire, turn};
+use super::{CHUNK, turn};
 use crate::error::meaning;
 use crate::fullness;
 use crate::pool::Pool;
@@ -41,6 +41,8 @@ struct Chunk {
     looked: i64,
     last: Option<i64>,
     deleted: i64,
+    /// How many are still too many.
+    excess: i64,
     /// A message in it is needed by a consumer: from here on nearly all are.
     is_needed: bool,
     /// A message in it is young: from here on only the bound on their number counts.
@@ -50,17 +52,14 @@ struct Chunk {
 /// Deletes what is too old, and of the rest the oldest that are too many, up to the first message that a consumer needs.
 /// One that is parked stays, and those around it go.
 pub(super) async fn delete(pool: &Pool, cutoff: i64, messages_max: u64) -> Result<u64, StoreError> {
-    let messages = fullness::messages(&mut *acquire(pool).await?).await?;
-    let mut excess = i64::try_from(messages.saturating_sub(messages_max)).unwrap_or(i64::MAX);
     let (mut after, mut cutoff, mut deleted) = (i64::MIN, cutoff, 0_u64);
     loop {
-        let Some(chunk) = delete_chunk(pool, after, cutoff, excess).await? else { return Ok(deleted) };
+        let Some(chunk) = delete_chunk(pool, after, cutoff, messages_max).await? else { return Ok(deleted) };
         deleted += chunk.deleted.unsigned_abs();
-        excess = (excess - chunk.deleted).max(0);
         if chunk.is_young {
             cutoff = i64::MIN;
         }
-        let nothing_more = cutoff == i64::MIN && excess == 0;
+        let nothing_more = cutoff == i64::MIN && chunk.excess == 0;
         match chunk.last {
             Some(last) if chunk.looked == CHUNK && !chunk.is_needed && !nothing_more => after = last,
             _ => return Ok(deleted),
@@ -72,10 +71,13 @@ async fn delete_chunk(
     pool: &Pool,
     after: i64,
     cutoff: i64,
-    excess: i64,
+    messages_max: u64,
 ) -> Result<Option<Chunk>, StoreError> {
     let failed = |error| meaning("deleting old messages", error);
     let Some(mut tx) = turn(pool).await? else { return Ok(None) };
+    // Asked in each turn: other processes have theirs in between.
+    let messages = fullness::messages(&mut tx).await?;
+    let excess = i64::try_from(messages.saturating_sub(messages_max)).unwrap_or(i64::MAX);
     let row = sqlx::query(include_str!("../../queries/retention_delete_messages.sql"))
         .bind(after)
         .bind(CHUNK)
@@ -84,10 +86,12 @@ async fn delete_chunk(
         .fetch_one(&mut *tx)
         .await
         .map_err(failed)?;
+    let deleted: i64 = number(&row, "deleted")?;
     let chunk = Chunk {
         looked: number(&row, "looked")?,
         last: column(&row, "last")?,
-        deleted: number(&row, "deleted")?,
+        deleted,
+        excess: (excess - deleted).max(0),
         is_needed: column(&row, "needed")?,
         is_young: column(&row, "young")?,
     };
