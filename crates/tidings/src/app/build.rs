@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use tidings_core::clock::SharedClock;
 use tidings_core::contract::ContractInfo;
@@ -268,6 +269,7 @@ fn assemble(
         query_gate: Gate::new(config.queries.concurrency_max),
         underway: Underway::start(),
         in_flight: InFlight::default(),
+        worker: AtomicI64::default(),
         careful: tokio::sync::Mutex::new(()),
         modules: facts.clone(),
         jobs,

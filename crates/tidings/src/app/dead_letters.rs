@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidings_core::envelope::Position;
 use tidings_core::partition::{Part, SLOTS, slot};
-use tidings_core::store::{ParkedRow, ParkedState, StoreError};
+use tidings_core::store::{ParkedRow, ParkedState, StoreError, WorkerId};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -113,11 +113,13 @@ impl DeadLetters<'_> {
                 answer => return Ok(answer?),
             }
             let holder = self.holder(consumer, desk.partition).await?;
-            if holder.is_none() && Instant::now() < waits_until {
+            // Where it is this process itself, it has only just taken it.
+            let is_here = holder.as_ref().is_some_and(|(worker, _)| *worker == self.app.shared.worker());
+            if (is_here || holder.is_none()) && Instant::now() < waits_until {
                 tokio::time::sleep(ASK_AGAIN_AFTER).await;
                 continue;
             }
-            let holder = holder.unwrap_or_else(|| "no process at the moment".to_owned());
+            let holder = holder.map_or_else(|| "no process at the moment".to_owned(), |(_, about)| about);
             return Err(DeadLetterError::HeldElsewhere { consumer: consumer.to_owned(), position, holder });
         }
     }
@@ -138,10 +140,10 @@ impl DeadLetters<'_> {
         post.desks.get(usize::from(part.index)).ok_or_else(unknown)
     }
 
-    /// Who works a partition, for people; `None` if nobody does.
-    async fn holder(&self, consumer: &str, partition: u16) -> Result<Option<String>, StoreError> {
+    /// Who works a partition, also for people; `None` if nobody does.
+    async fn holder(&self, consumer: &str, partition: u16) -> Result<Option<(WorkerId, String)>, StoreError> {
         let crew = self.app.shared.store.crew().await?;
         let holder = crew.consumers.get(consumer).and_then(|of| *of.holders.get(usize::from(partition))?);
-        Ok(holder.and_then(|holder| crew.members.get(&holder)).map(|member| format!("`{}`", member.about)))
+        Ok(holder.and_then(|holder| Some((holder, format!("`{}`", crew.members.get(&holder)?.about)))))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use tidings_core::clock::SharedClock;
 use tidings_core::contract::{ContractInfo, Event};
@@ -10,7 +11,7 @@ use tidings_core::error::{Error, Result};
 use tidings_core::ids::MessageId;
 use tidings_core::key::Key;
 use tidings_core::retry::RetrySchedule;
-use tidings_core::store::{ConsumerSpec, Store, StoreError};
+use tidings_core::store::{ConsumerSpec, Store, StoreError, WorkerId};
 
 use crate::command::{Gate, InFlight};
 use crate::config::Config;
@@ -39,13 +40,15 @@ pub(crate) struct Shared {
     pub(crate) query_gate: Gate,
     pub(crate) underway: Arc<Underway>,
     pub(crate) in_flight: InFlight,
+    /// The worker that this process is, or was last.
+    pub(super) worker: AtomicI64,
     /// Held by the one consumer that is being careful, so that a crash names one suspect.
     pub(crate) careful: tokio::sync::Mutex<()>,
     #[cfg_attr(not(feature = "sqlx"), allow(dead_code, reason = "only typed statements are checked here"))]
     pub(crate) check_tables: Option<CheckTables>,
     /// When the next round of maintenance is due, in microseconds; in the past while one is at work.
     #[cfg(feature = "testing")]
-    pub(crate) maintenance_due: std::sync::atomic::AtomicI64,
+    pub(crate) maintenance_due: AtomicI64,
 }
 
 /// A consumer of the log, ready to run.
@@ -86,6 +89,15 @@ pub(crate) struct NotTheOwner {
 }
 
 impl Shared {
+    /// The worker that this process is, or was last.
+    pub(crate) fn worker(&self) -> WorkerId {
+        WorkerId(self.worker.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn works_as(&self, worker: WorkerId) {
+        self.worker.store(worker.0, Ordering::Relaxed);
+    }
+
     /// Checks an event that a module publishes, and writes its payload; with the event's name.
     pub(crate) fn event_payload<E: Event>(
         &self,

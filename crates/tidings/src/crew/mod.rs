@@ -93,7 +93,10 @@ impl Crew {
         let mut patience = Patience::default();
         while !*self.stop.borrow() {
             let pause = match self.shared.store.enlist(&member, self.shared.config.lease()).await {
-                Ok(worker) => return Some(worker),
+                Ok(worker) => {
+                    self.shared.works_as(worker);
+                    return Some(worker);
+                }
                 Err(StoreError::Closed) => return None,
                 Err(error) => patience.pause("the worker", &error.into()),
             };
