@@ -39,9 +39,10 @@
 //! # Connections and faults
 //!
 //! There is a pool of [`connections_max`](PostgresConfig::connections_max) connections, one per transaction that runs. Who
-//! gets none in time is told what he waited for. Two more are beside it: heartbeats have one of their own, so that works that
-//! hold the whole pool for long cost the process no lease, and [listening](PostgresConfig::listen) has one. So a server needs
-//! `connections_max + 2` for each process, and its `max_connections` has to allow for the processes that run beside each other while
+//! gets none in time is told what he waited for. Four more are beside it: heartbeats have one of their own, so that works that
+//! hold the whole pool for long cost the process no lease; [listening](PostgresConfig::listen) has one; and claims of jobs and the
+//! ends of their attempts have two, which wait for no handler. So a server needs
+//! `connections_max + 4` for each process, and its `max_connections` has to allow for the processes that run beside each other while
 //! an upgrade rolls.
 //!
 //! A work whose connection is lost before its commit runs again, as after a
