@@ -32,6 +32,8 @@ fn cut(fleet: &mut Fleet, network: Network) {
         fleet.tally.hit("short cuts", 1);
         std::thread::sleep(fleet.campaign.up_to(Duration::from_millis(400)));
     } else {
+        // One that has just come back has nothing to lose for a moment.
+        fleet.await_partition(place);
         take_from(fleet, place, |fleet| fleet.network(place).set(network));
         fleet.tally.hit("long cuts", 1);
         let longest = if fleet.campaign.random.below(3) == 0 { 2000 } else { 100 };
