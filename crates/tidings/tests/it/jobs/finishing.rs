@@ -158,6 +158,7 @@ mod typed {
 
     async fn keep(ctx: &mut JobCtx<sqlx::Sqlite>, job: Keeper) -> Result<()> {
         let mut done = ctx.finish().await?;
+        IS_KEPT.store(true, SeqCst);
         if !job.blocks {
             std::mem::forget(done);
             return Ok(());
@@ -170,6 +171,7 @@ mod typed {
         done.commit().await
     }
 
+    static IS_KEPT: AtomicBool = AtomicBool::new(false);
     static OTHERS_WROTE: AtomicBool = AtomicBool::new(false);
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -179,8 +181,10 @@ mod typed {
         for (blocks, told) in
             [(false, "finish was begun and not committed"), (true, "it was taken back from who had kept it")]
         {
+            IS_KEPT.store(false, SeqCst);
             let keeper = harness.enqueue(Keeper { blocks }).await;
-            harness.until("it was begun", async |harness| harness.job(keeper).await.attempts == 1).await;
+            // Not merely claimed: until it has the transaction, others may write.
+            harness.until("it is kept", async |_| IS_KEPT.load(SeqCst)).await;
             harness
                 .until("others write", async |harness| {
                     harness.app.outbox("work").unwrap().enqueue(Typed { keep: true }).await.is_ok()
