@@ -4,6 +4,8 @@
 -- `xid` comes first, because defaults are taken in the order of the columns: who has a position has a transaction id, so
 -- that there is a moment from which on no row with an old position can appear any more (see src/retention/stable.rs).
 -- `slot` (0 to 63) is computed from the key by tidings-core, never by SQL: whatever is in one slot is in one partition.
+-- Retention deletes the oldest rows all the time, and vacuum makes room of them for the newest: it comes when a twentieth is gone
+-- and not, as is usual, a fifth, which would be carried along as well.
 CREATE TABLE tidings_log (
     xid            xid8 NOT NULL DEFAULT pg_current_xact_id(),
     position       bigint GENERATED ALWAYS AS IDENTITY (CACHE 1) PRIMARY KEY,
@@ -22,7 +24,7 @@ CREATE TABLE tidings_log (
     baggage        text,
     reply_to       text,
     data           text NOT NULL    -- not jsonb, which changes the text and refuses \u0000
-);
+) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 2000);
 
 -- The position is in it so that what one transaction has written can be read in order.
 CREATE INDEX tidings_log_xid ON tidings_log (xid, position);
@@ -107,7 +109,7 @@ CREATE TABLE tidings_receipts (
     from_cursor text, -- NULL in a stable one
     to_cursor   text,
     holes       bigint[]
-);
+) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 2000);
 
 CREATE INDEX tidings_receipts_covering ON tidings_receipts (consumer, first, last);
 CREATE INDEX tidings_receipts_young ON tidings_receipts (first) WHERE from_cursor IS NOT NULL;
@@ -146,7 +148,7 @@ CREATE TABLE tidings_outcomes (
     at             bigint NOT NULL,
     expires        bigint NOT NULL,
     unhandled      boolean NOT NULL
-);
+) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 2000);
 
 CREATE UNIQUE INDEX tidings_outcomes_key ON tidings_outcomes (caller, command, key) WHERE key IS NOT NULL;
 CREATE INDEX tidings_outcomes_unhandled ON tidings_outcomes (at) WHERE unhandled;

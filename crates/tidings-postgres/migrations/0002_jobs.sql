@@ -31,7 +31,7 @@ CREATE TABLE tidings_jobs (
     tracestate     text,
     baggage        text,
     data           text NOT NULL
-);
+) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 2000);
 
 CREATE INDEX tidings_jobs_flow ON tidings_jobs (correlation_id);
 
@@ -83,7 +83,7 @@ CREATE TABLE tidings_jobs_ended (
     error      text,
     reason     text,
     progress   text
-);
+) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 2000);
 
 CREATE INDEX tidings_jobs_ended_at ON tidings_jobs_ended USING brin (ended_at) WITH (pages_per_range = 16);
 

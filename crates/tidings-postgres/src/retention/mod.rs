@@ -20,6 +20,9 @@ use crate::pool::{Lone, Pool};
 use crate::rows::column;
 use crate::store::PostgresStore;
 
+/// What somebody has locked by hand is left to the next round: a stop, too, waits for the statement that runs.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '2s'";
+
 /// Rows deleted in one transaction: few enough that whoever waits for one of them hardly notices.
 const CHUNK: i64 = 1_000;
 
@@ -82,7 +85,7 @@ async fn acquire(pool: &Pool) -> Result<Lone, StoreError> {
 /// A transaction of maintenance, or `None` while another process has its turn.
 async fn turn(pool: &Pool) -> Result<Option<sqlx::Transaction<'static, Postgres>>, StoreError> {
     let failed = |error| meaning("taking a turn at maintenance", error);
-    let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(failed)?;
+    let mut tx = pool.begin_with(BEGIN).await.map_err(failed)?;
     let mine = sqlx::query(include_str!("../../queries/retention_lock.sql")).fetch_one(&mut *tx).await;
     match mine.and_then(|row| row.try_get::<bool, _>("mine")).map_err(failed)? {
         true => Ok(Some(tx)),

@@ -1,8 +1,11 @@
 //! Receipts that become stable, and what they say then.
 
+use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgConnection};
 use tidings_core::envelope::Position;
 use tidings_core::store::{Holding, Inspect as _, Limits, Receipt, Retention, Store as _};
 use tidings_postgres::PostgresStore;
@@ -255,4 +258,48 @@ async fn assert_told(store: &PostgresStore, expected: &[Option<i64>], when: &str
         let position: usize = row.get::<i64>("position").expect("a number").try_into().expect("positive");
         assert_eq!(told[position - 1], expected[position - 1], "{when}: {position}");
     }
+}
+
+/// Messages of four partitions in turn, eight for each receipt.
+const MESSAGES: &str = "
+INSERT INTO tidings_log (slot, id, kind, name, version, source, time, correlation_id, data)
+SELECT i % 4, gen_random_uuid(), 'event', 'orders.placed', 1, 'test', i, gen_random_uuid(), '{}'
+FROM generate_series(1, 8 * $1) AS i";
+
+/// One partition has handled two of each eight, so that other partitions' messages lie within its receipts and between them.
+const RECEIPTS: &str = "
+INSERT INTO tidings_receipts (consumer, partition, first, last, count, at, life)
+SELECT 'slow', 0, place.first + 8 * i, place.first + 8 * i + 4, 2, i, 1
+FROM (SELECT max(position) - 8 * $1 + 4 AS first FROM tidings_log) AS place, generate_series(0, $1 - 1) AS i";
+
+/// Merging costs what it merges: rows that the server looks at, for each receipt, are as few for many receipts as for some.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn merging_looks_at_what_it_merges() {
+    let Some(url) = url() else { return };
+    let config = fresh(&url);
+    let store = open(&config).await;
+    let spec = tidings_core::store::ConsumerSpec { partitions: 4, ..spec(NAME) };
+    store.register(&spec, at(0)).await.expect("a consumer is registered");
+    let schema = config.schema.as_deref().expect("a schema of its own");
+    let options = PgConnectOptions::from_str(&url).expect("a URL").options([("search_path", schema)]);
+    let mut connection = PgConnection::connect_with(&options).await.expect("the server is there");
+    let mut looked = Vec::new();
+    for receipts in [100_i32, 2_000] {
+        for sql in [MESSAGES, RECEIPTS] {
+            sqlx::query(sql).bind(receipts).execute(&mut connection).await.expect("rows are written");
+        }
+        let sql = concat!("EXPLAIN (ANALYZE, FORMAT JSON) ", include_str!("../../queries/receipts_merge.sql"));
+        let merge = sqlx::query_scalar(sql).bind(NAME).bind(i64::from(receipts));
+        let plan: serde_json::Value = merge.fetch_one(&mut connection).await.expect("receipts are merged");
+        looked.push(rows_of(&plan[0]["Plan"]) / f64::from(receipts));
+    }
+    assert!(looked[1] < 2.0 * looked[0] && looked[1] < 100.0, "rows for each receipt: {looked:?}");
+}
+
+/// All rows that the nodes of a plan have had, those that they dropped included.
+fn rows_of(plan: &serde_json::Value) -> f64 {
+    let number = |field: &str| plan[field].as_f64().unwrap_or(0.0);
+    let removed = number("Rows Removed by Filter") + number("Rows Removed by Join Filter");
+    let below = plan["Plans"].as_array().into_iter().flatten().map(rows_of).sum::<f64>();
+    number("Actual Loops") * (number("Actual Rows") + removed) + below
 }

@@ -8,7 +8,9 @@
 mod busy;
 mod idle;
 mod jobs;
+mod plans;
 mod serving;
 mod sharing;
+mod stopping;
 mod support;
 mod versions;

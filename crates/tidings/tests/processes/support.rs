@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::{AssertSqlSafe, PgPool, Row as _};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, Postgres, Row as _, Transaction};
 use tidings::store::{Crew, Migration};
 use tidings::{App, BuildError, Config, Ctx, Error, MessageId, Module, Reads, Result, sql};
 use tidings_postgres::{PostgresConfig, PostgresStore};
@@ -21,7 +23,7 @@ pub(crate) const OTHER: &str = "audit.other";
 #[derive(Debug, Reads)]
 #[reads("counters.bumped", versions = "1", schemas = "tests/it/schemas")]
 pub(crate) struct SomeBumped {
-    counter: String,
+    pub(crate) counter: String,
     total: i64,
 }
 
@@ -130,6 +132,42 @@ impl World {
     pub(crate) async fn transactions(&self) -> i64 {
         let sql = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = $1";
         sqlx::query(sql).bind(&self.schema).fetch_one(&self.pool).await.unwrap().get(0)
+    }
+
+    async fn connect(&self) -> PgConnection {
+        let options = PgConnectOptions::from_str(&self.url).unwrap().options([("search_path", &self.schema)]);
+        PgConnection::connect_with(&options).await.unwrap()
+    }
+
+    /// Runs statements in the schema.
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        sqlx::raw_sql(sql).execute(&mut self.connect().await).await.unwrap();
+    }
+
+    /// Nobody else can use this table until it is rolled back.
+    pub(crate) async fn lock(&self, table: &str) -> Transaction<'static, Postgres> {
+        let mut tx = self.pool.begin().await.unwrap();
+        let lock = format!("LOCK TABLE {}.{table}", self.schema);
+        sqlx::query(AssertSqlSafe(lock)).execute(&mut *tx).await.unwrap();
+        tx
+    }
+
+    pub(crate) async fn ask(&self, sql: &'static str) -> String {
+        sqlx::query_scalar(sql).fetch_one(&mut self.connect().await).await.unwrap()
+    }
+
+    /// Whoever connects from now on to the database of its own is told all plans. The role has to be a superuser.
+    pub(crate) async fn explain_all(&self) {
+        for setting in [
+            "session_preload_libraries = 'auto_explain'",
+            "auto_explain.log_min_duration = 0",
+            "auto_explain.log_nested_statements = on",
+            "auto_explain.log_format = json",
+            "auto_explain.log_level = notice",
+        ] {
+            let set = format!("ALTER DATABASE {} SET {setting}", self.schema);
+            sqlx::query(AssertSqlSafe(set)).execute(&self.pool).await.unwrap();
+        }
     }
 
     /// What was handled, by whom and of which counter, in order.
