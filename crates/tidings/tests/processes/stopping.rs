@@ -12,7 +12,8 @@ async fn a_stop_waits_for_no_maintenance() {
     let modules = [counters(), audit().on("other", other)];
     let app = world.process_with(modules, |_, config| config.retention.every_seconds = 1).await.unwrap();
     let lock = world.lock("tidings_receipts").await;
-    let waiting = "SELECT count(*)::text FROM pg_locks WHERE NOT granted AND relation = 'tidings_receipts'::regclass";
+    let waiting =
+        "SELECT count(*)::text FROM pg_locks WHERE NOT granted AND relation = 'tidings_receipts'::regclass";
     while world.ask(waiting).await == "0" {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

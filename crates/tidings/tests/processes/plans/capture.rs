@@ -83,7 +83,10 @@ impl Statements {
         let text = squeezed(text);
         let named = self.0.iter().find(|(_, whole)| *whole == text);
         let named = named.or_else(|| self.0.iter().find(|(_, whole)| whole.contains(&*text)));
-        named.map_or_else(|| format!("`{}`", text.chars().take(60).collect::<String>()), |(name, _)| name.clone())
+        named.map_or_else(
+            || format!("`{}`", text.chars().take(60).collect::<String>()),
+            |(name, _)| name.clone(),
+        )
     }
 }
 

@@ -50,7 +50,9 @@ async fn bump(ctx: &mut Ctx, cmd: Bump) -> Outcome<u32> {
 async fn note(ctx: &mut Ctx, event: SomeBumped) -> Result<()> {
     match &*event.counter {
         counter if counter.starts_with("garbage") => return Err(Error::permanent("it is garbage")),
-        "failing" if FAILING.fetch_add(1, Ordering::SeqCst) < 2 => return Err(Error::failed("not this time")),
+        "failing" if FAILING.fetch_add(1, Ordering::SeqCst) < 2 => {
+            return Err(Error::failed("not this time"));
+        }
         "sending" => drop(ctx.send(Bump { counter: "by-command".to_owned() }).await?),
         _ => drop(ctx.enqueue(Work { fails: false }).await?),
     }
@@ -74,9 +76,11 @@ fn modules() -> [Module; 2] {
         .context("plans")
         .on_with("note", note, |options| options.retry(soon()))
         .sends::<Bump>()
-        .job_with(Queue::named("work").concurrency_overall(50).rate(100_000, Duration::from_secs(1)), work, |options| {
-            options.retry(soon())
-        })
+        .job_with(
+            Queue::named("work").concurrency_overall(50).rate(100_000, Duration::from_secs(1)),
+            work,
+            |options| options.retry(soon()),
+        )
         .job(Queue::named("held"), finish);
     [Module::new("counters").context("plans").owns::<Bumped>().owns::<Reset>().command(bump), audit]
 }
@@ -205,7 +209,8 @@ fn compare(found: &BTreeSet<String>, major: &str) {
     let statement = |line: &String| line.split_once(": ").map(|(statement, _)| statement.to_owned());
     let seen: BTreeSet<_> = found.iter().filter_map(statement).collect();
     let new: Vec<_> = found.difference(&kept).collect();
-    let gone: Vec<_> = kept.iter().filter_map(statement).filter(|statement| !seen.contains(statement)).collect();
+    let gone: Vec<_> =
+        kept.iter().filter_map(statement).filter(|statement| !seen.contains(statement)).collect();
     if major != MAJOR {
         println!("PostgreSQL {major} reads otherwise than {MAJOR}: new {new:#?}, gone {gone:#?}");
         return;
