@@ -5,6 +5,11 @@
 -- within a young receipt, stays, and those around it go. Only what was counted is deleted, so that the count stays right.
 WITH looked AS MATERIALIZED (
     SELECT l.position, l.xid, l.slot, l.time FROM tidings_log l WHERE l.position > $1 ORDER BY l.position LIMIT $2
+), young AS MATERIALIZED (
+    -- Once for all of them: for each, the planner would read all receipts.
+    SELECT y.first, y.last FROM tidings_receipts y
+    WHERE y.from_cursor IS NOT NULL AND y.first <= (SELECT max(position) FROM looked)
+      AND y.last >= (SELECT min(position) FROM looked)
 ), judged AS MATERIALIZED (
     SELECT l.position, l.time >= $3 AS young,
            EXISTS (SELECT 1 FROM tidings_cursors c
@@ -12,8 +17,7 @@ WITH looked AS MATERIALIZED (
                      AND NOT tidings_passed(c.cursor, l.xid, l.position))
            OR NOT pg_visible_in_snapshot(l.xid, r.counted::pg_snapshot) AS needed,
            EXISTS (SELECT 1 FROM tidings_parked p WHERE p.position = l.position AND p.state <> 'discarded')
-           OR EXISTS (SELECT 1 FROM tidings_receipts y
-                      WHERE y.from_cursor IS NOT NULL AND y.first <= l.position AND y.last >= l.position) AS kept
+           OR EXISTS (SELECT 1 FROM young y WHERE y.first <= l.position AND y.last >= l.position) AS kept
     FROM looked l, tidings_runtime r
 ), ends AS (
     SELECT coalesce(min(position) FILTER (WHERE needed), 9223372036854775807) AS needed,

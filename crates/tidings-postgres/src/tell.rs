@@ -63,13 +63,29 @@ impl Teller {
         if untold.is_empty() || (self.is_alone.load(Ordering::Relaxed) && !untold.crew) {
             return;
         }
+        let (words, crew) = (text(&self.voice, &untold), untold.crew);
+        // A stop may break this off, and its last word is then said again.
+        let mut unsaid = Unsaid { watchers: &self.watchers, untold };
         let told = sqlx::query(include_str!("../queries/notify.sql"))
             .bind(&self.channel)
-            .bind(text(&self.voice, &untold))
-            .bind(untold.crew)
+            .bind(words)
+            .bind(crew)
             .run(&self.pool);
         // Where it fails, others find by polling what there is.
         drop(told.await);
+        unsaid.untold = Untold::default();
+    }
+}
+
+/// What is under way to be told; untold again if it is dropped before that.
+struct Unsaid<'t> {
+    watchers: &'t Watchers,
+    untold: Untold,
+}
+
+impl Drop for Unsaid<'_> {
+    fn drop(&mut self) {
+        self.watchers.still_to_tell(std::mem::take(&mut self.untold));
     }
 }
 

@@ -96,12 +96,17 @@ impl Watchers {
         if touched.crew {
             self.wake_crew();
         }
-        let mut untold = lock(&self.untold);
-        untold.messages |= !touched.messages.is_empty();
-        untold.crew |= touched.crew;
-        untold.queues.extend(touched.queues.iter().cloned());
-        drop(untold);
+        let messages = !touched.messages.is_empty();
+        self.still_to_tell(Untold { messages, crew: touched.crew, queues: touched.queues.clone() });
         self.tell.notify_one();
+    }
+
+    /// Notes what is to be told, with whatever is to be told already.
+    pub(crate) fn still_to_tell(&self, more: Untold) {
+        let mut untold = lock(&self.untold);
+        untold.messages |= more.messages;
+        untold.crew |= more.crew;
+        untold.queues.extend(more.queues);
     }
 
     /// Has other processes look for messages.

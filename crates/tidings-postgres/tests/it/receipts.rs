@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 use tidings_core::envelope::Position;
 use tidings_core::store::{Holding, Inspect as _, Limits, Receipt, Retention, Store as _};
-use tidings_postgres::PostgresStore;
+use tidings_postgres::{PostgresConfig, PostgresStore};
 use tidings_testkit::script::{Gate, Op, query, run};
 
 use crate::support::*;
@@ -280,9 +280,7 @@ async fn merging_looks_at_what_it_merges() {
     let store = open(&config).await;
     let spec = tidings_core::store::ConsumerSpec { partitions: 4, ..spec(NAME) };
     store.register(&spec, at(0)).await.expect("a consumer is registered");
-    let schema = config.schema.as_deref().expect("a schema of its own");
-    let options = PgConnectOptions::from_str(&url).expect("a URL").options([("search_path", schema)]);
-    let mut connection = PgConnection::connect_with(&options).await.expect("the server is there");
+    let mut connection = connect(&url, &config).await;
     let mut looked = Vec::new();
     for receipts in [100_i32, 2_000] {
         for sql in [MESSAGES, RECEIPTS] {
@@ -300,6 +298,56 @@ async fn merging_looks_at_what_it_merges() {
         looked.push(rows_of(&plan[0]["Plan"]) / f64::from(receipts));
     }
     assert!(looked[1] < 2.0 * looked[0] && looked[1] < 100.0, "rows for each receipt: {looked:?}");
+}
+
+/// As many young receipts as messages, all behind the oldest thousand.
+const YOUNG: &str = "
+INSERT INTO tidings_receipts (consumer, partition, first, last, count, at, life, from_cursor, to_cursor)
+SELECT 'slow', 0, 1000 + i, 1000 + i, 1, i, 1, '1:1:~1:1:~0', '1:1:~1:1:~0' FROM generate_series(1, 8 * $1) AS i";
+
+/// Deleting costs what it deletes, however many receipts wait to become stable; and as many become stable as one asks for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retention_looks_at_what_it_deletes() {
+    let Some(url) = url() else { return };
+    let config = fresh(&url);
+    let store = open(&config).await;
+    store.register(&spec(NAME), at(0)).await.expect("a consumer is registered");
+    let mut connection = connect(&url, &config).await;
+    for sql in [MESSAGES, YOUNG] {
+        sqlx::query(sql).bind(2_000).execute(&mut connection).await.expect("rows are written");
+    }
+    // Past all messages.
+    let passed = "
+        UPDATE tidings_partitions SET cursor = pg_current_snapshot()::text || '~' || pg_current_snapshot()::text || '~0';
+        UPDATE tidings_runtime SET counted = pg_current_snapshot()::text, mark = 1000000;
+        ANALYZE tidings_log, tidings_receipts, tidings_partitions";
+    sqlx::raw_sql(passed).execute(&mut connection).await.expect("rows are changed");
+    let sql = concat!(
+        "EXPLAIN (ANALYZE, FORMAT JSON) ",
+        include_str!("../../queries/retention_delete_messages.sql")
+    );
+    let delete = sqlx::query_scalar(sql).bind(i64::MIN).bind(1_000_i64).bind(i64::MIN).bind(1_000_i64);
+    let plan: serde_json::Value = delete.fetch_one(&mut connection).await.expect("messages are deleted");
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM tidings_log")
+        .fetch_one(&mut connection)
+        .await
+        .expect("a count");
+    assert_eq!(left, 15_000);
+    let looked = rows_of(&plan[0]["Plan"]) / 1_000.0;
+    assert!(looked < 50.0, "rows for each message: {looked}");
+
+    let sql =
+        concat!("EXPLAIN (ANALYZE, FORMAT JSON) ", include_str!("../../queries/receipts_make_stable.sql"));
+    let make = sqlx::query_scalar(sql).bind(200_i64);
+    let plan: serde_json::Value = make.fetch_one(&mut connection).await.expect("receipts become stable");
+    let looked = rows_of(&plan[0]["Plan"]) / 200.0;
+    assert!(looked < 50.0, "rows for each receipt: {looked}");
+}
+
+async fn connect(url: &str, config: &PostgresConfig) -> PgConnection {
+    let schema = config.schema.as_deref().expect("a schema of its own");
+    let options = PgConnectOptions::from_str(url).expect("a URL").options([("search_path", schema)]);
+    PgConnection::connect_with(&options).await.expect("the server is there")
 }
 
 /// All rows that the nodes of a plan have had, those that they dropped included.

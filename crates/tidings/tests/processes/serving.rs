@@ -62,6 +62,22 @@ async fn who_only_serves_leaves_the_work_to_others_and_tells_them_at_once() {
     working.shutdown().await.unwrap();
 }
 
+/// A stop comes while what was committed last is being told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "needs PostgreSQL"]
+async fn the_last_word_of_a_process_is_said() {
+    let Some(world) = World::new().await else { return };
+    let working = start(&world, true).await;
+    for pause_us in (0..40).map(|round| 100 * round) {
+        let serving = start(&world, false).await;
+        publish(&serving, 1, 0..1).await;
+        tokio::time::sleep(Duration::from_micros(pause_us)).await;
+        serving.shutdown().await.unwrap();
+        settle(&working).await;
+    }
+    working.shutdown().await.unwrap();
+}
+
 async fn until_completed(app: &App, id: tidings::MessageId) {
     let since = Instant::now();
     loop {
