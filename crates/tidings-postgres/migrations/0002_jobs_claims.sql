@@ -184,8 +184,9 @@ BEGIN
     GET DIAGNOSTICS staged = ROW_COUNT;
     more := more OR staged = p_staged_max;
     IF p_step IS NOT NULL THEN
-        -- No start has ever moved it further ahead than this; the clock was, and has been set back since.
-        free := CASE WHEN q.next_free <= p_now + p_tolerance + p_step THEN greatest(q.next_free, p_now) ELSE p_now END;
+        -- No start has ever moved it further ahead than this; the clock was, and has been set back since. By more than a minute: clocks of
+        -- processes differ, and `p_now` is from before the lock was waited for.
+        free := CASE WHEN q.next_free <= p_now + p_tolerance + p_step + 60000000 THEN greatest(q.next_free, p_now) ELSE p_now END;
         room := p_now + p_tolerance - free;
         most := CASE WHEN room < 0 THEN 0 ELSE least(room / p_step + 1, p_limit) END;
     END IF;

@@ -11,6 +11,10 @@ use tidings_core::store::RateLimit;
 /// The burst is this part of the count, so that a limit of some size can be used in batches.
 const BURST_PART: i64 = 20;
 
+/// Clocks of processes differ a little, and who has waited for his turn says an earlier time than who has had his: that is none that
+/// was set back. In microseconds.
+const CLOCKS_APART: i64 = 60_000_000;
+
 /// A queue's limit, with where it stands. All times in microseconds.
 pub(super) struct Rate {
     step: i64,
@@ -30,7 +34,7 @@ impl Rate {
         let tolerance = step.saturating_mul(burst - 1);
         let now = now.as_microsecond();
         // No start has ever moved it further ahead than this; the clock was, and has been set back since.
-        let furthest = now.saturating_add(tolerance).saturating_add(step);
+        let furthest = now.saturating_add(tolerance).saturating_add(step).saturating_add(CLOCKS_APART);
         let next_free = next_free.filter(|next| *next <= furthest).unwrap_or(now).max(now);
         Self { step, tolerance, next_free, now }
     }

@@ -43,8 +43,10 @@ pub async fn no_period_sees_more_starts_than_its_limit(factory: &dyn StoreFactor
                 };
                 workers = enlist_two(store.as_ref(), count, per).await;
             }
-            let claimed = workers[random.below(2)].claim_at(store.as_ref(), 1 + random.below(20), now).await;
-            starts.extend(claimed.jobs.iter().map(|_| now));
+            // One of the two has looked at its clock a while ago, and has waited for its turn since.
+            let said = now - SignedDuration::from_millis(random.below(3) as i64 * 20);
+            let claimed = workers[random.below(2)].claim_at(store.as_ref(), 1 + random.below(20), said).await;
+            starts.extend(claimed.jobs.iter().map(|_| said));
             let pause = match (random.below(4), claimed.next_at) {
                 (0 | 1, Some(next)) => next.duration_since(now),
                 (2, _) => SignedDuration::from_micros(random.below(200_000) as i64 * seconds as i64),
@@ -52,6 +54,7 @@ pub async fn no_period_sees_more_starts_than_its_limit(factory: &dyn StoreFactor
             };
             now += pause;
         }
+        starts.sort();
         let most = most_in(&starts, SignedDuration::from_secs(i64::try_from(seconds).expect("small")));
         assert!(
             most <= count as usize,
