@@ -5,17 +5,22 @@ use tidings_core::store::StoreError;
 
 use super::{CHUNK, turn};
 use crate::error::meaning;
-use crate::pool::{Alone as _, Pool};
+use crate::pool::Pool;
 use crate::rows::number;
 
 /// Merges the oldest stable receipts of each consumer that has more than `receipts_max`; returns how many were merged away.
 pub(super) async fn merge(pool: &Pool, receipts_max: u64) -> Result<u64, StoreError> {
     let max = i64::try_from(receipts_max.max(1)).unwrap_or(i64::MAX);
     let failed = |error| meaning("counting receipts", error);
-    let long =
-        sqlx::query(include_str!("../../queries/retention_long_receipts.sql")).bind(max).all(pool).await;
+    let Some(mut tx) = turn(pool).await? else { return Ok(0) };
+    let long = sqlx::query(include_str!("../../queries/retention_long_receipts.sql"))
+        .bind(max)
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(failed)?;
+    tx.rollback().await.map_err(failed)?;
     let mut merged = 0;
-    for row in long.map_err(failed)? {
+    for row in long {
         let consumer: String = row.try_get("consumer").map_err(failed)?;
         let mut excess = number::<i64>(&row, "count")? - max;
         while excess > 0 {

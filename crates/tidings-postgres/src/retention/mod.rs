@@ -16,9 +16,11 @@ use tidings_core::store::{Maintenance, Retention, StoreError};
 
 use crate::error::meaning;
 use crate::fullness;
-use crate::pool::{Lone, Pool};
+use crate::pool::Pool;
 use crate::rows::column;
 use crate::store::PostgresStore;
+
+type Transaction = sqlx::Transaction<'static, Postgres>;
 
 /// What somebody has locked by hand is left to the next round: a stop, too, waits for the statement that runs.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '2s'";
@@ -43,12 +45,12 @@ pub(crate) async fn maintain(
     rows::delete_discarded(pool, cutoff).await?;
     let jobs_deleted = crate::jobs::delete_ended(pool, retention, now).await?;
 
-    let mut connection = acquire(pool).await?;
-    let mut messages = fullness::messages(&mut connection).await?;
+    let mut tx = begin(pool).await?;
+    let mut messages = fullness::messages(&mut tx).await?;
     if messages >= retention.messages_hard_max && messages::count_again(pool, &store.counted_again).await? {
-        messages = fullness::messages(&mut connection).await?;
+        messages = fullness::messages(&mut tx).await?;
     }
-    let held_by = held_by(&mut connection, messages, cutoff, retention.messages_max).await?;
+    let held_by = held_by(&mut tx, messages, cutoff, retention.messages_max).await?;
     store.fullness.forget();
     Ok(Maintenance { messages_deleted, outcomes_deleted, receipts_merged, jobs_deleted, messages, held_by })
 }
@@ -78,14 +80,15 @@ fn cutoff(age_max: Duration, now: Timestamp) -> i64 {
     now.checked_sub(age).map_or(i64::MIN, Timestamp::as_microsecond)
 }
 
-async fn acquire(pool: &Pool) -> Result<Lone, StoreError> {
-    pool.lone().await.map_err(|error| meaning("connecting for maintenance", error))
+/// A transaction of maintenance.
+async fn begin(pool: &Pool) -> Result<Transaction, StoreError> {
+    pool.begin_with(BEGIN).await.map_err(|error| meaning("connecting for maintenance", error))
 }
 
-/// A transaction of maintenance, or `None` while another process has its turn.
-async fn turn(pool: &Pool) -> Result<Option<sqlx::Transaction<'static, Postgres>>, StoreError> {
+/// The same, or `None` while another process has its turn.
+async fn turn(pool: &Pool) -> Result<Option<Transaction>, StoreError> {
     let failed = |error| meaning("taking a turn at maintenance", error);
-    let mut tx = pool.begin_with(BEGIN).await.map_err(failed)?;
+    let mut tx = begin(pool).await?;
     let mine = sqlx::query(include_str!("../../queries/retention_lock.sql")).fetch_one(&mut *tx).await;
     match mine.and_then(|row| row.try_get::<bool, _>("mine")).map_err(failed)? {
         true => Ok(Some(tx)),
