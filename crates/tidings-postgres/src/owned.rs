@@ -7,6 +7,7 @@ use tidings_core::store::{Enqueued, Limits, NewJob, StoreError, Tx, Work};
 
 use crate::PostgresStore;
 use crate::tx::PgTx;
+use crate::typed::Doubt;
 
 const NAME: &str = "a transaction begun outside of handlers (`outbox.begin()`)";
 
@@ -43,6 +44,15 @@ impl OwnedPgTx {
         let (connection, mut doubt) = self.0.typed()?;
         doubt.unseen();
         Ok(connection)
+    }
+
+    /// The connection, and whom to tell what became of each statement on it. What was told need not be asked for before the commit,
+    /// which saves a round trip.
+    ///
+    /// # Errors
+    /// If the transaction has ended.
+    pub fn typed(&mut self) -> Result<(&mut PgConnection, Doubt<'_>), StoreError> {
+        self.0.typed()
     }
 
     /// Appends messages. They exist if and only if the transaction commits.

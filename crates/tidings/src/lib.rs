@@ -58,9 +58,9 @@ pub use config::{
     QueriesConfig, QueueConfig, RetentionConfig, StartConfig, StoreConfig, StorePlace, Synchronous,
 };
 pub use contracts::ContractViolation;
-pub use ctx::{Ctx, CtxSavepoint, Driver, NoRow, Portable, PortableTx, QueryCtx, Sql, sql};
 #[cfg(feature = "sqlx")]
-pub use ctx::{TypedDriver, TypedTx};
+pub use ctx::{BegunTx, TypedDriver, TypedTx};
+pub use ctx::{Ctx, CtxSavepoint, Driver, NoRow, Portable, PortableTx, QueryCtx, Sql, sql};
 pub use handler::{
     AsyncHandler, BatchListener, InBatches, IntoCommand, IntoListener, IntoQuery, IntoReply, Many, One, With,
     batch, with,

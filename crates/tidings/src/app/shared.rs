@@ -89,6 +89,16 @@ pub(crate) struct NotTheOwner {
 }
 
 impl Shared {
+    /// Whether a module may run a statement, as far as the store can tell.
+    #[cfg(feature = "sqlx")]
+    pub(crate) fn check_tables(
+        &self,
+        module: &ModuleFacts,
+        sql: &str,
+    ) -> std::result::Result<(), StoreError> {
+        self.check_tables.as_ref().map_or(Ok(()), |check| check(&module.name, sql))
+    }
+
     /// The worker that this process is, or was last.
     pub(crate) fn worker(&self) -> WorkerId {
         WorkerId(self.worker.load(Ordering::Relaxed))

@@ -25,7 +25,9 @@ pub(crate) use origin::Origin;
 pub(crate) use slot::TxSlot;
 pub use sql::{NoRow, PortableTx, Sql, sql};
 #[cfg(feature = "sqlx")]
-pub use typed::{TypedDriver, TypedTx};
+pub use typed::{BegunTx, TypedDriver, TypedTx};
+#[cfg(feature = "sqlx")]
+pub(crate) use typed::{Fetched, Inspected, Mark, of_the_store};
 
 /// A boxed future that can move between threads.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;

@@ -11,7 +11,7 @@ use tidings_core::ids::MessageId;
 use tidings_core::store::{NewJob, StoreError};
 
 use super::Outbox;
-use crate::ctx::TypedDriver;
+use crate::ctx::{BegunTx, Fetched, Inspected, Mark, TypedDriver};
 use crate::jobs::{Enqueue, Enqueued, EnqueuedMany, IntoEnqueue, UniqueKeyTaken, Within, told_all};
 
 impl Outbox {
@@ -24,7 +24,7 @@ impl Outbox {
     /// ```
     /// # async fn example<E: tidings::Event>(outbox: tidings::Outbox, placed: E) -> tidings::Result<()> {
     /// let mut tx = outbox.begin::<sqlx::Sqlite>().await?;
-    /// sqlx::query("INSERT INTO orders (sku) VALUES ('tea')").execute(&mut *tx.connection().await?).await?;
+    /// sqlx::query("INSERT INTO orders (sku) VALUES ('tea')").execute(tx.tx()).await?;
     /// tx.publish(&placed).await?;
     /// tx.commit().await
     /// # }
@@ -40,7 +40,7 @@ impl Outbox {
 
 /// A transaction outside handlers; see [`Outbox::begin`]. Dropping it rolls it back.
 pub struct OutboxTx<DB: TypedDriver> {
-    outbox: Outbox,
+    pub(crate) outbox: Outbox,
     tx: DB::Owned,
 }
 
@@ -53,6 +53,9 @@ pub(crate) trait OwnedTx<DB: Database>: Send + Sized {
 
     async fn begin(outbox: &Outbox) -> Result<Self>;
     async fn lend(&mut self) -> Result<Self::Lent<'_>, StoreError>;
+    /// The connection for one use that is seen to its end.
+    async fn borrow(&mut self) -> Result<(Self::Lent<'_>, Mark<'_>), StoreError>;
+    fn fetch_many(&mut self, query: Inspected<DB>) -> Fetched<'_, DB>;
     async fn append(&mut self, messages: &[Envelope]) -> Result<(), StoreError>;
     async fn enqueue(&mut self, jobs: &[NewJob]) -> Result<Vec<tidings_core::store::Enqueued>, StoreError>;
     async fn commit(self, outbox: &Outbox) -> Result<()>;
@@ -67,7 +70,15 @@ pub(crate) trait Begun: Send {
 }
 
 impl<DB: TypedDriver> OutboxTx<DB> {
-    /// The connection, for statements: `sqlx::query(..).execute(&mut *tx.connection().await?)`.
+    /// The transaction, as an executor for `sqlx::query!` and its kin: `sqlx::query(..).execute(tx.tx())`. Statements are checked
+    /// against the module's tables, as in handlers.
+    pub fn tx(&mut self) -> BegunTx<'_, DB> {
+        BegunTx { outbox: &self.outbox, tx: &mut self.tx }
+    }
+
+    /// The connection itself, for code that asks for one: `known(&mut *tx.connection().await?)`. What becomes of its statements nobody
+    /// sees, so that on PostgreSQL the commit asks the server whether they have failed, which takes a round trip more than with
+    /// [`tx`](Self::tx).
     ///
     /// # Errors
     /// If the transaction was taken back because it had used up `store.write_budget_ms`.

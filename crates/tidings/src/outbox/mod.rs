@@ -166,6 +166,12 @@ impl Outbox {
         Ok(envelope)
     }
 
+    /// Whether the module may run a statement, as far as the store can tell.
+    #[cfg(feature = "sqlx")]
+    pub(crate) fn check_tables(&self, sql: &str) -> Result<(), tidings_core::store::StoreError> {
+        self.shared.check_tables(&self.module, sql)
+    }
+
     fn refuse_inside_handler(&self, call: &'static str) -> Result<()> {
         match in_handler::current() {
             Some(handler) => Err(Error::permanent(SendError::InsideHandler { handler, call })),

@@ -1,7 +1,10 @@
 //! The outbox on PostgreSQL.
 
+use std::future::ready;
+
 use async_trait::async_trait;
-use sqlx::{PgConnection, Postgres};
+use futures_util::{StreamExt as _, stream};
+use sqlx::{Executor, PgConnection, Postgres};
 use tidings_core::envelope::Envelope;
 use tidings_core::error::Result;
 use tidings_core::store::{Enqueued, NewJob, StoreError};
@@ -9,6 +12,7 @@ use tidings_postgres::{OwnedPgTx, PostgresStore};
 
 use super::own::wrong_store;
 use super::{Outbox, OwnedTx};
+use crate::ctx::{Fetched, Inspected, Mark, of_the_store};
 
 impl Outbox {
     pub(super) fn postgres(&self) -> Result<&PostgresStore> {
@@ -27,6 +31,20 @@ impl OwnedTx<Postgres> for OwnedPgTx {
 
     async fn lend(&mut self) -> Result<&mut PgConnection, StoreError> {
         self.connection()
+    }
+
+    async fn borrow(&mut self) -> Result<(&mut PgConnection, Mark<'_>), StoreError> {
+        let (connection, doubt) = self.typed()?;
+        Ok((connection, Mark::of(doubt)))
+    }
+
+    fn fetch_many(&mut self, query: Inspected<Postgres>) -> Fetched<'_, Postgres> {
+        match self.typed() {
+            Ok((connection, doubt)) => {
+                Mark::of(doubt).stream(Executor::fetch_many(connection, query)).boxed()
+            }
+            Err(error) => stream::once(ready(Err(of_the_store(error)))).boxed(),
+        }
     }
 
     async fn append(&mut self, messages: &[Envelope]) -> Result<(), StoreError> {

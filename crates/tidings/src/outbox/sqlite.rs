@@ -1,7 +1,8 @@
 //! The outbox on SQLite.
 
 use async_trait::async_trait;
-use sqlx::Sqlite;
+use futures_util::{StreamExt as _, TryFutureExt as _, stream};
+use sqlx::{Executor, Sqlite};
 use tidings_core::envelope::Envelope;
 use tidings_core::error::Result;
 use tidings_core::store::{Enqueued, NewJob, StoreError};
@@ -9,6 +10,7 @@ use tidings_sqlite::{LentConnection, OwnedSqliteTx, SqliteStore};
 
 use super::own::wrong_store;
 use super::{Outbox, OwnedTx};
+use crate::ctx::{Fetched, Inspected, Mark, of_the_store};
 
 impl Outbox {
     pub(super) fn sqlite(&self) -> Result<&SqliteStore> {
@@ -27,6 +29,20 @@ impl OwnedTx<Sqlite> for OwnedSqliteTx {
 
     async fn lend(&mut self) -> Result<LentConnection<'_>, StoreError> {
         self.connection().await
+    }
+
+    async fn borrow(&mut self) -> Result<(LentConnection<'_>, Mark<'_>), StoreError> {
+        Ok((self.connection().await?, Mark::nobody()))
+    }
+
+    /// The rows are read before the first is given: whoever lends the connection takes it back after that.
+    fn fetch_many(&mut self, query: Inspected<Sqlite>) -> Fetched<'_, Sqlite> {
+        let rows = async move {
+            let mut connection = self.connection().await.map_err(of_the_store)?;
+            let rows: Vec<_> = Executor::fetch_many(&mut *connection, query).collect().await;
+            Ok(stream::iter(rows))
+        };
+        rows.try_flatten_stream().boxed()
     }
 
     async fn append(&mut self, messages: &[Envelope]) -> Result<(), StoreError> {

@@ -32,6 +32,19 @@ async fn in_a_lent_transaction() {
         .await;
 
     let mut tx = outbox.begin::<sqlx::Sqlite>().await.unwrap();
+    for total in 1..=3 {
+        let insert = sqlx::query("INSERT INTO counters VALUES ('seen ' || $1, $1)").bind(total);
+        assert_eq!(insert.execute(tx.tx()).await.unwrap().rows_affected(), 1);
+    }
+    let seen = "SELECT total FROM counters WHERE name LIKE 'seen %' ORDER BY total";
+    let totals: Vec<i64> = sqlx::query_scalar(seen).fetch_all(tx.tx()).await.unwrap();
+    let first: Option<i64> = sqlx::query_scalar(seen).fetch_optional(tx.tx()).await.unwrap();
+    assert_eq!((totals, first), (vec![1, 2, 3], Some(1)));
+    let error = sqlx::query("DELETE FROM notes").execute(tx.tx()).await.unwrap_err();
+    assert!(format!("{error:?}").contains("notes"), "another module's table: {error:?}");
+    tx.rollback().await.unwrap();
+
+    let mut tx = outbox.begin::<sqlx::Sqlite>().await.unwrap();
     tx.publish(&bumped("lent", 2)).await.unwrap();
     tx.rollback().await.unwrap();
     let mut tx = outbox.begin::<sqlx::Sqlite>().await.unwrap();

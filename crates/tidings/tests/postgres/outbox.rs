@@ -1,5 +1,6 @@
 //! Publishing and enqueueing from code that has a transaction of its own.
 
+use futures_util::StreamExt as _;
 use sqlx::{Connection, PgConnection, Postgres, SqliteConnection};
 
 use crate::app::{Count, audit, bumped, counters};
@@ -99,6 +100,33 @@ async fn in_a_transaction_that_was_begun_for_the_user() {
     let error = tx.commit().await.unwrap_err();
     assert!(error.chain().contains("failed"), "what failed is not committed in silence: {}", error.chain());
 
+    let mut tx = outbox.begin::<Postgres>().await.unwrap();
+    sqlx::query("INSERT INTO counters VALUES ('seen', 1)").execute(tx.tx()).await.unwrap();
+    let numbers = "SELECT n FROM generate_series(1, 1000) AS n";
+    let all: Vec<i32> = sqlx::query_scalar(numbers).fetch_all(tx.tx()).await.unwrap();
+    assert_eq!(all.len(), 1_000);
+    let first: Option<i32> = sqlx::query_scalar(numbers).fetch_optional(tx.tx()).await.unwrap();
+    assert_eq!(first, Some(1));
+    let error = sqlx::query("COMMIT").execute(tx.tx()).await.unwrap_err();
+    assert!(format!("{error:?}").contains("is refused"), "{error:?}");
+    tx.publish(&bumped("seen", 1)).await.unwrap();
+    tx.commit().await.unwrap();
+    harness.until_noted("seen", &["bumped to 1"]).await;
+
+    for half_read in [true, false] {
+        let mut tx = outbox.begin::<Postgres>().await.unwrap();
+        tx.publish(&bumped("seen", 2)).await.unwrap();
+        if half_read {
+            let mut rows = sqlx::query("SELECT 1 / (2 - n) FROM generate_series(1, 2) AS n").fetch(tx.tx());
+            assert!(rows.next().await.is_some());
+        } else {
+            sqlx::query(insert).execute(tx.tx()).await.unwrap_err();
+        }
+        let error = tx.commit().await.unwrap_err();
+        let told = if half_read { "division by zero" } else { "failed" };
+        assert!(error.chain().contains(told), "{}", error.chain());
+    }
+
     let mut tx = harness.app.outbox("audit").unwrap().begin::<Postgres>().await.unwrap();
     let job = tx.enqueue(Count { counter: "begun-job".to_owned() }).await.unwrap();
     tx.commit().await.unwrap();
@@ -106,6 +134,7 @@ async fn in_a_transaction_that_was_begun_for_the_user() {
 
     outbox.publish_now(&bumped("begun", 5)).await.unwrap();
     harness.until_noted("begun", &["bumped to 1", "bumped to 5"]).await;
+    harness.until_noted("seen", &["bumped to 1"]).await;
     harness.end().await;
 }
 

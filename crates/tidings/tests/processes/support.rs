@@ -166,7 +166,7 @@ impl World {
             "auto_explain.log_level = notice",
         ] {
             let set = format!("ALTER DATABASE {} SET {setting}", self.schema);
-            sqlx::query(AssertSqlSafe(set)).execute(&self.pool).await.unwrap();
+            sqlx::query(AssertSqlSafe(set)).execute(&self.pool).await.expect("the role is a superuser");
         }
     }
 

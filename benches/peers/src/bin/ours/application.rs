@@ -62,7 +62,7 @@ fn event(number: u32) -> Placed {
 /// A row, and what follows from it, in one transaction; answers with when its COMMIT was sent.
 pub(crate) async fn place(outbox: &Outbox, number: u32) -> Result<u64> {
     let mut tx = outbox.begin::<sqlx::Postgres>().await?;
-    sqlx::query(INSERT_ORDER).bind(i32::try_from(number)?).execute(&mut *tx.connection().await?).await?;
+    sqlx::query(INSERT_ORDER).bind(i32::try_from(number)?).execute(tx.tx()).await?;
     if with_events() {
         tx.publish(&event(number)).await?;
     } else {

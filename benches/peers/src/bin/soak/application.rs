@@ -52,7 +52,7 @@ pub(crate) async fn place(outbox: &Outbox, times: &Times, number: u32) -> Result
          ON CONFLICT (number) DO UPDATE SET orders = customers.orders + 1",
     )
     .bind(i32::try_from(number % CUSTOMERS)?)
-    .execute(&mut *tx.connection().await?)
+    .execute(tx.tx())
     .await?;
     tx.publish(&Placed { number, note: NOTE.to_owned() }).await?;
     tx.enqueue(Work { number, note: NOTE.to_owned() }).await?;

@@ -1,5 +1,6 @@
 //! Typed access: the handler's own transaction as an executor of sqlx.
 
+mod begun;
 mod inspected;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -16,8 +17,10 @@ use sqlx::{Database, Describe, Either, Execute, Executor, SqlStr};
 use tidings_core::store::Tx;
 
 use super::{Ctx, CtxCore, Driver, QueryCtx};
+pub use begun::BegunTx;
+pub(crate) use begun::of_the_store;
 pub(crate) use inspected::Inspected;
-pub(crate) use watched::Borrowed;
+pub(crate) use watched::{Borrowed, Mark};
 
 /// What a statement gives, as it comes: how many rows it changed, or a row.
 pub(crate) type Fetched<'e, D> =
@@ -155,10 +158,7 @@ impl<'c, DB: TypedDriver> TypedTx<'c, DB> {
     }
 
     async fn checked(self, sql: &str) -> Result<Borrowed<'c, DB>, sqlx::Error> {
-        if let Some(check) = &self.core.shared.check_tables {
-            check(&self.core.module.name, sql)
-                .map_err(|error| sqlx::Error::Configuration(Box::new(error)))?;
-        }
+        self.core.shared.check_tables(&self.core.module, sql).map_err(of_the_store)?;
         self.borrow().await
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Borrowed<'c, DB: Database> {
 pub(crate) struct Mark<'c>(Option<Box<dyn Doubts + 'c>>);
 
 /// A store that wants to know.
-pub(super) trait Doubts: Send {
+pub(crate) trait Doubts: Send {
     fn failed(&mut self, error: &sqlx::Error);
     fn unseen(&mut self);
 }
@@ -43,6 +43,16 @@ impl<'c, DB: Database> Borrowed<'c, DB> {
 }
 
 impl<'c> Mark<'c> {
+    #[cfg(feature = "postgres")]
+    pub(crate) fn of(doubts: impl Doubts + 'c) -> Self {
+        Self(Some(Box::new(doubts)))
+    }
+
+    #[cfg(feature = "sqlite")]
+    pub(crate) const fn nobody() -> Self {
+        Self(None)
+    }
+
     fn failed(&mut self, error: &sqlx::Error) {
         if let Some(doubts) = &mut self.0 {
             doubts.failed(error);
@@ -55,17 +65,17 @@ impl<'c> Mark<'c> {
         }
     }
 
-    pub(super) fn unless_ok<T>(mut self, result: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+    pub(crate) fn unless_ok<T>(mut self, result: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         result.inspect_err(|error| self.failed(error))
     }
 
-    pub(super) fn stream<T>(self, stream: BoxStream<'c, Result<T, sqlx::Error>>) -> Watched<'c, T> {
+    pub(crate) fn stream<T>(self, stream: BoxStream<'c, Result<T, sqlx::Error>>) -> Watched<'c, T> {
         Watched { stream, mark: self, ended: false }
     }
 }
 
 /// Results of a statement; what is dropped before its end may have failed.
-pub(super) struct Watched<'c, T> {
+pub(crate) struct Watched<'c, T> {
     stream: BoxStream<'c, Result<T, sqlx::Error>>,
     mark: Mark<'c>,
     ended: bool,
