@@ -53,6 +53,7 @@ const PGMQ: Origin = rust("rust/pgmq", "tidings-peer-pgmq");
 pub(crate) const PROGRAMS: &[Program] = &[
     Program { side: Side::Ours, ..peer("ours", Origin::Binary("ours")) },
     Program { side: Side::Ours, variant: Some("events"), ..peer("ours-events", Origin::Binary("ours")) },
+    Program { side: Side::Ours, variant: Some("batches"), ..peer("ours-batches", Origin::Binary("ours")) },
     Program { side: Side::Floor, ..peer("floor", Origin::Binary("floor")) },
     Program { side: Side::Floor, variant: Some("least"), ..peer("floor-least", Origin::Binary("floor")) },
     peer("graphile-worker", Origin::Node { folder: "node/graphile-worker" }),

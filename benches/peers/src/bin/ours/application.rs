@@ -3,11 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
-use tidings::{App, Command, Config, Ctx, Job, JobCtx, Module, Outbox, Outcome, Queue, Reads, sql};
+use tidings::{App, Command, Config, Ctx, Job, JobCtx, Module, Outbox, Outcome, Queue, Reads, batch, sql};
 use tidings_peers_contract::{INSERT_COPY, INSERT_ORDER, NOTE, Result, Seen, now_us};
 use tidings_postgres::{PostgresConfig, PostgresStore};
 
-use crate::with_events;
+use crate::{Way, way};
 
 pub(crate) mod contracts {
     tidings::contracts!("schemas");
@@ -25,7 +25,7 @@ pub(crate) enum Role {
     /// Works off jobs, or listens and notes when a listener starts.
     Works,
     /// So many listeners copy every event from the log's beginning.
-    Copies(u32),
+    Copies(i32),
 }
 
 /// Many events in one transaction.
@@ -63,7 +63,7 @@ fn event(number: u32) -> Placed {
 pub(crate) async fn place(outbox: &Outbox, number: u32) -> Result<u64> {
     let mut tx = outbox.begin::<sqlx::Postgres>().await?;
     sqlx::query(INSERT_ORDER).bind(i32::try_from(number)?).execute(tx.tx()).await?;
-    if with_events() {
+    if way() != Way::Jobs {
         tx.publish(&event(number)).await?;
     } else {
         tx.enqueue(Work::new(number)).await?;
@@ -103,24 +103,41 @@ async fn note_start(_ctx: &mut Ctx, order: OrderRef) -> tidings::Result<()> {
     Ok(())
 }
 
+const INSERT_COPIES: &str =
+    "INSERT INTO copies (listener, number) SELECT $1, number FROM unnest($2::integer[]) AS new (number)";
+
+async fn copy_all(ctx: &mut Ctx<sqlx::Postgres>, listener: i32, orders: &[OrderRef]) -> tidings::Result<()> {
+    let numbers = orders.iter().map(|order| i32::try_from(order.number)).collect::<std::result::Result<Vec<_>, _>>();
+    let numbers = numbers.map_err(tidings::Error::permanent)?;
+    sqlx::query(INSERT_COPIES).bind(listener).bind(numbers).execute(ctx.tx()).await?;
+    Ok(())
+}
+
 macro_rules! copiers {
-    ($($name:ident $number:literal),*) => {
+    ($($name:ident $batched:ident $number:literal),*) => {
         $(async fn $name(ctx: &mut Ctx, order: OrderRef) -> tidings::Result<()> {
             sql(INSERT_COPY).bind($number).bind(order.number).execute(ctx.tx()).await?;
             Ok(())
+        }
+
+        async fn $batched(ctx: &mut Ctx<sqlx::Postgres>, orders: Vec<OrderRef>) -> tidings::Result<()> {
+            copy_all(ctx, $number, &orders).await
         })*
 
-        fn copied_by(module: Module, listeners: u32) -> Module {
+        fn copied_by(module: Module, listeners: i32) -> Module {
             let mut module = module;
             $(if $number <= listeners {
-                module = module.on_with(stringify!($name), $name, |options| options.from_start());
+                module = match way() {
+                    Way::Batches => module.on_with(stringify!($name), batch($batched), |options| options.from_start()),
+                    _ => module.on_with(stringify!($name), $name, |options| options.from_start()),
+                };
             })*
             module
         }
     };
 }
 // A listener has a row of its own number to write.
-copiers!(first 1_u32, second 2_u32, third 3_u32, fourth 4_u32, fifth 5_u32);
+copiers!(first first_batch 1, second second_batch 2, third third_batch 3, fourth fourth_batch 4, fifth fifth_batch 5);
 
 pub(crate) async fn start(url: &str, connections: u32, role: Role) -> Result<App> {
     let mut config = PostgresConfig::new(url);
@@ -129,8 +146,8 @@ pub(crate) async fn start(url: &str, connections: u32, role: Role) -> Result<App
     let module = Module::new("orders").owns::<Placed>().tables(["orders", "copies"]).command(publish_many);
     let module = match role {
         Role::Copies(listeners) => copied_by(module, listeners),
-        Role::Sends if with_events() => module,
-        Role::Works if with_events() => module.on("note-start", note_start),
+        Role::Sends if way() != Way::Jobs => module,
+        Role::Works if way() != Way::Jobs => module.on("note-start", note_start),
         _ => module.job(Queue::named(QUEUE).concurrency(RUNNING), work),
     };
     let mut config = Config::default();

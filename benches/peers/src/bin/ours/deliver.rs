@@ -17,7 +17,7 @@ pub(crate) async fn run(url: &str, events: u32, listeners: u32) -> Result<f64> {
     }
     app.shutdown().await?;
     let pool = PgPool::connect(url).await?;
-    let app = application::start(url, 16, Role::Copies(listeners)).await?;
+    let app = application::start(url, 16, Role::Copies(i32::try_from(listeners)?)).await?;
     // The consumers start as the last thing that building does.
     let started = Instant::now();
     let all = i64::from(events) * i64::from(listeners);

@@ -1,9 +1,10 @@
-//! Tidings on PostgreSQL, by its public interface. It has two ways:
+//! Tidings on PostgreSQL, by its public interface. It has three ways:
 //!
 //! - a job beside a row (the default);
-//! - with `PEER_VARIANT=events`, an event beside a row, and listeners.
+//! - with `PEER_VARIANT=events`, an event beside a row, and listeners;
+//! - with `PEER_VARIANT=batches`, the same with listeners that take events in batches.
 //!
-//! Both in a transaction of sqlx that the outbox lends.
+//! All in a transaction of sqlx that the outbox lends.
 
 mod application;
 mod deliver;
@@ -24,8 +25,19 @@ struct Ours {
     app: Arc<OnceCell<App>>,
 }
 
-fn with_events() -> bool {
-    variant().as_deref() == Some("events")
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Jobs,
+    Events,
+    Batches,
+}
+
+pub(crate) fn way() -> Way {
+    match variant().as_deref() {
+        Some("events") => Way::Events,
+        Some("batches") => Way::Batches,
+        _ => Way::Jobs,
+    }
 }
 
 fn main() -> Result<()> {
@@ -34,16 +46,19 @@ fn main() -> Result<()> {
 
 impl Peer for Ours {
     fn about() -> About {
-        let (configuration, can): (_, &[_]) = if with_events() {
-            (
+        let (configuration, can): (_, &[_]) = match way() {
+            Way::Events => (
                 "a row and an event in one transaction (`outbox.begin`); listeners that write a row for each event",
                 &["enqueue", "latency", "produce", "deliver"],
-            )
-        } else {
-            (
+            ),
+            Way::Batches => (
+                "listeners of up to 256 events (`batch`), which write the rows of a batch with one statement",
+                &["deliver"],
+            ),
+            Way::Jobs => (
                 "a row and a job in one transaction (`outbox.begin`); one queue with 1,024 jobs at once; what has ended is kept",
                 &["enqueue", "bulk", "drain", "latency", "produce"],
-            )
+            ),
         };
         About {
             version: env!("CARGO_PKG_VERSION"),
@@ -85,7 +100,7 @@ impl Peer for Ours {
     /// The application runs, and its queue is paused.
     async fn get_ready(&self) -> Result<()> {
         let app = self.app(Role::Works).await?;
-        if !with_events() {
+        if way() == Way::Jobs {
             app.queues().pause(application::QUEUE, "until the word").await?;
         }
         Ok(())
@@ -94,7 +109,7 @@ impl Peer for Ours {
     async fn work(&self, seen: Seen, mut stop: Stop, _processes: u32, _latency: bool) -> Result<()> {
         application::tell(seen)?;
         let app = self.app(Role::Works).await?;
-        if !with_events() {
+        if way() == Way::Jobs {
             app.queues().resume(application::QUEUE).await?;
         }
         stop.stopped().await;
