@@ -107,7 +107,8 @@ const INSERT_COPIES: &str =
     "INSERT INTO copies (listener, number) SELECT $1, number FROM unnest($2::integer[]) AS new (number)";
 
 async fn copy_all(ctx: &mut Ctx<sqlx::Postgres>, listener: i32, orders: &[OrderRef]) -> tidings::Result<()> {
-    let numbers = orders.iter().map(|order| i32::try_from(order.number)).collect::<std::result::Result<Vec<_>, _>>();
+    let numbers =
+        orders.iter().map(|order| i32::try_from(order.number)).collect::<std::result::Result<Vec<_>, _>>();
     let numbers = numbers.map_err(tidings::Error::permanent)?;
     sqlx::query(INSERT_COPIES).bind(listener).bind(numbers).execute(ctx.tx()).await?;
     Ok(())
