@@ -1,6 +1,7 @@
 -- What a look at each of these queues ($1) tells: whether anything is ready or has its turn to be decided, and when the next one
 -- that waits for its time is due. Four entries of indexes for each: the conditions are those of the indexes, word for word, and so
--- is the order, without which the planner reads the table until it finds one, or to its end; what runs is passed over by nobody here, so a queue that has something under way may be told of in vain.
+-- is the order, without which the planner reads the table until it finds one, or to its end. What runs is passed over by nobody
+-- here, so a queue that has something under way may be told of in vain.
 SELECT q.name,
        coalesce((SELECT true FROM tidings_jobs_live AS l
                  WHERE l.queue = q.name AND l.turn < 100002 AND (l.share IS NULL OR l.turn >= 100000)

@@ -40,7 +40,7 @@ impl Outbox {
 
 /// A transaction outside handlers; see [`Outbox::begin`]. Dropping it rolls it back.
 pub struct OutboxTx<DB: TypedDriver> {
-    pub(crate) outbox: Outbox,
+    outbox: Outbox,
     tx: DB::Owned,
 }
 

@@ -1,6 +1,6 @@
 //! A process that is told to stop.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::{World, audit, counters, other};
 
@@ -14,7 +14,9 @@ async fn a_stop_waits_for_no_maintenance() {
     let lock = world.lock("tidings_receipts").await;
     let waiting =
         "SELECT count(*)::text FROM pg_locks WHERE NOT granted AND relation = 'tidings_receipts'::regclass";
+    let begun = Instant::now();
     while world.ask(waiting).await == "0" {
+        assert!(begun.elapsed() < Duration::from_secs(30), "maintenance never asks for the table");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     app.shutdown_within(Duration::from_secs(10)).await.unwrap();

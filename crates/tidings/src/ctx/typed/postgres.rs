@@ -7,7 +7,7 @@ use tidings_core::store::Tx;
 use tidings_postgres::{Doubt, OwnedPgTx, PgTx};
 
 use super::watched::Doubts;
-use super::{Borrowed, Driver, TypedDriver, pass_on, wrong_store};
+use super::{Borrowed, Driver, TypedDriver, of_the_store, pass_on, wrong_store};
 
 impl Driver for Postgres {
     const NAME: &'static str = tidings_postgres::TYPED;
@@ -21,8 +21,7 @@ impl TypedDriver for Postgres {
     fn borrow(tx: &mut dyn Tx) -> BoxFuture<'_, Result<Borrowed<'_, Self>, sqlx::Error>> {
         async move {
             let tx = tx.as_any_mut().downcast_mut::<PgTx>().ok_or_else(wrong_store::<Self>)?;
-            let (connection, doubt) =
-                tx.typed().map_err(|error| sqlx::Error::Configuration(Box::new(error)))?;
+            let (connection, doubt) = tx.typed().map_err(of_the_store)?;
             Ok(Borrowed::new(connection, Some(Box::new(doubt))))
         }
         .boxed()

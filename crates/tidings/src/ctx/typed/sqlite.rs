@@ -6,7 +6,7 @@ use sqlx::Sqlite;
 use tidings_core::store::Tx;
 use tidings_sqlite::{OwnedSqliteTx, SqlxTx};
 
-use super::{Borrowed, Driver, TypedDriver, pass_on, wrong_store};
+use super::{Borrowed, Driver, TypedDriver, of_the_store, pass_on, wrong_store};
 
 impl Driver for Sqlite {
     const NAME: &'static str = "sqlx";
@@ -21,8 +21,7 @@ impl TypedDriver for Sqlite {
         async move {
             let tx = tx.as_any_mut().downcast_mut::<SqlxTx>().ok_or_else(wrong_store::<Self>)?;
             // Told as the driver's, because that is the error type of an executor.
-            let connection =
-                tx.connection().await.map_err(|error| sqlx::Error::Configuration(Box::new(error)))?;
+            let connection = tx.connection().await.map_err(of_the_store)?;
             // SQLite goes on after a statement that failed, and this store knows when the transaction is gone.
             Ok(Borrowed::new(connection, None))
         }
